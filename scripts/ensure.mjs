@@ -1,0 +1,49 @@
+// What `npm start` and `npm test` need in a fresh clone, put there by the first of them that runs.
+import { spawnSync } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** Installs the packages of package-lock.json when there are none, or when the lockfile is newer than they are. */
+export function ensureNodeModules(root) {
+  const marker = join(root, 'node_modules', '.package-lock.json');
+  if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs) return;
+  console.error('Installing the packages (npm ci) …');
+  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: 'inherit',
+  });
+  if (status !== 0) {
+    console.error('npm ci failed; what it printed above says why. Node.js 20 or later and npm are needed.');
+    process.exit(1);
+  }
+}
+
+const onPath = (command) =>
+  [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'].some((folder) =>
+    existsSync(join(folder, command)),
+  );
+
+/** As root on Debian installs the packages whose commands are missing; otherwise says which to install, and stops. */
+export function ensureDebianPackages(packageOfCommand) {
+  const missing = Object.entries(packageOfCommand)
+    .filter(([command]) => !onPath(command))
+    .map(([, name]) => name);
+  if (missing.length === 0) return;
+  if (process.getuid?.() !== 0 || !onPath('apt-get')) {
+    console.error(`The tests use real clients and servers. Please install: ${missing.join(' ')}`);
+    console.error(`On Debian: sudo apt-get install ${missing.join(' ')}`);
+    process.exit(2);
+  }
+  console.error(`Installing for the tests: ${missing.join(' ')} …`);
+  const options = {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    // A service that Debian would start by itself has no place here: the tests start their own.
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
+  };
+  spawnSync('apt-get', ['update', '-qq'], options);
+  const { status } = spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], options);
+  if (status !== 0) {
+    console.error(`apt-get install ${missing.join(' ')} failed.`);
+    process.exit(1);
+  }
+}

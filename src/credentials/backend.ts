@@ -1,0 +1,50 @@
+/**
+ * Who is it? Every credential backend (file, LDAP, API) answers this one question. The contract suite in
+ * test/contract/credential-backend.ts runs against each of them.
+ */
+export interface CredentialBackend {
+  /** `file`, `ldap` or `api`: for log lines. */
+  readonly name: string;
+
+  /**
+   * Checks one login and password. Resolves with a verdict for every input, however hostile; rejects with a `Fault`
+   * (an outage, never a refusal) when the question could not be answered. Gives up when `signal` aborts.
+   */
+  verify(login: string, password: string, signal: AbortSignal): Promise<Verdict>;
+
+  /**
+   * Is a session that was accepted earlier still entitled? `proof` is what `verify` handed out. Resolves with `false`
+   * when the account was removed, disabled or given a new password; rejects with a `Fault` on an outage.
+   */
+  revalidate(login: string, proof: unknown, signal: AbortSignal): Promise<boolean>;
+
+  /** Calls back with the canonical login of each account that stopped being entitled, where the backend can tell. */
+  onRevoked(listener: (login: string) => void): void;
+
+  /** Lets go of sockets, files and timers. No verdict is given afterwards. */
+  close(): Promise<void>;
+}
+
+export type Verdict =
+  | {
+      readonly accepted: true;
+      /** The canonical login: the user's tree is `iotlab/<login>`, whatever was typed to log in (an e-mail, say). */
+      readonly login: string;
+      /** Opaque; kept with the session and given back to `revalidate`. Never logged. */
+      readonly proof: unknown;
+    }
+  | {
+      readonly accepted: false;
+      /** For the log only; the client always sees the same refusal. */
+      readonly reason: RefusalReason;
+    };
+
+export type RefusalReason =
+  | 'unknown-user'
+  | 'wrong-password'
+  | 'no-password'
+  | 'no-login'
+  | 'invalid-login'
+  | 'disabled'
+  | 'ambiguous'
+  | 'throttled';
