@@ -1,0 +1,4 @@
+import type { Command } from './command.js';
+
+/** Every command, loaded when it is asked for: `iotlab-broker user list` need not load the broker. */
+export const commands: ReadonlyMap<string, () => Promise<Command>> = new Map<string, () => Promise<Command>>([]);
