@@ -7,6 +7,12 @@ export interface CredentialBackend {
   readonly name: string;
 
   /**
+   * May this login, which does not match `credentials.loginPattern`, be asked for all the same (an e-mail address that
+   * is mapped to the login)? Absent: never. The canonical login of an accepted verdict must match the pattern.
+   */
+  acceptsLogin?(login: string): boolean;
+
+  /**
    * Checks one login and password. Resolves with a verdict for every input, however hostile; rejects with a `Fault`
    * (an outage, never a refusal) when the question could not be answered. Gives up when `signal` aborts.
    */
@@ -43,6 +49,7 @@ export type RefusalReason =
   | 'unknown-user'
   | 'wrong-password'
   | 'no-password'
+  | 'invalid-password'
   | 'no-login'
   | 'invalid-login'
   | 'disabled'
