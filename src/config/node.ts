@@ -1,0 +1,122 @@
+/**
+ * The pieces that the configuration's schema is written in. A node knows its default, its description and how to judge
+ * a value; types, validation, defaults and the reference all come from it.
+ */
+export type Node = Leaf<unknown> | Rows | Section;
+
+export interface Leaf<T> {
+  readonly kind: 'leaf';
+  readonly doc: string;
+  readonly default: T;
+  /** What it accepts, as the end of the sentence "… must be". */
+  readonly accepts: string;
+  /** Paths are resolved against the folder of the file that names them; `isPath` leaves words like `memory` alone. */
+  readonly isPath: (value: string) => boolean;
+  /** Null when the value is fine; else why not, as a whole phrase, or '' when `accepts` says it all. */
+  problem(value: unknown): string | null;
+}
+
+export interface Section {
+  readonly kind: 'section';
+  readonly doc: string;
+  readonly keys: Readonly<Record<string, Node>>;
+}
+
+/** A list of sections. */
+export interface Rows {
+  readonly kind: 'rows';
+  readonly doc: string;
+  readonly row: Section;
+  readonly default: readonly unknown[];
+}
+
+/** The type of the value that a node describes. */
+export type Infer<N> =
+  N extends Leaf<infer T>
+    ? T
+    : N extends { readonly kind: 'section'; readonly keys: infer K }
+      ? { readonly [P in keyof K]: Infer<K[P]> }
+      : N extends { readonly kind: 'rows'; readonly row: infer R }
+        ? readonly Infer<R>[]
+        : never;
+
+const never = () => false;
+
+function leaf<T>(
+  value: T,
+  doc: string,
+  accepts: string,
+  problem: Leaf<T>['problem'],
+  isPath = never as Leaf<T>['isPath'],
+) {
+  return { kind: 'leaf', default: value, doc, accepts, problem, isPath } as const satisfies Leaf<T>;
+}
+
+/** A whole number from `min` to `max`. */
+export function integer(value: number, doc: string, { min = 0, max = Number.MAX_SAFE_INTEGER, unit = '' } = {}) {
+  const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`;
+  const fits = (it: unknown) => typeof it === 'number' && Number.isSafeInteger(it) && it >= min && it <= max;
+  return leaf<number>(value, doc, `a whole number${unit} ${range}`, (it) => (fits(it) ? null : ''));
+}
+
+/** The longest delay of Node's timers: about 24.8 days. */
+const longestTimerMs = 2_147_483_647;
+
+/** A deadline that a timer keeps, in milliseconds. */
+export function durationMs(value: number, doc: string, { min = 1, max = longestTimerMs } = {}) {
+  return integer(value, doc, { min, max, unit: ' of milliseconds' });
+}
+
+export function flag(value: boolean, doc: string) {
+  return leaf<boolean>(value, doc, 'true or false', (it) => (typeof it === 'boolean' ? null : ''));
+}
+
+/** One of a few words. */
+export function choice<const T extends string>(value: NoInfer<T>, doc: string, words: readonly T[]) {
+  const accepts = `one of ${words.join(', ')}`;
+  return leaf<T>(value, doc, accepts, (it) => (words.includes(it as T) ? null : ''));
+}
+
+interface TextOptions {
+  /** May it be ''? */
+  readonly empty?: boolean;
+  readonly accepts?: string;
+  /** Why this text will not do, or null. */
+  readonly problem?: (text: string) => string | null;
+}
+
+export function text(value: string, doc: string, { empty = false, accepts, problem }: TextOptions = {}) {
+  return leaf<string>(value, doc, accepts ?? (empty ? 'text' : 'text that is not empty'), (it) => {
+    if (typeof it !== 'string' || it.includes('\0')) return '';
+    if (it === '') return empty ? null : '';
+    return problem?.(it) ?? null;
+  });
+}
+
+/** A file or folder; a word in `words` stands for itself. '' (nothing) only where `empty` says so. */
+export function path(value: string, doc: string, { empty = false, words = [] as readonly string[] } = {}) {
+  const accepts = ['a path', ...words, ...(empty ? ["''"] : [])].join(' or ');
+  const problem = (it: unknown) => (typeof it === 'string' && !it.includes('\0') && (it !== '' || empty) ? null : '');
+  return leaf<string>(value, doc, accepts, problem, (it) => it !== '' && !words.includes(it));
+}
+
+/** A list of texts. */
+export function texts(value: readonly string[], doc: string, options: TextOptions & { accepts: string }) {
+  const one = text('', '', options);
+  return leaf<readonly string[]>(value, doc, `a list of: ${options.accepts}`, (it) => {
+    if (!Array.isArray(it)) return '';
+    for (const item of it) {
+      const why = one.problem(item);
+      if (why !== null) return `${JSON.stringify(item)} ${why === '' ? `is not ${options.accepts}` : why}`;
+    }
+    return null;
+  });
+}
+
+export function section<const K extends Readonly<Record<string, Node>>>(doc: string, keys: K) {
+  return { kind: 'section', doc, keys } as const;
+}
+
+export function rows<const R extends Section>(doc: string, row: R, value: readonly Infer<R>[]) {
+  return { kind: 'rows', doc, row, default: value } as const;
+}

@@ -1,0 +1,191 @@
+import { whyNotARuleTopic } from '../mqtt/rule-topic.js';
+import { choice, durationMs, flag, integer, path, rows, section, text, texts } from './node.js';
+
+const day = 24 * 60 * 60 * 1000;
+const mebibyte = 1024 * 1024;
+
+/*
+ * The one place where a key is declared: its type, default, check and description. config.ts derives the types;
+ * validate.ts, defaults.ts and reference.ts walk it. Default paths are relative to the package's folder.
+ */
+
+const listener = section('Where clients connect. TLS only: there is no key for a plaintext port.', {
+  host: text('::', 'Address to listen on. "::" is every IPv6 and IPv4 address of the machine.'),
+  port: integer(8883, 'TCP port; 0 takes any free one.', { max: 65_535 }),
+  cert: path('certs/server.pem', 'Server certificate (PEM), with its intermediate certificates behind it.'),
+  key: path('certs/server.key', 'Private key of the certificate (PEM).'),
+  ca: path(
+    'certs/iot-lab-ca.pem',
+    'What clients trust (PEM, may be a bundle). Shown to people, never asked of clients.',
+  ),
+});
+
+const ldap = section('Used with "backend: ldap".', {
+  urls: texts(['ldaps://localhost:636'], 'Servers, tried in this order.', {
+    accepts: 'ldap://host[:port] or ldaps://host[:port]',
+    problem: urlProblem(['ldap:', 'ldaps:']),
+  }),
+  startTls: flag(false, 'Turn an ldap:// connection into TLS before anything else is said.'),
+  ca: path('', 'CA bundle (PEM) for ldaps:// and StartTLS; empty means those that Node.js trusts.', { empty: true }),
+  bindDn: text('uid=%u,ou=People,dc=senslab,dc=info', 'Entry of a user, %u being the login. Used without searchBase.', {
+    problem: (it) => (it.includes('%u') ? null : 'has no %u where the login belongs'),
+  }),
+  searchBase: text('', 'Search the entry below this one, then bind as it; empty binds as bindDn at once.', {
+    empty: true,
+  }),
+  searchFilter: text('(uid=%u)', 'How the search finds the entry of the login %u. Two entries are a refusal.', {
+    problem: (it) => (it.includes('%u') ? null : 'has no %u where the login belongs'),
+  }),
+  serviceDn: text('', 'Account that searches; empty searches anonymously.', { empty: true }),
+  servicePasswordFile: path('', 'File with the password of serviceDn, on its first line.', { empty: true }),
+  servicePasswordEnv: text('', 'Name of the environment variable that holds it instead.', { empty: true }),
+  loginAttribute: text('uid', 'Attribute with the canonical login: the tree is iotlab/<its value>.'),
+  groupFilter: text(
+    '',
+    'Filter that the entry must match too, such as (memberOf=cn=mqtt,ou=Groups,dc=senslab,dc=info).',
+    {
+      empty: true,
+    },
+  ),
+  connectTimeoutMs: durationMs(2_000, 'Longest wait for a connection to one server, TLS included.'),
+  bindTimeoutMs: durationMs(3_000, 'Longest wait for the answer to a bind.'),
+  searchTimeoutMs: durationMs(3_000, 'Longest wait for the answer to a search.'),
+  poolSize: integer(4, 'Connections kept open for searches.', { min: 1, max: 100 }),
+});
+
+const api = section('Used with "backend: api".', {
+  url: text('', "The testbed's web API: GET <url>/user with HTTP Basic, such as https://www.example.org/api.", {
+    empty: true,
+    accepts: 'an https:// or http:// URL',
+    problem: urlProblem(['https:', 'http:']),
+  }),
+  ca: path('', 'CA bundle (PEM) for https://; empty means those that Node.js trusts.', { empty: true }),
+  timeoutMs: durationMs(4_000, 'Longest wait for an answer.'),
+});
+
+const credentials = section('Who may log in.', {
+  backend: choice('file', 'Who knows the passwords.', ['file', 'ldap', 'api']),
+  loginPattern: text(
+    '^[a-z][a-z0-9]{3,19}$',
+    'Regular expression for the whole login, checked before anybody is asked.',
+    {
+      accepts: 'a regular expression',
+      problem: patternProblem,
+    },
+  ),
+  file: section('Used with "backend: file".', {
+    path: path('data/users', 'The users and their password hashes; `iotlab-broker user` edits it.'),
+  }),
+  ldap,
+  api,
+  timeoutMs: durationMs(5_000, 'Longest wait for the backend; then the client hears "server unavailable".'),
+  concurrency: integer(8, 'Questions to the backend at the same time; further ones wait their turn.', {
+    min: 1,
+    max: 1_000,
+  }),
+  cache: section('Accepted logins that are not asked about again. Passwords are never kept.', {
+    ttlMs: durationMs(60_000, 'How long; 0 turns the cache off.', { min: 0 }),
+    staleMs: durationMs(300_000, 'How long while the backend is down.', { min: 0 }),
+    maxEntries: integer(10_000, 'How many.', { min: 1 }),
+  }),
+  throttle: section('Against guessing passwords.', {
+    maxFailures: integer(10, 'Failed logins of one login from one address before further ones are refused.', {
+      min: 1,
+    }),
+    windowMs: durationMs(60_000, 'Failures older than this are forgotten.'),
+  }),
+  revalidateMs: durationMs(900_000, 'How often live sessions are checked again; 0 never does.', { min: 0 }),
+});
+
+const acl = rows(
+  'Who may read and write where: topic filters with %u for the login. What no rule grants is denied.',
+  section('One rule.', {
+    access: choice('readwrite', 'What the rule grants.', ['read', 'write', 'readwrite']),
+    topic: text('iotlab/%u/#', 'Topic filter; "iotlab/%u/#" covers "iotlab/alice" and all below it.', {
+      accepts: 'a topic filter',
+      problem: whyNotARuleTopic,
+    }),
+  }),
+  [{ access: 'readwrite', topic: 'iotlab/%u/#' }],
+);
+
+const storage = section('What survives a restart: sessions, their queues, retained messages.', {
+  path: path('data/store', 'Folder of the store; "memory" keeps nothing.', { words: ['memory'] }),
+  sessionExpiryMs: integer(14 * day, 'Sessions whose client stays away for longer are forgotten.', {
+    min: 1_000,
+    unit: ' of milliseconds',
+  }),
+});
+
+const log = section('The log goes to standard output.', {
+  level: choice('info', 'The least important lines to write.', [
+    'trace',
+    'debug',
+    'info',
+    'warn',
+    'error',
+    'fatal',
+    'silent',
+  ]),
+  format: choice('auto', '"auto" is pretty on a terminal and JSON elsewhere.', ['auto', 'pretty', 'json']),
+});
+
+const admin = section('Health and metrics over plain HTTP: keep it on the loopback interface.', {
+  host: text('127.0.0.1', 'Address to listen on.'),
+  port: integer(9883, 'TCP port; 0 turns it off.', { max: 65_535 }),
+});
+
+const limits = section('How much one client, one user or all of them may ask for.', {
+  handshakeTimeoutMs: durationMs(10_000, 'Longest TLS handshake.'),
+  connectTimeoutMs: durationMs(10_000, 'Longest wait for the CONNECT packet after it.'),
+  connections: integer(10_000, 'Connections in all.', { min: 1 }),
+  connectionsPerAddress: integer(2_000, 'Connections of one address.', { min: 1 }),
+  connectionsPerUser: integer(1_000, 'Connections of one user.', { min: 1 }),
+  packetBytes: integer(16 * mebibyte, 'Largest packet; a larger one closes the connection.', {
+    min: 1_024,
+    max: 268_435_460,
+  }),
+  inflightMessages: integer(20, 'Messages of QoS 1 and 2 that a client may leave unacknowledged.', {
+    min: 1,
+    max: 65_535,
+  }),
+  queuedMessages: integer(1_000, 'Messages queued for a session beyond those; the newest are dropped.', { min: 0 }),
+  queuedBytes: integer(16 * mebibyte, 'Bytes queued for a session.', { min: 1_024 }),
+  queuedBytesPerUser: integer(256 * mebibyte, 'Bytes queued for all sessions of a user.', { min: 1_024 }),
+  sessionsPerUser: integer(1_000, 'Persistent sessions of a user.', { min: 1 }),
+  subscriptionsPerSession: integer(10_000, 'Subscriptions of a session.', { min: 1 }),
+  subscriptionsPerUser: integer(50_000, 'Subscriptions of all sessions of a user.', { min: 1 }),
+  retainedMessagesPerUser: integer(20_000, 'Retained messages of a user.', { min: 0 }),
+  retainedBytesPerUser: integer(64 * mebibyte, 'Bytes of the retained messages of a user.', { min: 0 }),
+  drainTimeoutMs: durationMs(60_000, 'Longest wait for a subscriber that reads nothing while its outbox is full.'),
+  stopTimeoutMs: durationMs(10_000, 'Longest wait for work in hand when the broker stops.'),
+});
+
+export const configSchema = section('Configuration of iotlab-broker.', {
+  listener,
+  credentials,
+  acl,
+  storage,
+  log,
+  admin,
+  limits,
+});
+
+function urlProblem(protocols: readonly string[]): (value: string) => string | null {
+  return (value) => {
+    if (!URL.canParse(value)) return '';
+    const url = new URL(value);
+    if (url.username !== '' || url.password !== '')
+      return 'has a user name or password in it: they do not belong there';
+    return protocols.includes(url.protocol) && url.hostname !== '' ? null : '';
+  };
+}
+
+function patternProblem(value: string): string | null {
+  try {
+    new RegExp(value, 'u');
+    return null;
+  } catch (error) {
+    return `is not a regular expression: ${(error as Error).message}`;
+  }
+}
