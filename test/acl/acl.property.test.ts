@@ -94,6 +94,8 @@ test('a filter is granted whenever one rule matches all of a telling set of its 
   // Words that no rule holds stand for "anything": the rule that matches them has wildcards there.
   fc.assert(
     fc.property(ruleArb, filterArb, (rule, filter) => {
+      // It would match the empty topic, which no message has: a rule such as `+/+/#` need not cover that.
+      if (filter === '/#') return;
       const user = compileAcl([rule]).forLogin('u');
       const open = filter.endsWith('#');
       const tails = open ? [[], ['anything'], ['anything', 'else'], ['', '', '', '', '', '', '']] : [[]];
