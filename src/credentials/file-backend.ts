@@ -1,0 +1,162 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import type { Clock } from '../clock.js';
+import { Fault, UsageError } from '../errors.js';
+import type { Log } from '../observe/log.js';
+import type { CredentialBackend, Verdict } from './backend.js';
+import { fileState, watchFile } from './file-watch.js';
+import { HashingLanes } from './hashing-lanes.js';
+import { hashPassword, type PasswordHash, parsePasswordHash } from './password-hash.js';
+import { asUsageError, readUsersFile, type StoredUser, type UsersFile } from './users-file.js';
+
+/** What a session was accepted with. The hash is private, so that no log or inspection shows it. */
+class FileProof {
+  readonly #hashText: string;
+
+  constructor(user: StoredUser) {
+    this.#hashText = user.hashText;
+  }
+
+  isOf(user: StoredUser | undefined): boolean {
+    return user?.hashText === this.#hashText;
+  }
+}
+
+/** An emptied file is more often one that is just being written than the wish to throw everybody out. */
+const emptyGraceMs = 1_000;
+
+/**
+ * Users from a file of `login:hash` lines, read again when it changes. Throws `UsageError` when the file can't be read
+ * at the start; later on, an unreadable file leaves the last good content in use.
+ */
+export async function openFileBackend(options: {
+  readonly path: string;
+  readonly log: Log;
+  readonly clock: Clock;
+}): Promise<CredentialBackend> {
+  const { path, clock } = options;
+  const log = options.log.child({ part: 'credentials', backend: 'file' });
+  const lanes = new HashingLanes(2);
+  const listeners: ((login: string) => void)[] = [];
+  const decoyKey = randomBytes(32);
+  const decoy = await makeDecoy();
+  let state = await fileState(path);
+  let unreadable = '';
+  let emptySince: number | null = null;
+  let closed = false;
+
+  const first = await readUsersFile(path).catch((error) => {
+    throw asUsageError(path, error);
+  });
+  if (first === null) {
+    throw new UsageError(
+      `users file ${path}: there is none (credentials.file.path); make one with: iotlab-broker user add LOGIN --file ${path}`,
+      { code: 'E_USERS_FILE' },
+    );
+  }
+  let users = first.users;
+  let decoys: readonly PasswordHash[] = [...users.values()].map((user) => user.hash);
+  tellProblems(first);
+  if (users.size === 0) log.warn({ file: path }, 'the users file holds no user: nobody can log in');
+
+  function tellProblems(file: UsersFile): void {
+    for (const { line, login, problem } of file.problems) {
+      log.warn({ file: path, line, ...(login === null ? {} : { login }) }, `line ignored: ${problem}`);
+    }
+  }
+
+  /**
+   * What an unknown login's password is checked against, so that the time tells nothing: the hash of some user of the
+   * file, always the same one for the same login. So unknown logins take exactly the times that known ones take, also
+   * in a file with hashes of several kinds.
+   */
+  function decoyFor(login: string): PasswordHash {
+    const index = createHmac('sha256', decoyKey).update(login).digest().readUInt32BE(0) % Math.max(1, decoys.length);
+    return decoys[index] ?? decoy;
+  }
+
+  function use(file: UsersFile, readState: string): void {
+    const old = users;
+    users = file.users;
+    decoys = [...users.values()].map((user) => user.hash);
+    state = readState;
+    tellProblems(file);
+    const revoked = [...old.values()].filter((user) => users.get(user.login)?.hashText !== user.hashText);
+    log.info({ file: path, users: users.size, revoked: revoked.length }, 'users file read again');
+    for (const { login } of revoked) for (const listener of listeners) listener(login);
+  }
+
+  async function reload(): Promise<void> {
+    const before = await fileState(path);
+    let file: UsersFile | null;
+    try {
+      file = await readUsersFile(path);
+    } catch (error) {
+      return keep((error as NodeJS.ErrnoException).code ?? 'unknown error');
+    }
+    if (file === null) return keep('ENOENT');
+    if (closed || (await fileState(path)) !== before) return;
+    unreadable = '';
+    if (file.users.size === 0 && users.size > 0) {
+      emptySince ??= clock.now();
+      if (clock.now() - emptySince < emptyGraceMs) {
+        clock.after(emptyGraceMs, () => void (!closed && reload()));
+        return;
+      }
+    }
+    emptySince = null;
+    use(file, before);
+  }
+
+  /** Says it once per reason, not at every look. */
+  function keep(reason: string): void {
+    if (reason === unreadable) return;
+    unreadable = reason;
+    log.error({ file: path, reason }, 'the users file cannot be read; the last good content stays in use');
+  }
+
+  const watch = watchFile({ path, clock, seen: () => state, onChange: reload });
+
+  function assertOpen(): void {
+    if (closed) throw new Fault('E_CREDENTIALS_CLOSED', 'the credential backend is closed');
+  }
+
+  return {
+    name: 'file',
+
+    async verify(login, password, signal): Promise<Verdict> {
+      assertOpen();
+      const user = users.get(login);
+      const hash = user?.hash ?? decoyFor(login);
+      const right = await lanes.run(signal, () => hash.check(password));
+      assertOpen();
+      if (password === '') return { accepted: false, reason: 'no-password' };
+      if (user === undefined) return { accepted: false, reason: 'unknown-user' };
+      // HMAC, and so scrypt and PBKDF2, pad a password with zero bytes: with some of its own it would be another's equal.
+      if (!right || password.includes('\0')) return { accepted: false, reason: 'wrong-password' };
+      // The file may have changed while the hash was computed; the old password must not slip through.
+      if (users.get(login)?.hashText !== user.hashText) return { accepted: false, reason: 'wrong-password' };
+      return { accepted: true, login, proof: new FileProof(user) };
+    },
+
+    async revalidate(login, proof, signal) {
+      assertOpen();
+      if (signal.aborted) throw new Fault('E_CREDENTIALS_CALLED_OFF', 'the question was called off');
+      return proof instanceof FileProof && proof.isOf(users.get(login));
+    },
+
+    onRevoked(listener) {
+      listeners.push(listener);
+    },
+
+    async close() {
+      closed = true;
+      watch.close();
+    },
+  };
+}
+
+async function makeDecoy(): Promise<PasswordHash> {
+  const hash = parsePasswordHash(await hashPassword(randomBytes(16).toString('hex')));
+  if ('problem' in hash) throw new Fault('E_CREDENTIALS_BACKEND', 'a hash made here cannot be read here');
+  return hash;
+}

@@ -1,0 +1,77 @@
+import { open, readFile, stat, unlink } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { UsageError } from '../errors.js';
+
+const waitMs = 5_000;
+const retryMs = 20;
+
+/**
+ * Runs `work` while holding `<path>.lock`, so that of two commands that edit the file one waits for the other. A lock
+ * whose holder died (same machine, no such process) is taken away. Throws `UsageError` when the wait takes too long.
+ */
+export async function withUsersLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const lock = `${path}.lock`;
+  const deadline = performance.now() + waitMs;
+  while (!(await create(lock))) {
+    if (await holderIsGone(lock)) await takeAway(lock);
+    else if (performance.now() > deadline) {
+      throw new UsageError(`${lock}: another command is editing the users file; if there is none, remove this lock`, {
+        code: 'E_USERS_LOCKED',
+      });
+    } else await delay(retryMs);
+  }
+  try {
+    return await work();
+  } finally {
+    await unlink(lock).catch(() => {});
+  }
+}
+
+/** False when somebody else has it. */
+async function create(lock: string): Promise<boolean> {
+  try {
+    const file = await open(lock, 'wx', 0o600);
+    try {
+      await file.writeFile(`${process.pid} ${hostname()}\n`);
+    } finally {
+      await file.close();
+    }
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+async function holderIsGone(lock: string): Promise<boolean> {
+  const text = await readFile(lock, 'utf8').catch(() => null);
+  const match = text === null ? null : /^(\d+) (.*)\n$/.exec(text);
+  // A process of another machine or container can't be seen from here.
+  if (match === null || match[2] !== hostname()) return false;
+  try {
+    process.kill(Number(match[1]), 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+  }
+}
+
+/**
+ * Two that find the same dead holder must not both remove "the" lock: the second would remove the first one's new one.
+ * So whoever takes a lock away holds another meanwhile, and looks again.
+ */
+async function takeAway(lock: string): Promise<void> {
+  const breaking = `${lock}.breaking`;
+  if (!(await create(breaking))) {
+    const age = Date.now() - ((await stat(breaking).catch(() => null))?.mtimeMs ?? Date.now());
+    if (age > waitMs) await unlink(breaking).catch(() => {});
+    await delay(retryMs);
+    return;
+  }
+  try {
+    if (await holderIsGone(lock)) await unlink(lock);
+  } finally {
+    await unlink(breaking).catch(() => {});
+  }
+}

@@ -1,0 +1,11 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+
+/** A new folder that is removed when the test ends. */
+export async function tempFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'iotlab-broker-test-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
