@@ -10,6 +10,8 @@ export interface Leaf<T> {
   readonly default: T;
   /** What it accepts, as the end of the sentence "… must be". */
   readonly accepts: string;
+  /** Whether the reference says so too: not where the name and the default do. */
+  readonly telling: boolean;
   /** Paths are resolved against the folder of the file that names them; `isPath` leaves words like `memory` alone. */
   readonly isPath: (value: string) => boolean;
   /** Null when the value is fine; else why not, as a whole phrase, or '' when `accepts` says it all. */
@@ -40,27 +42,23 @@ export type Infer<N> =
         ? readonly Infer<R>[]
         : never;
 
+/** The longest delay of Node's timers: about 24.8 days. */
+const longestTimerMs = 2_147_483_647;
+
 const never = () => false;
 
-function leaf<T>(
-  value: T,
-  doc: string,
-  accepts: string,
-  problem: Leaf<T>['problem'],
-  isPath = never as Leaf<T>['isPath'],
-) {
-  return { kind: 'leaf', default: value, doc, accepts, problem, isPath } as const satisfies Leaf<T>;
+function leaf<T>(value: T, doc: string, accepts: string, problem: Leaf<T>['problem'], more: Partial<Leaf<T>> = {}) {
+  return { kind: 'leaf', default: value, doc, accepts, problem, telling: true, isPath: never, ...more } as Leaf<T>;
 }
 
 /** A whole number from `min` to `max`. */
 export function integer(value: number, doc: string, { min = 0, max = Number.MAX_SAFE_INTEGER, unit = '' } = {}) {
   const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`;
   const fits = (it: unknown) => typeof it === 'number' && Number.isSafeInteger(it) && it >= min && it <= max;
-  return leaf<number>(value, doc, `a whole number${unit} ${range}`, (it) => (fits(it) ? null : ''));
+  return leaf<number>(value, doc, `a whole number${unit} ${range}`, (it) => (fits(it) ? null : ''), {
+    telling: min > 1 || (max !== Number.MAX_SAFE_INTEGER && max !== longestTimerMs),
+  });
 }
-
-/** The longest delay of Node's timers: about 24.8 days. */
-const longestTimerMs = 2_147_483_647;
 
 /** A deadline that a timer keeps, in milliseconds. */
 export function durationMs(value: number, doc: string, { min = 1, max = longestTimerMs } = {}) {
@@ -68,7 +66,7 @@ export function durationMs(value: number, doc: string, { min = 1, max = longestT
 }
 
 export function flag(value: boolean, doc: string) {
-  return leaf<boolean>(value, doc, 'true or false', (it) => (typeof it === 'boolean' ? null : ''));
+  return leaf<boolean>(value, doc, 'true or false', (it) => (typeof it === 'boolean' ? null : ''), { telling: false });
 }
 
 /** One of a few words. */
@@ -86,18 +84,27 @@ interface TextOptions {
 }
 
 export function text(value: string, doc: string, { empty = false, accepts, problem }: TextOptions = {}) {
-  return leaf<string>(value, doc, accepts ?? (empty ? 'text' : 'text that is not empty'), (it) => {
-    if (typeof it !== 'string' || it.includes('\0')) return '';
-    if (it === '') return empty ? null : '';
-    return problem?.(it) ?? null;
-  });
+  return leaf<string>(
+    value,
+    doc,
+    accepts ?? (empty ? 'text' : 'text that is not empty'),
+    (it) => {
+      if (typeof it !== 'string' || it.includes('\0')) return '';
+      if (it === '') return empty ? null : '';
+      return problem?.(it) ?? null;
+    },
+    { telling: accepts !== undefined },
+  );
 }
 
 /** A file or folder; a word in `words` stands for itself. '' (nothing) only where `empty` says so. */
 export function path(value: string, doc: string, { empty = false, words = [] as readonly string[] } = {}) {
   const accepts = ['a path', ...words, ...(empty ? ["''"] : [])].join(' or ');
   const problem = (it: unknown) => (typeof it === 'string' && !it.includes('\0') && (it !== '' || empty) ? null : '');
-  return leaf<string>(value, doc, accepts, problem, (it) => it !== '' && !words.includes(it));
+  return leaf<string>(value, doc, accepts, problem, {
+    telling: false,
+    isPath: (it) => it !== '' && !words.includes(it),
+  });
 }
 
 /** A list of texts. */

@@ -1,9 +1,61 @@
-import { type Logger, pino } from 'pino';
+import { isatty } from 'node:tty';
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
+import { prettyFactory } from 'pino-pretty';
 import type { LogConfig } from '../config/config.js';
 
 export type Log = Logger;
 
-/** Makes the process's log. Every part gets it, or a child of it, as an argument. */
-export function createLog(config: LogConfig): Log {
-  return pino({ level: config.level });
+const standardOutput = 1;
+
+/** A reader of the log that stands still costs lines, never the broker: beyond this they are dropped. */
+const bufferedLogBytes = 4 * 1024 * 1024;
+
+/**
+ * Makes the process's log; every part gets it, or a child of it, as an argument. Lines go to standard output, or to
+ * `destination` when one is given.
+ */
+export function createLog(config: LogConfig, destination?: DestinationStream): Log {
+  const stacks = config.level === 'debug' || config.level === 'trace';
+  const options: LoggerOptions = {
+    level: config.level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    serializers: { err: (error: unknown) => describe(error, stacks) },
+    // Nobody logs these; should somebody ever, this is the second lock.
+    redact: { paths: secretPaths(['password', 'hash', 'key', 'proof']), censor: '[hidden]' },
+  };
+  const terminal = destination === undefined && isatty(standardOutput);
+  if (config.format === 'pretty' || (config.format === 'auto' && terminal)) {
+    return pino(options, pretty(terminal, destination ?? pino.destination({ fd: standardOutput, sync: true })));
+  }
+  const output = { fd: standardOutput, sync: false, minLength: 0, maxLength: bufferedLogBytes };
+  return pino(options, destination ?? pino.destination(output));
+}
+
+/** In this thread and at once, so that the last lines before an exit are seen. */
+function pretty(colorize: boolean, destination: DestinationStream): DestinationStream {
+  const format = prettyFactory({
+    colorize,
+    singleLine: true,
+    errorLikeObjectKeys: [],
+    translateTime: 'SYS:HH:MM:ss.l',
+  });
+  return { write: (line) => destination.write(format(line)) };
+}
+
+function secretPaths(names: readonly string[]): string[] {
+  return names.flatMap((name) => [name, `*.${name}`]);
+}
+
+/** An error on one line: its message and those of its causes. The stacks only when somebody is debugging. */
+function describe(error: unknown, stacks: boolean): unknown {
+  if (!(error instanceof Error)) return error;
+  const { code } = error as NodeJS.ErrnoException;
+  return {
+    message: error.message,
+    ...(code === undefined ? {} : { code }),
+    ...(error.cause === undefined ? {} : { cause: describe(error.cause, stacks) }),
+    ...(stacks ? { stack: error.stack } : {}),
+  };
 }

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { runCli } from '../../src/cli/frame.js';
+import { defaultConfig, parseConfig } from '../../src/config/load.js';
+import { captureIo } from '../support/command-io.js';
+
+async function invoke(...args: string[]) {
+  const io = captureIo();
+  const code = await runCli(args, io);
+  return { code, out: io.out(), err: io.err() };
+}
+
+async function fileWith(t: { after(callback: () => Promise<void>): void }, text: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'config-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'broker.yaml');
+  await writeFile(file, text);
+  return file;
+}
+
+test('config check: fine, or the list of problems and exit code 2', async (t) => {
+  const good = await fileWith(t, 'listener: { port: 1 }');
+  assert.deepEqual(await invoke('config', 'check', '--config', good), { code: 0, out: `${good}: fine\n`, err: '' });
+  const bad = await fileWith(t, 'listener: { prot: 1 }\nlog: { level: x }');
+  const { code, out, err } = await invoke('config', 'check', '--config', bad);
+  assert.deepEqual([code, out], [2, '']);
+  assert.match(err, /^iotlab-broker: \S+broker\.yaml:1: listener\.prot: .*\n\S+broker\.yaml:2: log\.level: .*\n$/);
+});
+
+test('config show prints the whole configuration, readable as a configuration', async (t) => {
+  const file = await fileWith(t, 'limits: { connections: 5 }');
+  const { code, out } = await invoke('config', 'show', '--config', file);
+  assert.equal(code, 0);
+  assert.deepEqual(parseConfig(out, '/anywhere.yaml'), defaultConfig({ limits: { connections: 5 } }));
+  const json = await invoke('config', 'show', '--json', '--config', file);
+  assert.deepEqual(JSON.parse(json.out), defaultConfig({ limits: { connections: 5 } }));
+});
+
+test('config without an action, or with another one, is usage', async () => {
+  assert.equal(
+    (await invoke('config')).err,
+    'iotlab-broker: check|show|reference is missing; usage: iotlab-broker config check|show|reference\n',
+  );
+  assert.equal((await invoke('config', 'edit')).code, 2);
+  assert.equal((await invoke('config', 'check', 'more')).code, 2);
+});
+
+test('acl explain: the decision, the rule, and a hint; exit code 0 either way', async () => {
+  const explain = async (...args: string[]) => {
+    const { code, out, err } = await invoke('acl', 'explain', ...args);
+    assert.deepEqual([code, err], [0, '']);
+    return out;
+  };
+  assert.equal(
+    await explain('alice', 'read', 'iotlab/alice/#'),
+    'allow  alice read iotlab/alice/#  (rule: readwrite iotlab/%u/#)\n',
+  );
+  assert.equal(
+    await explain('alice', 'write', 'iotlab/bob/x'),
+    'deny  alice write iotlab/bob/x  (no rule grants it)\n',
+  );
+  assert.match(
+    await explain('alice', 'read', 'iotlab/<alice>/test'),
+    /^deny .*\nhint: "<alice>" is meant to be replaced/,
+  );
+  assert.match(await explain('alice', 'write', 'iotlab/alice/#'), /^deny .*not a valid topic to publish to/);
+  assert.match(await explain('alice', 'read', 'iotlab/#/alice'), /^deny .*not a valid topic filter/);
+  assert.match(await explain('Bob', 'read', 'iotlab/Bob'), /note: "Bob" cannot log in/);
+});
+
+test('acl explain with rules of a file, and wrong usage', async (t) => {
+  const file = await fileWith(t, 'acl: [{ access: read, topic: localisation/# }]');
+  const { out } = await invoke('acl', 'explain', 'alice', 'read', 'localisation/saclay/+', '--config', file);
+  assert.match(out, /^allow .*\(rule: read localisation\/#\)/);
+  assert.equal((await invoke('acl', 'explain', 'alice', 'publish', 'x')).code, 2);
+  assert.match((await invoke('acl', 'explain', 'alice')).err, /read\|write is missing; usage/);
+});
