@@ -1,0 +1,258 @@
+import type { Clock } from '../clock.js';
+import { Fault } from '../errors.js';
+import type { Log } from '../observe/log.js';
+import type { Database, OpenDatabase } from './database.js';
+import type { KeyRange } from './keys.js';
+import { mergePending } from './pending.js';
+
+const FIRST_RETRY_MS = 1_000;
+const LAST_RETRY_MS = 10_000;
+/** How long operations gather when nobody waits for a disk: most messages are acknowledged, and so cancelled, earlier. */
+const MEMORY_GATHER_MS = 20;
+
+type Committed = (fault: Fault | null) => void;
+
+interface Operation {
+  /** Null deletes. */
+  value: Buffer | null;
+  /** The key is nowhere on disk nor in an earlier group, so that deleting it means never writing it. */
+  fresh: boolean;
+}
+
+class Group {
+  readonly operations = new Map<string, Operation>();
+  readonly callbacks: Committed[] = [];
+
+  get empty(): boolean {
+    return this.operations.size === 0 && this.callbacks.length === 0;
+  }
+}
+
+/**
+ * Everything that is to be stored in one turn of the event loop becomes one synced batch. One batch is on its way at a
+ * time; what comes meanwhile is the next group, so that the slower the disk, the larger the groups. Reads see what is
+ * pending. After a fault nothing is forgotten: the operations of the failed batch wait, first in line, until the
+ * database, opened anew, takes them.
+ */
+export class GroupCommit {
+  readonly #open: OpenDatabase;
+  readonly #durable: boolean;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #onFault: ((fault: Fault) => void)[] = [];
+  readonly #onRecovered: (() => void)[] = [];
+  #db: Database;
+  #gathering = new Group();
+  #inFlight: Group | null = null;
+  #scheduled = false;
+  #fault: Fault | null = null;
+  #retryMs = FIRST_RETRY_MS;
+  #cancelRetry: () => void = () => {};
+  #closing: Promise<void> | null = null;
+  #closed = false;
+  #settled: (() => void) | null = null;
+
+  constructor(options: { db: Database; open: OpenDatabase; durable: boolean; log: Log; clock: Clock }) {
+    this.#db = options.db;
+    this.#open = options.open;
+    this.#durable = options.durable;
+    this.#log = options.log;
+    this.#clock = options.clock;
+  }
+
+  get fault(): Fault | null {
+    return this.#fault;
+  }
+
+  get idle(): boolean {
+    return !this.#durable || (this.#inFlight === null && this.#gathering.empty);
+  }
+
+  onFault(callback: (fault: Fault) => void): void {
+    this.#onFault.push(callback);
+  }
+
+  onRecovered(callback: () => void): void {
+    this.#onRecovered.push(callback);
+  }
+
+  /** `fresh`: the caller knows that the key is neither stored nor pending. */
+  put(key: string, value: Buffer, fresh = false): void {
+    const operation = this.#gathering.operations.get(key);
+    if (operation !== undefined) {
+      operation.value = value;
+      return;
+    }
+    this.#gathering.operations.set(key, { value, fresh });
+    if (!this.#scheduled) this.#schedule();
+  }
+
+  delete(key: string): void {
+    const operation = this.#gathering.operations.get(key);
+    if (operation === undefined) {
+      this.#gathering.operations.set(key, { value: null, fresh: false });
+      if (!this.#scheduled) this.#schedule();
+    } else if (operation.fresh) {
+      this.#gathering.operations.delete(key);
+    } else {
+      operation.value = null;
+    }
+  }
+
+  committed(callback: Committed): void {
+    if (this.#fault !== null) callback(this.#fault);
+    else if (this.#closed) callback(new Fault('E_STORE_CLOSED', 'the store is closed'));
+    else if (!this.#durable) callback(null);
+    else if (!this.#gathering.empty) this.#gathering.callbacks.push(callback);
+    else if (this.#inFlight !== null) this.#inFlight.callbacks.push(callback);
+    else callback(null);
+  }
+
+  async get(key: string): Promise<Buffer | undefined> {
+    const pending = this.#gathering.operations.get(key) ?? this.#inFlight?.operations.get(key);
+    if (pending !== undefined) return pending.value ?? undefined;
+    return await this.#db.get(key);
+  }
+
+  /** Rows in the order of their keys, as they are at the moment of the call. */
+  entries(range: KeyRange): AsyncIterable<[string, Buffer]> {
+    const pending = new Map<string, Buffer | null>();
+    for (const group of [this.#inFlight, this.#gathering]) {
+      if (group === null) continue;
+      for (const [key, { value }] of group.operations) {
+        if (key >= range.gte && key < range.lt) pending.set(key, value);
+      }
+    }
+    return mergePending(this.#db.iterator({ ...range, highWaterMarkBytes: 1024 * 1024 }), pending);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#finish();
+    return this.#closing;
+  }
+
+  #schedule(): void {
+    this.#scheduled = true;
+    if (this.#fault !== null || this.#inFlight !== null) return;
+    if (this.#durable) setImmediate(() => this.#start());
+    else this.#clock.after(MEMORY_GATHER_MS, () => this.#start());
+  }
+
+  #start(): void {
+    this.#scheduled = false;
+    if (this.#inFlight !== null || this.#fault !== null || this.#closed) return;
+    const group = this.#gathering;
+    this.#gathering = new Group();
+    this.#inFlight = group;
+    if (group.operations.size === 0) this.#succeeded(group);
+    else
+      this.#write(group).then(
+        () => this.#succeeded(group),
+        (error) => this.#failed(group, error),
+      );
+  }
+
+  async #write(group: Group): Promise<void> {
+    const batch = this.#db.batch();
+    for (const [key, { value }] of group.operations) {
+      if (value === null) batch.del(key);
+      else batch.put(key, value);
+    }
+    await batch.write({ sync: this.#durable });
+  }
+
+  #succeeded(group: Group): void {
+    const recovered = this.#fault !== null;
+    this.#fault = null;
+    this.#retryMs = FIRST_RETRY_MS;
+    // Still in flight while they run: a callback that asks again stays behind those that asked before it.
+    this.#call(group.callbacks, null);
+    this.#inFlight = null;
+    if (recovered) {
+      this.#log.info('the store can be written again');
+      for (const callback of this.#onRecovered) callback();
+    }
+    if (!this.#gathering.empty) this.#schedule();
+    else this.#scheduled = false;
+    this.#settled?.();
+  }
+
+  /**
+   * A batch that failed may still be on disk, in part or whole: its operations are not fresh any more. They go before
+   * those that gathered meanwhile, which replace them key by key.
+   */
+  #failed(group: Group, error: unknown): void {
+    const next = new Group();
+    for (const [key, { value }] of group.operations) next.operations.set(key, { value, fresh: false });
+    for (const [key, operation] of this.#gathering.operations) {
+      next.operations.set(key, next.operations.has(key) ? { value: operation.value, fresh: false } : operation);
+    }
+    const waiting = [...group.callbacks, ...this.#gathering.callbacks];
+    this.#gathering = next;
+    this.#inFlight = null;
+    this.#scheduled = true;
+    const reason = error instanceof Error ? error.message : String(error);
+    if (this.#fault === null) {
+      this.#fault = new Fault('E_STORE_WRITE', `the store cannot be written: ${reason}`, { cause: error });
+      this.#log.error({ err: error, operations: next.operations.size }, 'the store cannot be written: trying again');
+      for (const callback of this.#onFault) callback(this.#fault);
+    } else {
+      this.#log.debug({ err: error, retryMs: this.#retryMs }, 'the store still cannot be written');
+    }
+    this.#call(waiting, this.#fault);
+    this.#cancelRetry = this.#clock.after(this.#retryMs, () => void this.#retry());
+    this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+    this.#settled?.();
+  }
+
+  /** LevelDB takes nothing more after a failed sync, and a record cut short would hide those after it: open anew. */
+  async #retry(): Promise<void> {
+    const group = this.#gathering;
+    this.#gathering = new Group();
+    this.#inFlight = group;
+    try {
+      await this.#db.close();
+      this.#db = await this.#open('existing');
+      await this.#write(group);
+    } catch (error) {
+      this.#failed(group, error);
+      return;
+    }
+    this.#succeeded(group);
+  }
+
+  async #finish(): Promise<void> {
+    while (this.#inFlight !== null || (this.#fault === null && !this.#gathering.empty)) {
+      if (this.#inFlight === null && !this.#durable) this.#start();
+      await new Promise<void>((resolve) => {
+        this.#settled = resolve;
+        if (this.#inFlight === null && this.#gathering.empty) resolve();
+      });
+    }
+    this.#cancelRetry();
+    if (this.#fault !== null) {
+      this.#gathering.callbacks.length = 0;
+      await this.#retry();
+      this.#cancelRetry();
+    }
+    const lost = this.#gathering.operations.size;
+    const fault = this.#fault;
+    this.#closed = true;
+    await this.#db.close();
+    if (fault !== null) {
+      this.#log.error({ operations: lost }, 'the store was closed with operations that could not be written');
+      throw fault;
+    }
+  }
+
+  #call(callbacks: Committed[], fault: Fault | null): void {
+    // By index: callbacks may add to the list while it is worked through.
+    for (let index = 0; index < callbacks.length; index++) {
+      try {
+        callbacks[index]?.(fault);
+      } catch (error) {
+        this.#log.error({ err: error }, 'a callback of the store failed');
+      }
+    }
+  }
+}

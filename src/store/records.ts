@@ -1,0 +1,183 @@
+import type { OutgoingRecord, RetainedMessage, SessionRecord, StoredSubscription } from './store.js';
+
+/**
+ * The values of rows, compact and with a version in the first byte. What a row's key says is not in its value. All
+ * numbers are big-endian.
+ */
+const VERSION = 1;
+
+const QOS = 0b11;
+const RETAIN = 1 << 2;
+const RELEASED = 1 << 3;
+const PROPERTIES = 1 << 4;
+const ORIGIN = 1 << 5;
+const TEXT = 1 << 6;
+
+/** Where aedes had the message from, for its own persistence contract. */
+export interface Origin {
+  readonly brokerId: string;
+  readonly brokerCounter: number;
+  /** The payload came as a string, and goes back as one. */
+  readonly text: boolean;
+}
+
+const EMPTY = Buffer.alloc(0);
+
+function checkVersion(value: Buffer): void {
+  if (value[0] !== VERSION) throw new Error(`a row of an unknown format (${value[0] ?? 'empty'})`);
+}
+
+/** [version, flags, packet id (2)] then, unless released: [topic length (2), topic], [properties length (4), properties], payload. */
+export function encodeOutgoing(record: OutgoingRecord, origin?: Origin): Buffer {
+  const { topic, payload, properties } = record;
+  let flags: number = record.qos;
+  if (record.retain) flags |= RETAIN;
+  if (properties !== null) flags |= PROPERTIES;
+  if (origin !== undefined) return encodeWithOrigin(record, flags | ORIGIN | (origin.text ? TEXT : 0), origin);
+  const topicBytes = Buffer.byteLength(topic);
+  const propertyBytes = properties === null ? 0 : 4 + properties.length;
+  const value = Buffer.allocUnsafe(6 + topicBytes + propertyBytes + payload.length);
+  writeHead(value, flags, record.packetId);
+  value[4] = topicBytes >>> 8;
+  value[5] = topicBytes;
+  value.write(topic, 6);
+  let offset = 6 + topicBytes;
+  if (properties !== null) {
+    value.writeUInt32BE(properties.length, offset);
+    value.set(properties, offset + 4);
+    offset += 4 + properties.length;
+  }
+  value.set(payload, offset);
+  return value;
+}
+
+function encodeWithOrigin(record: OutgoingRecord, flags: number, origin: Origin): Buffer {
+  const head = Buffer.allocUnsafe(4);
+  writeHead(head, record.released ? flags | RELEASED : flags, record.packetId);
+  const brokerId = Buffer.from(origin.brokerId);
+  const from = Buffer.allocUnsafe(10);
+  from.writeUInt16BE(brokerId.length, 0);
+  from.writeDoubleBE(origin.brokerCounter, 2);
+  const body = record.released ? EMPTY : encodeOutgoing(record).subarray(4);
+  return Buffer.concat([head, from, brokerId, body]);
+}
+
+export function encodeReleased(packetId: number): Buffer {
+  const value = Buffer.allocUnsafe(4);
+  writeHead(value, RELEASED | 2, packetId);
+  return value;
+}
+
+function writeHead(value: Buffer, flags: number, packetId: number): void {
+  value[0] = VERSION;
+  value[1] = flags;
+  value[2] = packetId >>> 8;
+  value[3] = packetId;
+}
+
+export function decodeOutgoing(seq: number, value: Buffer): OutgoingRecord & { origin?: Origin } {
+  checkVersion(value);
+  const flags = value.readUInt8(1);
+  const record: OutgoingRecord & { origin?: Origin } = {
+    seq,
+    packetId: value.readUInt16BE(2),
+    qos: (flags & QOS) as 1 | 2,
+    retain: (flags & RETAIN) !== 0,
+    released: (flags & RELEASED) !== 0,
+    sent: true,
+    topic: '',
+    payload: EMPTY,
+    properties: null,
+  };
+  let offset = 4;
+  if ((flags & ORIGIN) !== 0) {
+    const length = value.readUInt16BE(offset);
+    record.origin = {
+      brokerId: value.toString('utf8', offset + 10, offset + 10 + length),
+      brokerCounter: value.readDoubleBE(offset + 2),
+      text: (flags & TEXT) !== 0,
+    };
+    offset += 10 + length;
+  }
+  if (record.released) return record;
+  const topicBytes = value.readUInt16BE(offset);
+  record.topic = value.toString('utf8', offset + 2, offset + 2 + topicBytes);
+  offset += 2 + topicBytes;
+  if ((flags & PROPERTIES) !== 0) {
+    const length = value.readUInt32BE(offset);
+    record.properties = value.subarray(offset + 4, offset + 4 + length);
+    offset += 4 + length;
+  }
+  record.payload = value.subarray(offset);
+  return record;
+}
+
+/** [version, flags, stored at (8)], [properties length (4), properties], payload. */
+export function encodeRetained(message: RetainedMessage): Buffer {
+  const { payload, properties } = message;
+  const head = Buffer.allocUnsafe(properties === null ? 10 : 14);
+  head[0] = VERSION;
+  head[1] = properties === null ? message.qos : message.qos | PROPERTIES;
+  head.writeDoubleBE(message.storedAt, 2);
+  if (properties === null) return Buffer.concat([head, payload]);
+  head.writeUInt32BE(properties.length, 10);
+  return Buffer.concat([head, properties, payload]);
+}
+
+export function decodeRetained(topic: string, value: Buffer): RetainedMessage {
+  checkVersion(value);
+  const flags = value.readUInt8(1);
+  const storedAt = value.readDoubleBE(2);
+  const qos = (flags & QOS) as 0 | 1 | 2;
+  if ((flags & PROPERTIES) === 0) return { topic, payload: value.subarray(10), qos, properties: null, storedAt };
+  const end = 14 + value.readUInt32BE(10);
+  return { topic, payload: value.subarray(end), qos, properties: value.subarray(14, end), storedAt };
+}
+
+/** [version, qos, options, identifier (4), 0 for none: the protocol has no identifier 0]. */
+export function encodeSubscription(subscription: StoredSubscription): Buffer {
+  const value = Buffer.allocUnsafe(7);
+  value[0] = VERSION;
+  value[1] = subscription.qos;
+  value[2] = subscription.options;
+  value.writeUInt32BE(subscription.identifier ?? 0, 3);
+  return value;
+}
+
+export function decodeSubscription(filter: string, value: Buffer): StoredSubscription {
+  checkVersion(value);
+  const identifier = value.readUInt32BE(3);
+  return {
+    filter,
+    qos: value.readUInt8(1) as 0 | 1 | 2,
+    options: value.readUInt8(2),
+    identifier: identifier === 0 ? null : identifier,
+  };
+}
+
+/** [version, protocol, created (8), last seen (8), expires (8), NaN for never], login. */
+export function encodeSession(record: SessionRecord): Buffer {
+  const head = Buffer.allocUnsafe(26);
+  head[0] = VERSION;
+  head[1] = record.protocol;
+  head.writeDoubleBE(record.createdAt, 2);
+  head.writeDoubleBE(record.lastSeenAt, 10);
+  head.writeDoubleBE(record.expiresAt ?? Number.NaN, 18);
+  return Buffer.concat([head, Buffer.from(record.login)]);
+}
+
+export function decodeSession(clientId: string, value: Buffer): SessionRecord {
+  checkVersion(value);
+  const expiresAt = value.readDoubleBE(18);
+  return {
+    clientId,
+    login: value.toString('utf8', 26),
+    protocol: value.readUInt8(1) as 3 | 4 | 5,
+    createdAt: value.readDoubleBE(2),
+    lastSeenAt: value.readDoubleBE(10),
+    expiresAt: Number.isNaN(expiresAt) ? null : expiresAt,
+  };
+}
+
+/** A received QoS 2 packet id has nothing to say but that it is there: MessagePack's nil, which the library can read too. */
+export const INCOMING_VALUE = Buffer.from([0xc0]);

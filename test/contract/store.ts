@@ -1,0 +1,260 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { OutgoingRecord, SessionRecord, Store, StoredSession } from '../../src/store/store.js';
+import { collect, committed, type StoreUnderTest } from '../store/open-store.js';
+
+export const sessionRecord = (clientId: string, changes: Partial<SessionRecord> = {}): SessionRecord => ({
+  clientId,
+  login: clientId.split('/')[0]!,
+  protocol: 4,
+  createdAt: 1_700_000_000_000,
+  lastSeenAt: 1_700_000_000_500,
+  expiresAt: null,
+  ...changes,
+});
+
+export const outgoingRecord = (seq: number, changes: Partial<OutgoingRecord> = {}): OutgoingRecord => ({
+  seq,
+  packetId: seq % 65_536,
+  qos: 1,
+  retain: false,
+  released: false,
+  sent: true,
+  topic: `iotlab/alice/${seq}`,
+  payload: Buffer.from(`payload ${seq}`),
+  properties: null,
+  ...changes,
+});
+
+/** What every store does, however it keeps. */
+export function storeContract(name: string, make: () => Promise<StoreUnderTest>): void {
+  /** Runs with a store that is closed, and a function that closes it and opens it again. */
+  const withStore = (title: string, run: (store: Store, reopen: () => Promise<Store>) => Promise<void>) =>
+    test(title, async () => {
+      const under = await make();
+      let store = await under.open();
+      try {
+        await run(store, async () => {
+          await store.close();
+          store = await under.open();
+          return store;
+        });
+      } finally {
+        await store.close();
+        await under.cleanUp();
+      }
+    });
+
+  const sessions = (store: Store): Promise<StoredSession[]> => collect(store.loadSessions());
+
+  describe(`store contract: ${name}`, () => {
+    withStore('keeps a session as it was saved last', async (store, reopen) => {
+      const record = sessionRecord('alice/sensor:1 é', { protocol: 5, expiresAt: 1_800_000_000_000 });
+      const writer = store.session(record.clientId);
+      writer.save(sessionRecord('alice/sensor:1 é'));
+      await committed(store);
+      writer.save(record);
+      const again = await reopen();
+      const expected: StoredSession[] = [{ session: record, subscriptions: [], outgoing: [], incoming: [] }];
+      assert.deepEqual(await sessions(again), expected);
+    });
+
+    withStore('keeps subscriptions with their options, and forgets those that are removed', async (store, reopen) => {
+      const writer = store.session('alice/a');
+      writer.save(sessionRecord('alice/a'));
+      const kept = { filter: 'iotlab/alice/+/é/#', qos: 2, options: 0b101100, identifier: 268_435_455 } as const;
+      writer.subscribe([
+        { filter: 'gone', qos: 1, options: 0, identifier: null },
+        { ...kept, qos: 0 },
+      ]);
+      await committed(store);
+      writer.subscribe([kept]);
+      writer.unsubscribe(['gone', 'never there']);
+      const [session] = await sessions(await reopen());
+      assert.deepEqual(session?.subscriptions, [kept]);
+    });
+
+    withStore('keeps a queue in the order of its numbers, with everything a message has', async (store, reopen) => {
+      const writer = store.session('alice/a');
+      writer.save(sessionRecord('alice/a'));
+      const properties = Buffer.from([0x01, 0x01]);
+      const queue = [
+        outgoingRecord(9, { packetId: 65_535, qos: 2, retain: true }),
+        outgoingRecord(10, { properties, payload: Buffer.alloc(0) }),
+        outgoingRecord(100, { topic: 'é/😀', payload: Buffer.alloc(100_000, 7) }),
+        outgoingRecord(Number.MAX_SAFE_INTEGER, { packetId: 1 }),
+      ];
+      for (const record of queue.toReversed()) writer.putOutgoing(record);
+      const [session] = await sessions(await reopen());
+      assert.deepEqual(session?.outgoing, queue);
+    });
+
+    withStore('a released message keeps its packet id alone', async (store, reopen) => {
+      const writer = store.session('alice/a');
+      writer.save(sessionRecord('alice/a'));
+      writer.putOutgoing(outgoingRecord(1, { qos: 2, packetId: 77 }));
+      writer.putOutgoing(outgoingRecord(2, { qos: 2, packetId: 78 }));
+      await committed(store);
+      writer.releaseOutgoing(outgoingRecord(1, { qos: 2, packetId: 77 }));
+      const [session] = await sessions(await reopen());
+      const [released, waiting] = session!.outgoing;
+      assert.deepEqual(released, {
+        ...outgoingRecord(1),
+        packetId: 77,
+        qos: 2,
+        released: true,
+        topic: '',
+        payload: Buffer.alloc(0),
+      });
+      assert.equal(waiting?.released, false);
+    });
+
+    withStore('deletes from the queue what was written and what was not', async (store, reopen) => {
+      const writer = store.session('alice/a');
+      writer.save(sessionRecord('alice/a'));
+      for (const seq of [1, 2, 3]) writer.putOutgoing(outgoingRecord(seq));
+      writer.deleteOutgoing(2);
+      await committed(store);
+      writer.deleteOutgoing(1);
+      writer.putOutgoing(outgoingRecord(4));
+      writer.deleteOutgoing(4);
+      const [session] = await sessions(await reopen());
+      assert.deepEqual(session?.outgoing, [outgoingRecord(3)]);
+    });
+
+    withStore('keeps the ids of received QoS 2 messages, also one that is used again', async (store, reopen) => {
+      const writer = store.session('alice/a');
+      writer.save(sessionRecord('alice/a'));
+      writer.putIncoming(5);
+      writer.putIncoming(65_535);
+      await committed(store);
+      writer.deleteIncoming(5);
+      writer.deleteIncoming(65_535);
+      writer.putIncoming(5);
+      const [session] = await sessions(await reopen());
+      assert.deepEqual(session?.incoming, [5]);
+    });
+
+    withStore(
+      'removes a session with all that it has, and nothing of one whose id begins the same',
+      async (store, reopen) => {
+        const ids = ['alice/a', 'alice/a:', 'alice/a-b', 'alice/aa', 'alicea/a'];
+        for (const clientId of ids) {
+          const writer = store.session(clientId);
+          writer.save(sessionRecord(clientId));
+          writer.subscribe([{ filter: 'x', qos: 1, options: 0, identifier: null }]);
+          writer.putOutgoing(outgoingRecord(1));
+          writer.putIncoming(1);
+        }
+        let now = await reopen();
+        assert.equal((await sessions(now)).length, ids.length);
+        now.session('alice/a').putOutgoing(outgoingRecord(2));
+        now.session('alice/a').remove();
+        now = await reopen();
+        const left = await sessions(now);
+        assert.deepEqual(left.map(({ session }) => session.clientId).sort(), ids.slice(1).sort());
+        for (const session of left) {
+          assert.equal(session.subscriptions.length, 1);
+          assert.equal(session.outgoing.length, 1);
+          assert.deepEqual(session.incoming, [1]);
+        }
+      },
+    );
+
+    withStore('a session that is made again after its removal begins empty', async (store, reopen) => {
+      const writer = store.session('alice/a');
+      writer.save(sessionRecord('alice/a'));
+      writer.putOutgoing(outgoingRecord(1));
+      writer.subscribe([{ filter: 'x', qos: 1, options: 0, identifier: null }]);
+      await committed(store);
+      writer.remove();
+      writer.save(sessionRecord('alice/a'));
+      writer.putOutgoing(outgoingRecord(2));
+      const [session] = await sessions(await reopen());
+      assert.deepEqual(session?.outgoing, [outgoingRecord(2)]);
+      assert.deepEqual(session?.subscriptions, []);
+    });
+
+    withStore('keeps Wills until they are deleted', async (store, reopen) => {
+      const will = {
+        clientId: 'alice/a',
+        login: 'alice',
+        topic: 'iotlab/alice/gone',
+        payload: Buffer.from([0, 255]),
+        qos: 2,
+        retain: true,
+        properties: Buffer.from([1]),
+        delaySeconds: 30,
+      } as const;
+      store.putWill('alice/a', will);
+      store.putWill('alice/b', { ...will, clientId: 'alice/b', properties: null });
+      store.putWill('alice/c', { ...will, clientId: 'alice/c' });
+      await committed(store);
+      store.deleteWill('alice/c');
+      const again = await reopen();
+      assert.deepEqual(await collect(again.loadWills()), [will, { ...will, clientId: 'alice/b', properties: null }]);
+    });
+
+    withStore('keeps retained messages, the last of each topic', async (store, reopen) => {
+      const message = {
+        topic: 'iotlab/alice/é',
+        payload: Buffer.from('2'),
+        qos: 1,
+        properties: Buffer.from([9]),
+        storedAt: 5,
+      } as const;
+      assert.equal(store.retained.set({ ...message, payload: Buffer.from('1') }), undefined);
+      assert.equal(store.retained.set(message)?.payload.toString(), '1');
+      store.retained.set({ ...message, topic: 'iotlab/alice/gone' });
+      await committed(store);
+      assert.equal(store.retained.delete('iotlab/alice/gone')?.topic, 'iotlab/alice/gone');
+      assert.equal(store.retained.delete('iotlab/alice/never'), undefined);
+      const again = await reopen();
+      assert.equal(again.retained.size, 1);
+      assert.deepEqual([...again.retained], [message]);
+      assert.deepEqual(again.retained.get(message.topic), message);
+    });
+
+    withStore('answers committed calls in their order, and at once when nothing is pending', async (store) => {
+      assert.equal(store.idle, true);
+      const order: number[] = [];
+      store.committed(() => order.push(0));
+      assert.deepEqual(order, [0]);
+      const writer = store.session('alice/a');
+      for (let n = 1; n <= 50; n++) {
+        writer.putOutgoing(outgoingRecord(n));
+        if (n % 7 === 0) writer.deleteOutgoing(n);
+        store.committed(() => order.push(n));
+        if (n % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      await committed(store);
+      assert.deepEqual(
+        order,
+        Array.from({ length: 51 }, (_, n) => n),
+      );
+      assert.equal(store.idle, true);
+      assert.equal(store.fault, null);
+    });
+
+    withStore('a callback that asks again comes behind those that asked before', async (store) => {
+      const order: string[] = [];
+      store.session('alice/a').putIncoming(1);
+      store.committed(() => store.committed(() => order.push('inner')));
+      store.committed(() => order.push('outer'));
+      await committed(store);
+      assert.deepEqual(order.toSorted(), ['inner', 'outer']);
+      if (store.idle) assert.equal(store.fault, null);
+    });
+
+    withStore('the persistence sees what the sessions have, pending or not', async (store) => {
+      await store.persistence.setup({ id: 'broker' });
+      store.session('alice/a').subscribe([{ filter: 'a/+', qos: 1, options: 0b1100, identifier: 3 }]);
+      const expected = { topic: 'a/+', qos: 1, rh: 0, rap: true, nl: true, subscriptionIdentifier: 3 };
+      assert.deepEqual(await store.persistence.subscriptionsByClient({ id: 'alice/a' }), [expected]);
+      assert.deepEqual(await store.persistence.subscriptionsByTopic('a/b'), [{ clientId: 'alice/a', ...expected }]);
+      store.session('alice/a').remove();
+      assert.deepEqual(await store.persistence.subscriptionsByClient({ id: 'alice/a' }), []);
+      assert.deepEqual(await store.persistence.subscriptionsByTopic('a/b'), []);
+    });
+  });
+}
