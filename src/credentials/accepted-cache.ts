@@ -1,0 +1,84 @@
+import type { Clock } from '../clock.js';
+
+/** What the backend said of one login and password. */
+export interface Accepted {
+  readonly login: string;
+  readonly proof: unknown;
+  /** When the backend said it. */
+  readonly atMs: number;
+}
+
+/**
+ * Accepted logins, by a key that the guard makes of login and password (an HMAC; never the password). An entry is
+ * believed for `ttlMs`; after that, and up to `staleMs`, it only says that this password was right lately. The least
+ * recently used one goes when there are more than `maxEntries`.
+ */
+export class AcceptedCache {
+  readonly #config: { readonly ttlMs: number; readonly staleMs: number; readonly maxEntries: number };
+  readonly #clock: Clock;
+  readonly #entries = new Map<string, Accepted>();
+  readonly #keysOf = new Map<string, Set<string>>();
+
+  constructor(config: { ttlMs: number; staleMs: number; maxEntries: number }, clock: Clock) {
+    this.#config = config;
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** An entry within `ttlMs`. */
+  fresh(key: string): Accepted | undefined {
+    const entry = this.#use(key);
+    return entry !== undefined && this.#clock.now() - entry.atMs < this.#config.ttlMs ? entry : undefined;
+  }
+
+  /** An entry within `staleMs`: for an outage only, and as a sign of good standing. */
+  stale(key: string): Accepted | undefined {
+    const entry = this.#use(key);
+    return entry !== undefined && this.#clock.now() - entry.atMs < this.#config.staleMs ? entry : undefined;
+  }
+
+  put(key: string, entry: Accepted): void {
+    if (this.#config.ttlMs === 0 || this.#config.maxEntries < 1) return;
+    this.drop(key);
+    while (this.#entries.size >= this.#config.maxEntries) this.drop(this.#entries.keys().next().value!);
+    this.#entries.set(key, entry);
+    const keys = this.#keysOf.get(entry.login);
+    if (keys === undefined) this.#keysOf.set(entry.login, new Set([key]));
+    else keys.add(key);
+  }
+
+  drop(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    const keys = this.#keysOf.get(entry.login);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#keysOf.delete(entry.login);
+  }
+
+  dropLogin(login: string): void {
+    for (const key of [...(this.#keysOf.get(login) ?? [])]) this.drop(key);
+  }
+
+  clear(): void {
+    this.#entries.clear();
+    this.#keysOf.clear();
+  }
+
+  #use(key: string): Accepted | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    const ageMs = this.#clock.now() - entry.atMs;
+    // A clock that was set back must not make an entry immortal.
+    if (ageMs < 0 || ageMs >= Math.max(this.#config.ttlMs, this.#config.staleMs)) {
+      this.drop(key);
+      return undefined;
+    }
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    return entry;
+  }
+}
