@@ -1,0 +1,133 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Clock, systemClock } from '../clock.js';
+import type { AdminConfig } from '../config/config.js';
+import { UsageError } from '../errors.js';
+import type { Log } from './log.js';
+import { prometheusText } from './prometheus.js';
+
+/** How the broker is, in all: nothing in here is about a single user. */
+export interface HealthState {
+  readonly connections: number;
+  /** The code of the fault that keeps the store from storing; null while it works. */
+  readonly storeFault: string | null;
+  /** The same for the credential backend. */
+  readonly credentialsFault: string | null;
+  readonly stopping: boolean;
+}
+
+export interface Health {
+  /** Where it listens; null when it is turned off. */
+  readonly port: number | null;
+  close(): Promise<void>;
+}
+
+interface HealthOptions {
+  readonly config: AdminConfig;
+  readonly log: Log;
+  readonly state: () => HealthState;
+  /** Numbers for Prometheus by name, without prefix: `_total` at the end makes a counter, all others are gauges. */
+  readonly metrics?: () => Readonly<Record<string, number>>;
+  readonly clock?: Clock;
+}
+
+const requestTimeoutMs = 5_000;
+const maxConnections = 64;
+const maxHeaderBytes = 4_096;
+
+/**
+ * `GET /health` answers 200 while the broker does its work (`ok`, or `degraded` when only new logins suffer) and 503
+ * when it does not (`failing`, `stopping`); `GET /metrics` answers in the text format of Prometheus. Throws `UsageError`
+ * naming `admin.port` or `admin.host` when it cannot listen.
+ */
+export async function openHealth({ config, log, state, metrics, clock = systemClock }: HealthOptions): Promise<Health> {
+  if (config.port === 0) return { port: null, close: async () => {} };
+  const startedAt = clock.now();
+  const server = createServer({
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: requestTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: 1_000,
+  });
+  server.maxConnections = maxConnections;
+  server.timeout = 2 * requestTimeoutMs;
+  server.on('request', (request, response) => {
+    const uptimeSeconds = Math.floor((clock.now() - startedAt) / 1_000);
+    const numbers = () => ({ uptime_seconds: uptimeSeconds, connections: state().connections, ...metrics?.() });
+    answer(request, response, {
+      health: () => report(state(), uptimeSeconds),
+      metrics: () => prometheusText(numbers()),
+    });
+  });
+  await listen(server, config);
+  server.on('error', (err) => log.warn({ err }, 'health: the HTTP server had an error'));
+  const { port } = server.address() as AddressInfo;
+  log.info({ host: config.host, port }, 'health: GET /health and /metrics over HTTP');
+  return { port, close: () => close(server) };
+}
+
+interface Answers {
+  health(): { readonly status: string };
+  metrics(): string;
+}
+
+function answer(request: IncomingMessage, response: ServerResponse, answers: Answers): void {
+  const path = (request.url ?? '').split('?', 1)[0];
+  const send = (status: number, type: string, body: string) => {
+    response.writeHead(status, {
+      'content-type': type,
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  };
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.setHeader('allow', 'GET, HEAD');
+    // The body that may follow is never read.
+    response.setHeader('connection', 'close');
+    send(405, 'text/plain', 'only GET\n');
+  } else if (path === '/health') {
+    const health = answers.health();
+    const works = health.status === 'ok' || health.status === 'degraded';
+    send(works ? 200 : 503, 'application/json', `${JSON.stringify(health)}\n`);
+  } else if (path === '/metrics') send(200, 'text/plain; version=0.0.4; charset=utf-8', answers.metrics());
+  else send(404, 'text/plain', 'try /health or /metrics\n');
+}
+
+function report({ connections, storeFault, credentialsFault, stopping }: HealthState, uptime: number) {
+  let status = 'ok';
+  if (credentialsFault !== null) status = 'degraded';
+  if (storeFault !== null) status = 'failing';
+  if (stopping) status = 'stopping';
+  return { status, uptime, connections, store: storeFault ?? 'ok', credentials: credentialsFault ?? 'ok' };
+}
+
+function listen(server: Server, { host, port }: AdminConfig): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: NodeJS.ErrnoException) => reject(explain(error, host, port));
+    server.once('error', fail);
+    server.listen({ host, port }, () => {
+      server.off('error', fail);
+      resolve();
+    });
+  });
+}
+
+function explain(cause: NodeJS.ErrnoException, host: string, port: number): UsageError {
+  const remedies = new Map([
+    ['EADDRINUSE', `admin.port: port ${port} is in use; choose another one, or 0 to turn health off`],
+    ['EACCES', `admin.port: port ${port} is not allowed for this user; choose one above 1023, or 0 to turn health off`],
+    ['EADDRNOTAVAIL', `admin.host: ${host} is not an address of this machine`],
+    ['ENOTFOUND', `admin.host: ${host} is not a known name`],
+  ]);
+  const message = remedies.get(cause.code ?? '') ?? `admin: cannot listen on ${host} port ${port}: ${cause.message}`;
+  return new UsageError(message, { code: 'E_ADMIN_LISTEN', cause });
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

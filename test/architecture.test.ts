@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { test } from 'node:test';
+import { packageFolder } from '../src/config/package-folder.js';
+
+interface Import {
+  /** As written: `../errors.js`, `aedes`. */
+  readonly from: string;
+  readonly typeOnly: boolean;
+}
+
+const root = packageFolder();
+
+function sources(folder: string): Map<string, string> {
+  const files = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.ts'),
+  );
+  return new Map(files.sort().map((file) => [`${folder}/${file}`, readFileSync(join(root, folder, file), 'utf8')]));
+}
+
+const src = sources('src');
+const tests = sources('test');
+
+/** Static imports and re-exports, dynamic `import()`, and `import('x')` in types. Formatted code, so a regex does. */
+function importsOf(text: string): Import[] {
+  const code = text.replaceAll(/^\s*(\/\/|\*|\/\*).*$/gm, '');
+  const found: Import[] = [];
+  for (const [, type, names, from] of code.matchAll(/^(?:import|export) (type )?([^;'"]*?from )?'([^']+)';/gm)) {
+    const list = /\{([^}]*)\}/.exec(names ?? '')?.[1];
+    const bare = list !== undefined && /^\s*\{/.test(names ?? '');
+    const each = (list ?? '')
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== '');
+    const typeOnly = type !== undefined || (bare && each.length > 0 && each.every((name) => name.startsWith('type ')));
+    found.push({ from: from!, typeOnly });
+  }
+  for (const [, from] of code.matchAll(/\b(?:import|require)\(\s*'([^']+)'\s*\)/g))
+    found.push({ from: from!, typeOnly: false });
+  return found;
+}
+
+/** Every import of src as [file, target], a relative target being a path from the root with `.ts`. */
+const edges = [...src].flatMap(([file, text]) =>
+  importsOf(text).map(({ from, typeOnly }) => {
+    const own = from.startsWith('.');
+    const target = own ? normalize(join(dirname(file), from)).replace(/\.js$/, '.ts') : from;
+    return { file, target, own, typeOnly };
+  }),
+);
+
+const folderOf = (file: string) => file.split('/').slice(0, -1).join('/');
+const isNode = (target: string, name: string) => target === name || target === `node:${name}`;
+const isPackage = (target: string, name: string) => target === name || target.startsWith(`${name}/`);
+
+function none(rule: string, offenders: readonly string[]): void {
+  assert.deepEqual(offenders, [], `${rule}:\n  ${offenders.join('\n  ')}`);
+}
+
+function offending(test: (edge: (typeof edges)[number]) => boolean): string[] {
+  return edges.filter(test).map(({ file, target }) => `${file} imports ${target}`);
+}
+
+test('the parser of imports sees every form', () => {
+  const seen = importsOf(
+    [
+      "import { a } from './a.js';",
+      "import type { B } from './b.js';",
+      "import { type C, type D } from './c.js';",
+      "import { type C, e } from './e.js';",
+      "import f, { type G } from './f.js';",
+      "import * as h from 'h';",
+      "import './i.js';",
+      "export { j } from './j.js';",
+      "export type { K } from './k.js';",
+      "import {\n  l,\n  type M,\n} from './l.js';",
+      "const n = await import('./n.js');",
+      "// import { o } from './o.js';",
+    ].join('\n'),
+  );
+  const all = seen.map(({ from, typeOnly }) => `${from}${typeOnly ? ' type' : ''}`);
+  assert.deepEqual(all, [
+    ...[
+      './a.js',
+      './b.js type',
+      './c.js type',
+      './e.js',
+      './f.js',
+      'h',
+      './i.js',
+      './j.js',
+      './k.js type',
+      './l.js',
+      './n.js',
+    ],
+  ]);
+  assert.ok(edges.length > 50);
+});
+
+test('stages do not import each other sideways', () => {
+  const stages = ['listener', 'credentials', 'acl', 'routing', 'store'].map((name) => `src/${name}`);
+  const nouns = ['src/errors.ts', 'src/clock.ts', 'src/observe/rate-limited.ts'];
+  const typesOnly = ['src/config/config.ts', 'src/observe/log.ts'];
+  none(
+    'a stage knows only its own folder, src/mqtt, src/errors.ts, src/clock.ts, and the types of config and log',
+    offending(({ file, target, own, typeOnly }) => {
+      const stage = stages.find((folder) => file.startsWith(`${folder}/`));
+      if (stage === undefined || !own || target.startsWith(`${stage}/`) || target.startsWith('src/mqtt/')) return false;
+      return !nouns.includes(target) && !(typeOnly && typesOnly.includes(target));
+    }),
+  );
+});
+
+test('the shared nouns stand on nothing', () => {
+  none(
+    'src/mqtt, src/errors.ts and src/clock.ts import nothing of the other folders',
+    offending(({ file, target, own }) => {
+      const noun = file.startsWith('src/mqtt/') || file === 'src/errors.ts' || file === 'src/clock.ts';
+      return noun && own && !target.startsWith('src/mqtt/') && target !== 'src/errors.ts';
+    }),
+  );
+  none(
+    'src/config imports nothing but itself, src/mqtt and src/errors.ts',
+    offending(({ file, target, own }) => {
+      const config = file.startsWith('src/config/') && own;
+      return config && !/^src\/(config|mqtt)\//.test(target) && target !== 'src/errors.ts';
+    }),
+  );
+});
+
+test("the command line and the composition root are nobody's dependency", () => {
+  none(
+    'only src/main.ts and src/cli import src/cli; nobody imports src/main.ts',
+    offending(({ file, target }) => {
+      const fromCli = file.startsWith('src/cli/') || file === 'src/main.ts';
+      return target === 'src/main.ts' || (target.startsWith('src/cli/') && !fromCli);
+    }),
+  );
+  none(
+    'only src/cli and src/testing import src/broker.ts',
+    offending(({ file, target }) => target === 'src/broker.ts' && !/^src\/(cli|testing)\//.test(file)),
+  );
+});
+
+test('one library, one door', () => {
+  const doors: [library: string, allowed: RegExp][] = [
+    ['aedes', /^src\/hub\//],
+    ['level', /^src\/store\//],
+    ['memory-level', /^src\/store\//],
+    ['abstract-level', /^src\/store\//],
+    ['aedes-persistence', /^src\/store\//],
+    ['aedes-persistence-level', /^src\/store\//],
+    ['mqtt-packet', /^src\/(session|mqtt)\//],
+    ['pino', /^src\/observe\/log\.ts$/],
+    ['pino-pretty', /^src\/observe\/log\.ts$/],
+    ['yaml', /^src\/(config\/|cli\/config\.ts$)/],
+    ['@peculiar/x509', /^src\/listener\//],
+  ];
+  for (const [library, allowed] of doors) {
+    none(
+      `${library} is imported by ${allowed.source} only`,
+      offending(({ file, target }) => isPackage(target, library) && !allowed.test(file)),
+    );
+  }
+  const ldap = new Set(edges.filter(({ target }) => isPackage(target, 'ldapjs')).map(({ file }) => file));
+  assert.ok(ldap.size <= 1, `ldapjs is imported by one file, not by ${[...ldap].join(', ')}`);
+  none(
+    'mqtt.js is for tests',
+    offending(({ target }) => isPackage(target, 'mqtt')),
+  );
+});
+
+test('TLS servers are made in src/listener only', () => {
+  const offenders = [...src]
+    .filter(([file]) => !file.startsWith('src/listener/'))
+    .filter(([, text]) => /\btls\.createServer\(|\bnew tls\.Server\(|createServer[^;]*from 'node:tls'/.test(text))
+    .map(([file]) => file);
+  none('node:tls servers live in src/listener', offenders);
+  none(
+    'the module itself is known to the listener, the credential backends (clients) and by its types',
+    offending(
+      ({ file, target, typeOnly }) =>
+        isNode(target, 'tls') && !typeOnly && !/^src\/(listener|credentials|testing|cli)\//.test(file),
+    ),
+  );
+});
+
+test("Node's modules are imported by their full name", () => {
+  const bare = ['fs', 'net', 'tls', 'path', 'crypto', 'events', 'stream', 'http', 'util', 'os', 'process', 'buffer'];
+  none(
+    'node:fs, not fs',
+    offending(({ target }) => bare.some((name) => target === name || target.startsWith(`${name}/`))),
+  );
+});
+
+test('every import is there', () => {
+  none(
+    'relative imports end in .js and name a file of src',
+    offending(({ target, own }) => own && !src.has(target)),
+  );
+});
+
+test('no import goes in a circle', () => {
+  const graph = new Map<string, string[]>();
+  for (const { file, target, own, typeOnly } of edges) {
+    if (own && !typeOnly) graph.set(file, [...(graph.get(file) ?? []), target]);
+  }
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    const seen = path.indexOf(file);
+    assert.equal(seen, -1, `imports in a circle: ${[...path.slice(seen), file].join(' → ')}`);
+    if (done.has(file)) return;
+    for (const target of graph.get(file) ?? []) visit(target, [...path, file]);
+    done.add(file);
+  };
+  for (const file of src.keys()) visit(file, []);
+});
+
+test('files have one job: at most 300 lines, no barrels, no utils', () => {
+  const lines = (text: string) => text.split('\n').length - 1;
+  none(
+    'at most 300 lines',
+    [...src].filter(([, text]) => lines(text) > 300).map(([file, text]) => `${file} has ${lines(text)}`),
+  );
+  const statements = (text: string) => text.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '').trim();
+  const barrel = /^(export (type )?(\*|\{[^}]*\})( as \w+)? from '[^']+';\s*)+$/;
+  none(
+    'no barrels',
+    [...src].filter(([, text]) => barrel.test(statements(text))).map(([file]) => file),
+  );
+  const folders = [...src.keys(), ...tests.keys()].map(folderOf);
+  none(
+    'no folder for what has no place',
+    [...new Set(folders)].filter((folder) => /\/(utils?|helpers|common|misc|lib)$/.test(folder)),
+  );
+});
+
+test('tests are named as what they test', () => {
+  const specials = /^test\/(contract|conformance|bench|isolation|support|docker)\/|^test\/[^/]+$/;
+  const known = new Set([...src.keys()].map(folderOf).map((folder) => folder.replace(/^src/, 'test')));
+  none(
+    'test/FOLDER is src/FOLDER, or contract, conformance, isolation, bench, docker, support',
+    [...tests.keys()].filter((file) => !specials.test(file) && !known.has(folderOf(file))),
+  );
+  const skipped = /\b(test|it|describe)\.(skip|only|todo)\(|\b(skip|only|todo): true/;
+  none(
+    'no test is skipped, alone or to do',
+    [...tests]
+      .filter(([file, text]) => file !== 'test/architecture.test.ts' && skipped.test(text))
+      .map(([file]) => file),
+  );
+});
