@@ -1,0 +1,110 @@
+import type { SecureContext } from 'node:tls';
+import type { Clock } from '../clock.js';
+import { UsageError } from '../errors.js';
+import type { Log } from '../observe/log.js';
+import type { CertificateFiles } from './certificates.js';
+import { reportExpiry } from './expiry.js';
+import { watchFiles } from './file-watch.js';
+import { type Material, makeSecureContext, readMaterial } from './secure-context.js';
+
+/** The certificate that new connections get, kept up to date with the files. */
+export interface CertificateSource {
+  context(): SecureContext;
+  /** Reads the files now. Resolves also when they are unusable: then the old ones stay, and the log says why. */
+  reload(): Promise<void>;
+  close(): void;
+}
+
+const dayMs = 86_400_000;
+/** Ticket keys live in the context: whoever steals them reads TLS 1.2 sessions resumed with them, so not for long. */
+const ticketKeysMs = dayMs / 2;
+/** Certificate and key are written one after the other: a mismatch gets this much time to become a match. */
+const retryDelaysMs = [500, 1000, 2000, 4000, 8000];
+
+/** Throws `UsageError` when the files cannot be used. */
+export async function openCertificateSource(options: {
+  readonly files: CertificateFiles;
+  readonly log: Log;
+  readonly clock: Clock;
+}): Promise<CertificateSource> {
+  const { files, log, clock } = options;
+  const first = await load(files);
+  let { material, context } = first;
+  let closed = false;
+  let cancelRetry = () => {};
+  let running: Promise<void> = Promise.resolve();
+
+  const report = (all: boolean) => {
+    reportExpiry(material, files, clock.now(), log, all);
+    if (all) for (const warning of material.warnings) log.warn({ files }, warning);
+  };
+  report(true);
+
+  async function attempt(retries: readonly number[]): Promise<void> {
+    if (closed) return;
+    cancelRetry();
+    try {
+      const next = await load(files);
+      if (closed) return;
+      const expired = next.material.chain.find((certificate) => Date.parse(certificate.validTo) <= clock.now());
+      if (sameText(next.material, material)) return log.debug({ files }, 'Certificates unchanged');
+      if (expired !== undefined) {
+        throw new UsageError(
+          `listener.cert: ${files.cert} has expired (${expired.validTo}). Put a valid one in place.`,
+        );
+      }
+      ({ material, context } = next);
+      log.info({ files }, 'Certificates reloaded');
+      report(true);
+    } catch (error) {
+      const [delayMs, ...later] = retries;
+      if (delayMs !== undefined) cancelRetry = clock.after(delayMs, () => void inTurn(later));
+      else log.error({ files }, `The new certificates are not used, the old ones stay: ${(error as Error).message}`);
+    }
+  }
+  /** One at a time, so that a slow read never puts an older certificate over a newer one. */
+  function inTurn(retries: readonly number[]): Promise<void> {
+    running = running.then(() => attempt(retries));
+    return running;
+  }
+
+  const stopWatching = watchFiles({
+    files: [files.cert, files.key, files.ca].filter((file) => file !== ''),
+    clock,
+    onChange: () => void inTurn(retryDelaysMs),
+  });
+  const stopDaily = clock.every(dayMs, () => report(false));
+  const stopRotation = clock.every(ticketKeysMs, () => {
+    context = makeSecureContext(material);
+  });
+
+  return {
+    context: () => context,
+    reload: () => inTurn([]),
+    close() {
+      closed = true;
+      cancelRetry();
+      stopWatching();
+      stopDaily();
+      stopRotation();
+    },
+  };
+}
+
+async function load(files: CertificateFiles): Promise<{ material: Material; context: SecureContext }> {
+  const material = await readMaterial(files);
+  try {
+    return { material, context: makeSecureContext(material) };
+  } catch (cause) {
+    // OpenSSL refuses what it finds too weak: RSA below 2048 bits, SHA-1 signatures.
+    const reason = (cause as { reason?: string }).reason ?? (cause as Error).message;
+    throw new UsageError(`listener.cert: ${files.cert} is refused by OpenSSL: ${reason}. Use another certificate.`, {
+      code: 'E_CERTIFICATE',
+      cause,
+    });
+  }
+}
+
+function sameText(a: Material, b: Material): boolean {
+  return a.certPem === b.certPem && a.keyPem === b.keyPem && a.caPem === b.caPem;
+}

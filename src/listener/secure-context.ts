@@ -1,0 +1,128 @@
+import { constants, createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import tls from 'node:tls';
+import { UsageError } from '../errors.js';
+import { leadsTo, oneLine, readBundle } from './bundle.js';
+import type { CertificateFiles } from './certificates.js';
+
+/** What was in the files, checked, and whatever a log should say about it. */
+export interface Material {
+  readonly certPem: string;
+  readonly keyPem: string;
+  readonly caPem: string;
+  /** The server's own certificate first. */
+  readonly chain: readonly X509Certificate[];
+  readonly authorities: readonly X509Certificate[];
+  readonly warnings: readonly string[];
+}
+
+/** Reads and checks the three files; throws `UsageError` naming the file, its key in the configuration, and the remedy. */
+export async function readMaterial(files: CertificateFiles): Promise<Material> {
+  const certPem = await read('listener.cert', files.cert);
+  const keyPem = await read('listener.key', files.key);
+  const chain = parse('listener.cert', files.cert, () => readBundle(certPem));
+  const key = parse('listener.key', files.key, () => readKey(keyPem));
+  if (!chain[0]!.checkPrivateKey(key)) {
+    throw new UsageError(
+      `listener.key: ${files.key} is not the key of the certificate in ${files.cert} (${oneLine(chain[0]!.subject)}). ` +
+        'Put the matching pair in place; the server certificate must be the first of its file.',
+      { code: 'E_CERTIFICATE' },
+    );
+  }
+  const warnings: string[] = [];
+  let caPem = '';
+  if (files.ca !== '') {
+    try {
+      caPem = await readFile(files.ca, 'utf8');
+    } catch (cause) {
+      warnings.push(`listener.ca: ${files.ca} cannot be read (${reasonOf(cause)}); it is the file to hand to clients`);
+    }
+  }
+  const authorities = caPem === '' ? [] : parse('listener.ca', files.ca, () => readBundle(caPem));
+  if (authorities.length > 0 && !leadsTo(chain, authorities)) {
+    warnings.push(
+      `listener.cert: ${files.cert} was not issued by a CA in ${files.ca}: clients that trust that file will refuse the broker`,
+    );
+  }
+  return { certPem, keyPem, caPem, chain, authorities, warnings };
+}
+
+const preferred = [
+  // AES-128 before AES-256: fewer rounds per record, and SHA-256 in the handshake, which processors have in hardware.
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+];
+// Node's own list behind them, with the older suites that small TLS 1.2 stacks still depend on.
+const ciphers = [...new Set([...preferred, ...constants.defaultCoreCipherList.split(':')])].join(':');
+
+/**
+ * TLS 1.2 and 1.3, whatever Node's command line says. Each context has session ticket keys of its own, known to nobody
+ * and kept nowhere, so making a new one is how they rotate.
+ */
+export function makeSecureContext({ certPem, keyPem }: Pick<Material, 'certPem' | 'keyPem'>): tls.SecureContext {
+  return tls.createSecureContext({
+    cert: certPem,
+    key: keyPem,
+    // No client certificate is ever asked for. An empty list rather than none: with Node's own roots in the context,
+    // every handshake would search them for the server's issuer.
+    ca: [],
+    minVersion: 'TLSv1.2',
+    maxVersion: 'TLSv1.3',
+    ciphers,
+    honorCipherOrder: true,
+    // A client without AES instructions puts ChaCha20 first, and then gets it. Renegotiation costs a handshake for free.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_PRIORITIZE_CHACHA,
+  });
+}
+
+async function read(key: string, file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    const remedy = missing
+      ? '`iotlab-broker certs create` makes one, or set the key to your own.'
+      : `The broker's user (uid ${process.getuid?.() ?? '?'}) must be able to read it.`;
+    throw new UsageError(`${key}: ${file} cannot be read: ${reasonOf(cause)}. ${remedy}`, {
+      code: 'E_CERTIFICATE',
+      cause,
+    });
+  }
+}
+
+function parse<T>(key: string, file: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    const message = (cause as Error).message;
+    throw new UsageError(`${key}: ${file} is unusable: ${message}. Expected: a PEM file.`, {
+      code: 'E_CERTIFICATE',
+      cause,
+    });
+  }
+}
+
+function readKey(pem: string): KeyObject {
+  if (/BEGIN ENCRYPTED PRIVATE KEY|Proc-Type: 4,ENCRYPTED/.test(pem)) {
+    throw new Error('the key is protected by a passphrase; remove it with `openssl pkey`');
+  }
+  // OpenSSL's own words may quote the input, which here is a secret.
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    throw new Error('holds no PEM private key');
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  const code = (cause as NodeJS.ErrnoException).code;
+  const words = new Map([
+    ['ENOENT', 'no such file'],
+    ['EACCES', 'permission denied'],
+    ['EISDIR', 'it is a folder'],
+  ]);
+  return words.get(code ?? '') ?? code ?? (cause as Error).message;
+}
