@@ -47,7 +47,11 @@ const backlog = 1024;
 /** Listens for TLS 1.2 and 1.3, and for nothing else. Throws `UsageError` when certificate, key, host or port won't do. */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const { config, limits, log, clock, onConnection } = options;
-  const certificates = await openCertificateSource({ files: config, log, clock });
+  const certificates = await openCertificateSource({
+    files: { cert: config.cert, key: config.key, ca: config.ca },
+    log,
+    clock,
+  });
   const admission = new Admission(limits);
   const quiet = new QuietLog(log, clock);
   const open = new Set<net.Socket>();
