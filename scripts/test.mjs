@@ -16,7 +16,12 @@ function run(command, args) {
 }
 
 ensureNodeModules(root);
-ensureDebianPackages({ mosquitto_sub: 'mosquitto-clients', slapd: 'slapd', ldapadd: 'ldap-utils' });
+ensureDebianPackages({
+  mosquitto_sub: 'mosquitto-clients',
+  mosquitto_passwd: 'mosquitto',
+  slapd: 'slapd',
+  ldapadd: 'ldap-utils',
+});
 rmSync('build', { recursive: true, force: true });
 run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json']);
 run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json']);

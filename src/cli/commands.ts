@@ -4,4 +4,5 @@ import type { Command } from './command.js';
 export const commands: ReadonlyMap<string, () => Promise<Command>> = new Map<string, () => Promise<Command>>([
   ['acl', async () => (await import('./acl.js')).command],
   ['config', async () => (await import('./config.js')).command],
+  ['user', async () => (await import('./user.js')).command],
 ]);

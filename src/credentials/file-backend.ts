@@ -59,8 +59,8 @@ export async function openFileBackend(options: {
   if (users.size === 0) log.warn({ file: path }, 'the users file holds no user: nobody can log in');
 
   function tellProblems(file: UsersFile): void {
-    for (const { line, login, problem } of file.problems) {
-      log.warn({ file: path, line, ...(login === null ? {} : { login }) }, `line ignored: ${problem}`);
+    for (const { line, problem } of file.problems) {
+      log.warn({ file: path, line }, `line ignored: ${problem}`);
     }
   }
 

@@ -10,6 +10,8 @@ type Line = { readonly text: string; readonly login: string | null };
 
 export interface StoredUser {
   readonly login: string;
+  /** Where it stands in the file; the first is 1. */
+  readonly line: number;
   /** As in the file; two that are equal are the same password of the same day. Never logged. */
   readonly hashText: string;
   readonly hash: PasswordHash;
@@ -53,7 +55,7 @@ export class UsersFile {
       const hash = parsePasswordHash(hashText);
       if (users.has(login)) problems.push({ line, login, problem: 'the login is in the file already, further up' });
       else if ('problem' in hash) problems.push({ line, login, problem: hash.problem });
-      else users.set(login, { login, hashText, hash });
+      else users.set(login, { login, line, hashText, hash });
       return { text: lineText, login };
     });
     return new UsersFile(lines, users, problems);
@@ -61,10 +63,21 @@ export class UsersFile {
 
   /** A copy with the user's line put in the place of the old one, or at the end. */
   with(login: string, hashText: string): UsersFile {
-    const line = { text: `${login}:${hashText}`, login };
-    const place = this.#lines.findIndex((each) => each.login === login);
-    const rest = this.#lines.filter((each, index) => each.login !== login || index === place);
-    return UsersFile.parse(render(place < 0 ? [...rest, line] : rest.with(place, line)));
+    return this.withAll(new Map([[login, hashText]]));
+  }
+
+  /** The same for many, from login to hash. */
+  withAll(hashes: ReadonlyMap<string, string>): UsersFile {
+    const missing = new Map(hashes);
+    const lines: Line[] = [];
+    for (const line of this.#lines) {
+      const hashText = line.login === null ? undefined : hashes.get(line.login);
+      if (hashText === undefined) lines.push(line);
+      // A second line of the same login goes: what it says has just been replaced.
+      else if (missing.delete(line.login!)) lines.push({ text: `${line.login}:${hashText}`, login: line.login });
+    }
+    for (const [login, hashText] of missing) lines.push({ text: `${login}:${hashText}`, login });
+    return UsersFile.parse(render(lines));
   }
 
   /** A copy without any line of that login. */
@@ -125,9 +138,11 @@ async function replaceFile(path: string, text: string): Promise<void> {
   try {
     try {
       await file.writeFile(text);
-      // The broker may run as another user than the one who edits: owner and the group's right to read stay.
+      // The broker may run as another user than the one who edits: owner and the group's right to read stay; and what
+      // root makes is for whoever owns the folder.
       const own = await file.stat();
-      if (old !== null && (old.uid !== own.uid || old.gid !== own.gid)) await file.chown(old.uid, old.gid);
+      const owner = old ?? (process.getuid?.() === 0 ? await stat(folder) : own);
+      if (owner.uid !== own.uid || owner.gid !== own.gid) await file.chown(owner.uid, owner.gid);
       if (old !== null && (old.mode & 0o040) !== 0) await chmod(temporary, 0o640);
       await file.sync();
     } finally {

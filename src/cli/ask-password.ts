@@ -1,0 +1,68 @@
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import { UsageError } from '../errors.js';
+import type { CommandIo } from './command.js';
+
+const maxPasswordBytes = 1024;
+
+/** Asks on the terminal, twice, without showing what is typed. Throws `UsageError` when the two differ. */
+export async function askPassword(io: CommandIo, login: string): Promise<string> {
+  if (io.stdin.isTTY !== true) {
+    throw new UsageError('there is no terminal to ask for a password: use --password-stdin or --random');
+  }
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const terminal = createInterface({ input: io.stdin, output: silent, terminal: true, historySize: 0 });
+  const interrupted = new AbortController();
+  terminal.on('SIGINT', () => interrupted.abort());
+  terminal.on('close', () => interrupted.abort());
+  const ask = async (prompt: string): Promise<string> => {
+    io.stderr.write(prompt);
+    try {
+      return await terminal.question('', { signal: interrupted.signal });
+    } catch (error) {
+      throw new UsageError('no password given', { cause: error });
+    } finally {
+      io.stderr.write('\n');
+    }
+  };
+  try {
+    const password = checkPassword(await ask(`Password for ${login}: `));
+    if ((await ask('Again: ')) !== password) throw new UsageError('the two passwords differ');
+    return password;
+  } finally {
+    terminal.close();
+  }
+}
+
+/** The first and only line of the standard input. */
+export async function readPassword(io: CommandIo): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of io.stdin) {
+    const buffer = Buffer.from(chunk);
+    bytes += buffer.length;
+    if (bytes > maxPasswordBytes + 2) throw tooLong();
+    chunks.push(buffer);
+  }
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks));
+  } catch (error) {
+    throw new UsageError('--password-stdin: the password is not UTF-8', { cause: error });
+  }
+  const password = text.replace(/\r?\n$/, '');
+  if (/[\r\n]/.test(password)) throw new UsageError('--password-stdin: more than one line on the standard input');
+  return checkPassword(password);
+}
+
+/** What the broker could never accept must not become a password. */
+function checkPassword(password: string): string {
+  if (password === '') throw new UsageError('an empty password can never log in');
+  if (Buffer.byteLength(password) > maxPasswordBytes) throw tooLong();
+  if (password.includes('\0')) throw new UsageError('a password cannot hold a zero byte');
+  return password;
+}
+
+function tooLong(): UsageError {
+  return new UsageError(`a password of more than ${maxPasswordBytes} bytes can never log in`);
+}
