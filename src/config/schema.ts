@@ -40,6 +40,9 @@ const ldap = section('Used with "backend: ldap".', {
   servicePasswordFile: path('', 'File with the password of serviceDn, on its first line.', { empty: true }),
   servicePasswordEnv: text('', 'Name of the environment variable that holds it instead.', { empty: true }),
   loginAttribute: text('uid', 'Attribute with the canonical login: the tree is iotlab/<its value>.'),
+  mailAttribute: text('mail', 'A login with "@" is looked up here and mapped to loginAttribute; empty refuses it.', {
+    empty: true,
+  }),
   groupFilter: text(
     '',
     'Filter that the entry must match too, such as (memberOf=cn=mqtt,ou=Groups,dc=senslab,dc=info).',
@@ -50,6 +53,7 @@ const ldap = section('Used with "backend: ldap".', {
   connectTimeoutMs: durationMs(2_000, 'Longest wait for a connection to one server, TLS included.'),
   bindTimeoutMs: durationMs(3_000, 'Longest wait for the answer to a bind.'),
   searchTimeoutMs: durationMs(3_000, 'Longest wait for the answer to a search.'),
+  maxBackoffMs: durationMs(2_000, 'Longest time for which a failed server is passed over while another one answers.'),
   poolSize: integer(4, 'Connections kept open for searches.', { min: 1, max: 100 }),
 });
 

@@ -91,7 +91,10 @@ export class LdapConnection {
     }) as ldapjs.Client & Internals;
     // ldapjs connects in a later turn and hands `port` and `hostname` to net.connect or tls.connect as they are. Options
     // in their place bring the signal in, and an IPv6 address without the brackets that it would look up by name.
-    Object.assign(this.#client.urls[0]!, { hostname: undefined, port: { host, port, signal: this.#socketLife.signal } });
+    Object.assign(this.#client.urls[0]!, {
+      hostname: undefined,
+      port: { host, port, signal: this.#socketLife.signal },
+    });
     const lost = (error: unknown) => this.#fail(connectionFault(error, server.name));
     const closed = () => this.#fail(ldapFault('E_LDAP_CLOSED', `${server.name}: closed the connection`));
     for (const event of ['error', 'connectError', 'connectRefused', 'connectTimeout', 'setupError']) {
@@ -119,7 +122,8 @@ export class LdapConnection {
 
   /** A simple bind. An empty password is never sent: servers take that for an anonymous bind that succeeds. */
   async bind(dn: string, password: string, wait: Wait): Promise<LdapResult> {
-    if (password === '') throw ldapFault('E_LDAP_BIND', 'a bind with an empty password proves nothing (RFC 4513, 5.1.2)');
+    if (password === '')
+      throw ldapFault('E_LDAP_BIND', 'a bind with an empty password proves nothing (RFC 4513, 5.1.2)');
     return this.#within(wait, 'for the answer to a bind', (resolve) => {
       this.#client.bind(dn, password, (error, response?: { type?: string }) => {
         if (error) return resolve({ code: error.code, message: error.message });
@@ -165,7 +169,9 @@ export class LdapConnection {
         // ldapjs has just taken every listener off the TLS socket; an error that follows must not end the process.
         this.#client._socket?.on('error', ignore);
         if (typeof code === 'number') {
-          return this.#fail(ldapFault('E_LDAP_TLS', `${name}: refuses StartTLS: ${message} (LDAP result ${code})`, error));
+          return this.#fail(
+            ldapFault('E_LDAP_TLS', `${name}: refuses StartTLS: ${message} (LDAP result ${code})`, error),
+          );
         }
         const fault = connectionFault(error, name);
         this.#fail(fault.code === 'E_LDAP_TLS' ? fault : ldapFault('E_LDAP_TLS', `${name}: no TLS: ${message}`, error));
@@ -187,7 +193,9 @@ export class LdapConnection {
       try {
         const more = write(data);
         if ((parser.buffer?.length ?? 0) <= longestMessageBytes) return more;
-        this.#fail(ldapFault('E_LDAP_PROTOCOL', `${this.#server.name}: sent a message of over ${longestMessageBytes} bytes`));
+        this.#fail(
+          ldapFault('E_LDAP_PROTOCOL', `${this.#server.name}: sent a message of over ${longestMessageBytes} bytes`),
+        );
       } catch (error) {
         this.#fail(ldapFault('E_LDAP_PROTOCOL', `${this.#server.name}: sent an answer that makes no sense`, error));
       }
@@ -198,7 +206,8 @@ export class LdapConnection {
   #within<T>(wait: Wait, what: string, start: (resolve: (value: T) => void) => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#failure !== null) return reject(this.#failure);
-      if (wait.signal.aborted) return reject(this.#fail(ldapFault('E_LDAP_CANCELLED', 'called off', wait.signal.reason)));
+      if (wait.signal.aborted)
+        return reject(this.#fail(ldapFault('E_LDAP_CANCELLED', 'called off', wait.signal.reason)));
       const settle = (): void => {
         cancelTimer();
         wait.signal.removeEventListener('abort', abort);

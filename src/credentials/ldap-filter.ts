@@ -83,7 +83,9 @@ export function parseFilter(text: string, key: string): LdapFilter {
   function unescaped(value: string): string {
     if (/\\(?![0-9A-Fa-f]{2})|\(/u.test(value)) throw wrong(`"${value}" holds a "\\" or "(" that is not escaped`);
     const bytes = Buffer.concat(
-      value.split(/(\\[0-9A-Fa-f]{2})/u).map((part) => (part[0] === '\\' ? Buffer.from(part.slice(1), 'hex') : Buffer.from(part))),
+      value
+        .split(/(\\[0-9A-Fa-f]{2})/u)
+        .map((part) => (part[0] === '\\' ? Buffer.from(part.slice(1), 'hex') : Buffer.from(part))),
     );
     return bytes.toString();
   }

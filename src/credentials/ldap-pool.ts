@@ -97,7 +97,11 @@ export class SearchPool {
       try {
         if (service !== null) {
           const password = await service.password();
-          const { code, message } = await connection.bind(service.dn, password, { timeoutMs: bindTimeoutMs, signal, clock });
+          const { code, message } = await connection.bind(service.dn, password, {
+            timeoutMs: bindTimeoutMs,
+            signal,
+            clock,
+          });
           if (code !== 0) {
             const busy = code === 51 || code === 52;
             throw ldapFault(
@@ -157,7 +161,9 @@ export class SearchPool {
         const abort = (): void => {
           const index = this.#waiting.indexOf(entry);
           if (index !== -1) this.#waiting.splice(index, 1);
-          reject(ldapFault('E_LDAP_CANCELLED', 'called off while waiting for a connection to search on', signal.reason));
+          reject(
+            ldapFault('E_LDAP_CANCELLED', 'called off while waiting for a connection to search on', signal.reason),
+          );
         };
         this.#waiting.push(entry);
         signal.addEventListener('abort', abort, { once: true });

@@ -72,7 +72,11 @@ export class LdapServers {
     if (state !== undefined) this.#failed(state, fault);
   }
 
-  async #tryAll<T>(states: readonly State[], signal: AbortSignal, work: (server: LdapServer) => Promise<T>): Promise<T> {
+  async #tryAll<T>(
+    states: readonly State[],
+    signal: AbortSignal,
+    work: (server: LdapServer) => Promise<T>,
+  ): Promise<T> {
     let last: unknown;
     for (const state of states) {
       if (signal.aborted) break;

@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto';
+import type { LdapEntry } from './ldap-client.js';
+
+/** What the directory tells about a user without being given the password. */
+export interface LdapAccount {
+  readonly dn: string;
+  /** Null when the entry says no or several, and its DN doesn't tell which. */
+  readonly login: string | null;
+  readonly disabled: boolean;
+  /** Changes whenever the entry does; empty when the directory doesn't show that. */
+  readonly stamp: string;
+}
+
+/** Operational attributes that any change of an entry changes: OpenLDAP and others, all, Active Directory. */
+const stampAttributes = ['entryCSN', 'modifyTimestamp', 'whenChanged'];
+const statusAttributes = ['shadowExpire', 'pwdAccountLockedTime', 'nsAccountLock', 'userAccountControl'];
+const dnAttributes = ['entryDN', 'distinguishedName'];
+const dayMs = 24 * 60 * 60 * 1000;
+
+export function accountAttributes(loginAttribute: string): readonly string[] {
+  return [loginAttribute, ...dnAttributes, ...statusAttributes, ...stampAttributes];
+}
+
+export function toAccount(entry: LdapEntry, loginAttribute: string, nowMs: number): LdapAccount {
+  const stamps = stampAttributes.flatMap((attribute) => entry.values(attribute));
+  return {
+    dn: entry.dn,
+    login: canonicalLogin(entry, loginAttribute),
+    disabled: isDisabled(entry, nowMs),
+    stamp: stamps.length === 0 ? '' : createHash('sha256').update(stamps.join('\n')).digest('base64'),
+  };
+}
+
+/** One value: that. Several: the one that the entry is named by. */
+function canonicalLogin(entry: LdapEntry, loginAttribute: string): string | null {
+  const values = entry.values(loginAttribute);
+  if (values.length === 1) return values[0]!;
+  const dn = entry.dn.toLowerCase();
+  const named = values.filter((value) => {
+    const rdn = `${loginAttribute}=${value}`.toLowerCase();
+    return dn.startsWith(`${rdn},`) || dn.startsWith(`${rdn}+`);
+  });
+  return named.length === 1 ? named[0]! : null;
+}
+
+function isDisabled(entry: LdapEntry, nowMs: number): boolean {
+  const [expire] = entry.values('shadowExpire');
+  // Days since 1970, and no longer valid from that day on; -1 and nothing: never. The testbed disables with 0.
+  if (expire !== undefined && /^\d+$/u.test(expire) && Number(expire) * dayMs <= nowMs) return true;
+  // Locked for good by an administrator; a lock that passes shows in the bind.
+  if (entry.values('pwdAccountLockedTime')[0]?.startsWith('000001010000') === true) return true;
+  if (entry.values('nsAccountLock')[0]?.toLowerCase() === 'true') return true;
+  return (Number(entry.values('userAccountControl')[0] ?? 0) & 2) !== 0;
+}

@@ -1,0 +1,296 @@
+import type { Clock } from '../clock.js';
+import type { LdapConfig } from '../config/config.js';
+import { Fault } from '../errors.js';
+import type { Log } from '../observe/log.js';
+import type { CredentialBackend, RefusalReason, Verdict } from './backend.js';
+import { accountAttributes, type LdapAccount, toAccount } from './ldap-account.js';
+import { connectLdap, type LdapResult, type LdapServer } from './ldap-client.js';
+import { ldapFault } from './ldap-fault.js';
+import { dnFor, filterFor, type LdapFilter } from './ldap-filter.js';
+import { SearchPool } from './ldap-pool.js';
+import { LdapServers } from './ldap-servers.js';
+import { type LdapSettings, readLdapSettings } from './ldap-settings.js';
+import { PasswordSealer, type SealedPassword, SharedProofs } from './sealed-password.js';
+
+const longestPasswordBytes = 4096;
+
+/** What a session was accepted with. */
+class LdapProof {
+  readonly dn: string;
+  readonly #password: SealedPassword;
+  #stamp: string;
+
+  constructor(dn: string, password: SealedPassword, stamp: string) {
+    this.dn = dn;
+    this.#password = password;
+    this.#stamp = stamp;
+  }
+
+  isOf(account: LdapAccount): boolean {
+    return account.stamp !== '' && account.stamp === this.#stamp && account.dn === this.dn;
+  }
+
+  heldAt(stamp: string): void {
+    this.#stamp = stamp;
+  }
+
+  password(): string {
+    return this.#password.open();
+  }
+}
+
+export interface LdapBackendOptions {
+  readonly config: LdapConfig;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/**
+ * Users of a directory. Throws `UsageError` for a configuration that can't work; a directory that is down is no reason
+ * not to open: it is asked when somebody logs in.
+ */
+export async function openLdapBackend(options: LdapBackendOptions): Promise<CredentialBackend> {
+  const settings = await readLdapSettings(options.config, options.env);
+  const log = options.log.child({ part: 'credentials', backend: 'ldap' });
+  for (const server of settings.clearText) {
+    log.warn({ server }, 'passwords go to this server in clear text: use ldaps:// or credentials.ldap.startTls');
+  }
+  return new LdapBackend(settings, { ...options, log });
+}
+
+class LdapBackend implements CredentialBackend {
+  readonly name = 'ldap';
+  readonly #settings: LdapSettings;
+  readonly #config: LdapConfig;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #servers: LdapServers;
+  readonly #pool: SearchPool;
+  readonly #sealer = new PasswordSealer();
+  readonly #proofs = new SharedProofs<LdapProof>();
+  /** The questions that are being answered; closing calls them off. */
+  readonly #asked = new Set<AbortController>();
+  #closed = false;
+  #toldInvisible = false;
+
+  constructor(settings: LdapSettings, { config, clock, log }: LdapBackendOptions) {
+    const { connectTimeoutMs, bindTimeoutMs, searchTimeoutMs, poolSize, maxBackoffMs } = config;
+    this.#settings = settings;
+    this.#config = config;
+    this.#clock = clock;
+    this.#log = log;
+    this.#servers = new LdapServers(settings.servers, { maxBackoffMs, clock, log });
+    const { service } = settings;
+    const timeouts = { connectTimeoutMs, bindTimeoutMs, searchTimeoutMs };
+    this.#pool = new SearchPool({ servers: this.#servers, clock, size: poolSize, service, ...timeouts });
+  }
+
+  verify(login: string, password: string, signal: AbortSignal): Promise<Verdict> {
+    return this.#ask(signal, (untilClosed) => this.#verify(login, password, untilClosed));
+  }
+
+  revalidate(login: string, proof: unknown, signal: AbortSignal): Promise<boolean> {
+    return this.#ask(signal, (untilClosed) => this.#revalidate(login, proof, untilClosed));
+  }
+
+  /** A directory does not tell. */
+  onRevoked(): void {}
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const asked of this.#asked) asked.abort(stopped());
+    this.#pool.close();
+  }
+
+  async #ask<T>(signal: AbortSignal, answer: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.#closed) throw stopped();
+    if (signal.aborted) throw ldapFault('E_LDAP_CANCELLED', 'called off', signal.reason);
+    const asked = new AbortController();
+    const abort = (): void => asked.abort(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    this.#asked.add(asked);
+    try {
+      return await answer(asked.signal);
+    } finally {
+      this.#asked.delete(asked);
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  async #verify(typed: string, password: string, signal: AbortSignal): Promise<Verdict> {
+    if (password === '') return refused('no-password');
+    if (!isPlausible(typed)) return refused('invalid-login');
+    // A server drops the connection on too long a request, which would look like trouble of its own.
+    if (Buffer.byteLength(password) > longestPasswordBytes) return refused('wrong-password');
+    let login = typed;
+    if (typed.includes('@') && this.#settings.mailFilter !== null) {
+      const found = await this.#loginOfMail(typed, signal);
+      if (found.login === null) return refused(found.reason);
+      login = found.login;
+    }
+    const found = await this.#find(login, signal);
+    if (typeof found === 'string') return refused(found);
+    if (found.disabled) return refused('disabled');
+    if (found.login === null) {
+      this.#log.warn({ dn: found.dn, attribute: this.#config.loginAttribute }, 'the entry names no login, or several');
+      return refused('ambiguous');
+    }
+    const reason = whyRefused(await this.#bind(found.dn, password, signal), this.#direct);
+    if (reason !== null) return refused(reason);
+    const proof = this.#proofs.get(this.#sealer.mark(found.dn, password), () => {
+      return new LdapProof(found.dn, this.#sealer.seal(password), found.stamp);
+    });
+    proof.heldAt(found.stamp);
+    return { accepted: true, login: found.login, proof };
+  }
+
+  /**
+   * Looks at the entry without the password first. If it did not change since the password was last right, it still is.
+   * If it did, or the directory doesn't show it, the user's bind is made again with the password of then.
+   */
+  async #revalidate(login: string, proof: unknown, signal: AbortSignal): Promise<boolean> {
+    if (!(proof instanceof LdapProof)) throw new Fault('E_CREDENTIAL_PROOF', 'the proof is not of this backend');
+    const found = await this.#find(login, signal);
+    if (typeof found === 'string' || found.disabled || found.login !== login) return false;
+    if (proof.isOf(found)) return true;
+    if (whyRefused(await this.#bind(found.dn, proof.password(), signal), this.#direct) !== null) return false;
+    if (found.dn === proof.dn) proof.heldAt(found.stamp);
+    return true;
+  }
+
+  get #direct(): boolean {
+    return this.#settings.searchFilter === null;
+  }
+
+  async #loginOfMail(
+    mail: string,
+    signal: AbortSignal,
+  ): Promise<{ login: string } | { login: null; reason: RefusalReason }> {
+    const { loginAttribute, searchBase } = this.#config;
+    const filter = filterFor(this.#settings.mailFilter!, mail);
+    const accounts = await this.#search(searchBase, 'sub', filter, signal);
+    if (accounts.length > 1) return { login: null, reason: 'ambiguous' };
+    const login = accounts[0]?.login ?? null;
+    if (login !== null) return { login };
+    if (accounts.length === 1)
+      this.#log.warn({ attribute: loginAttribute }, 'an entry with a mail address names no login');
+    return { login: null, reason: 'unknown-user' };
+  }
+
+  async #find(login: string, signal: AbortSignal): Promise<LdapAccount | RefusalReason> {
+    const { searchBase, bindDn } = this.#config;
+    const { searchFilter, groupFilter } = this.#settings;
+    if (searchFilter === null) return this.#findDirect(dnFor(bindDn, login), login, signal);
+    const filter = filterFor(searchFilter, login);
+    const both: LdapFilter =
+      groupFilter === null ? filter : { kind: 'and', filters: [filter, filterFor(groupFilter, login)] };
+    const accounts = await this.#search(searchBase, 'sub', both, signal);
+    if (accounts.length > 1) return 'ambiguous';
+    return accounts[0] ?? 'unknown-user';
+  }
+
+  /** Direct bind: the DN is known, and its entry is looked at if the directory shows it to us. */
+  async #findDirect(dn: string, login: string, signal: AbortSignal): Promise<LdapAccount | RefusalReason> {
+    const { groupFilter, service } = this.#settings;
+    const filter = groupFilter ?? { kind: 'present', attribute: 'objectClass' };
+    let accounts: readonly LdapAccount[] = [];
+    try {
+      accounts = await this.#search(dn, 'base', filterFor(filter, login), signal);
+    } catch (error) {
+      const anonymousIsRefused = service === null && error instanceof Fault && error.code === 'E_LDAP_SEARCH';
+      if (!anonymousIsRefused || groupFilter !== null) throw error;
+      this.#tellInvisible(error.message);
+    }
+    if (accounts.length > 0) return { ...accounts[0]!, dn };
+    if (groupFilter !== null || service !== null) return 'unknown-user';
+    // Without an entry nobody says how the login is really spelled, and directories take many spellings for one.
+    if (!/^[a-z0-9._-]+$/u.test(login)) return 'invalid-login';
+    return { dn, login, disabled: false, stamp: '' };
+  }
+
+  #tellInvisible(reason: string): void {
+    if (this.#toldInvisible) return;
+    this.#toldInvisible = true;
+    this.#log.warn(
+      { reason },
+      'the directory does not show entries to us, so an account that is disabled but can still bind is not noticed: ' +
+        'set credentials.ldap.serviceDn',
+    );
+  }
+
+  async #search(
+    base: string,
+    scope: 'base' | 'sub',
+    filter: LdapFilter,
+    signal: AbortSignal,
+  ): Promise<readonly LdapAccount[]> {
+    const { loginAttribute } = this.#config;
+    const attributes = accountAttributes(loginAttribute);
+    const answer = await this.#pool.search({ base, scope, filter, attributes, sizeLimit: 2 }, signal);
+    const { code, message, entries } = answer;
+    // 4: there are more entries than the two that were asked for. 32: there is no such entry, which is an answer only
+    // where the entry itself was asked for.
+    if (code !== 0 && code !== 4 && !(scope === 'base' && (code === 32 || code === 34))) {
+      throw ldapFault(
+        code === 10 ? 'E_LDAP_REFERRAL' : 'E_LDAP_SEARCH',
+        `search below ${base}: ${message} (LDAP result ${code})`,
+      );
+    }
+    return entries.map((entry) => toAccount(entry, loginAttribute, this.#clock.now()));
+  }
+
+  /** On a connection of its own that ends with it: nothing else is ever asked with a user's rights. */
+  #bind(dn: string, password: string, signal: AbortSignal): Promise<LdapResult> {
+    const { connectTimeoutMs, bindTimeoutMs } = this.#config;
+    const clock = this.#clock;
+    return this.#servers.attempt(signal, async (server: LdapServer) => {
+      const connection = await connectLdap(server, { timeoutMs: connectTimeoutMs, signal, clock });
+      try {
+        const result = await connection.bind(dn, password, { timeoutMs: bindTimeoutMs, signal, clock });
+        if (result.code !== 51 && result.code !== 52) return result;
+        throw ldapFault('E_LDAP_BUSY', `${server.name}: ${result.message} (LDAP result ${result.code})`);
+      } finally {
+        connection.close();
+      }
+    });
+  }
+}
+
+function stopped(): Fault {
+  return ldapFault('E_LDAP_STOPPED', 'the LDAP backend was closed');
+}
+
+function refused(reason: RefusalReason): Verdict {
+  return { accepted: false, reason };
+}
+
+/** Directories overlook control characters, and some others; none belongs into a login. */
+function isPlausible(login: string): boolean {
+  return login !== '' && login.length <= 256 && !/[\p{C}\p{Zl}\p{Zp}]/u.test(login);
+}
+
+/** What the result of a user's bind says about the user: null for success. Throws where it says nothing about them. */
+function whyRefused({ code, message }: LdapResult, direct: boolean): RefusalReason | null {
+  switch (code) {
+    case 0:
+      return null;
+    case 49: // invalidCredentials; Active Directory hides the reason in its words
+      return /\bdata (533|701|775)\b/u.test(message) ? 'disabled' : 'wrong-password';
+    case 48: // inappropriateAuthentication: the entry has no password
+      return 'wrong-password';
+    case 19: // constraintViolation: too many attempts, in 389 Directory Server
+      return 'disabled';
+    case 32: // noSuchObject
+      return 'unknown-user';
+    case 53: // unwillingToPerform: of a locked account in some servers, of anything in all of them
+      if (/inactivated|locked|disabled|expired/iu.test(message)) return 'disabled';
+      break;
+    case 34: // invalidDNSyntax
+      if (direct) return 'invalid-login';
+      break;
+    case 10:
+      throw ldapFault('E_LDAP_REFERRAL', `bind: the account is on another server, which is not asked: ${message}`);
+  }
+  throw ldapFault('E_LDAP_BIND', `bind: ${message} (LDAP result ${code})`);
+}
