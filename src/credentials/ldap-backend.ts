@@ -10,6 +10,7 @@ import { dnFor, filterFor, type LdapFilter } from './ldap-filter.js';
 import { SearchPool } from './ldap-pool.js';
 import { LdapServers } from './ldap-servers.js';
 import { type LdapSettings, readLdapSettings } from './ldap-settings.js';
+import { isMailAddress, isPlausibleLogin } from './mail-login.js';
 import { PasswordSealer, type SealedPassword, SharedProofs } from './sealed-password.js';
 
 const longestPasswordBytes = 4096;
@@ -86,6 +87,11 @@ class LdapBackend implements CredentialBackend {
     this.#pool = new SearchPool({ servers: this.#servers, clock, size: poolSize, service, ...timeouts });
   }
 
+  /** A mail address, which is looked up and mapped. */
+  acceptsLogin(login: string): boolean {
+    return this.#settings.mailFilter !== null && isMailAddress(login);
+  }
+
   verify(login: string, password: string, signal: AbortSignal): Promise<Verdict> {
     return this.#ask(signal, (untilClosed) => this.#verify(login, password, untilClosed));
   }
@@ -120,11 +126,11 @@ class LdapBackend implements CredentialBackend {
 
   async #verify(typed: string, password: string, signal: AbortSignal): Promise<Verdict> {
     if (password === '') return refused('no-password');
-    if (!isPlausible(typed)) return refused('invalid-login');
+    if (!isPlausibleLogin(typed)) return refused('invalid-login');
     // A server drops the connection on too long a request, which would look like trouble of its own.
-    if (Buffer.byteLength(password) > longestPasswordBytes) return refused('wrong-password');
+    if (Buffer.byteLength(password) > longestPasswordBytes) return refused('invalid-password');
     let login = typed;
-    if (typed.includes('@') && this.#settings.mailFilter !== null) {
+    if (this.acceptsLogin(typed)) {
       const found = await this.#loginOfMail(typed, signal);
       if (found.login === null) return refused(found.reason);
       login = found.login;
@@ -263,11 +269,6 @@ function stopped(): Fault {
 
 function refused(reason: RefusalReason): Verdict {
   return { accepted: false, reason };
-}
-
-/** Directories overlook control characters, and some others; none belongs into a login. */
-function isPlausible(login: string): boolean {
-  return login !== '' && login.length <= 256 && !/[\p{C}\p{Zl}\p{Zp}]/u.test(login);
 }
 
 /** What the result of a user's bind says about the user: null for success. Throws where it says nothing about them. */

@@ -1,4 +1,5 @@
 import { Fault } from '../errors.js';
+import { isTlsErrorCode } from './tls-error.js';
 
 /**
  * What can go wrong between the broker and a directory. None of these is ever a refusal of the user.
@@ -48,8 +49,6 @@ export function isServerFault(error: unknown): error is Fault {
 export function connectionFault(error: unknown, server: string): Fault {
   if (error instanceof Fault) return error;
   const { code = '', message = String(error) } = (error ?? {}) as { code?: string; message?: string };
-  const tls =
-    /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|ERR_OSSL|EPROTO|CRL_|HOSTNAME_MISMATCH|INVALID_CA)/u;
-  if (tls.test(code)) return ldapFault('E_LDAP_TLS', `${server}: no trustworthy TLS: ${message}`, error);
+  if (isTlsErrorCode(code)) return ldapFault('E_LDAP_TLS', `${server}: no trustworthy TLS: ${message}`, error);
   return ldapFault('E_LDAP_UNREACHABLE', `${server}: cannot be reached: ${code === '' ? message : code}`, error);
 }
