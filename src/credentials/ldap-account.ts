@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { LdapEntry } from './ldap-client.js';
+import type { LdapEntry } from './ldap-messages.js';
 
 /** What the directory tells about a user without being given the password. */
 export interface LdapAccount {

@@ -1,10 +1,10 @@
 import { isIP, type Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import ldapjs from 'ldapjs';
-import type { Clock } from '../clock.js';
 import type { Fault } from '../errors.js';
 import { connectionFault, ldapFault } from './ldap-fault.js';
 import type { LdapFilter } from './ldap-filter.js';
+import type { LdapAnswer, LdapEntry, LdapQuery, LdapResult, LdapServer, Wait } from './ldap-messages.js';
 
 /*
  * The only file that knows ldapjs. A connection is used until its first trouble and then thrown away: ldapjs's own
@@ -12,47 +12,6 @@ import type { LdapFilter } from './ldap-filter.js';
  * is still connecting, its timeouts and destroy() leave sockets open, an answer with an unknown result code throws out
  * of its data handler, and bytes sent ahead of a StartTLS handshake would be read as if they had come through TLS.
  */
-
-/** One directory server. `name` is its URL, for people. */
-export interface LdapServer {
-  readonly name: string;
-  readonly host: string;
-  readonly port: number;
-  readonly security: 'none' | 'tls' | 'starttls';
-  /** CA certificates (PEM) to trust; undefined: those that Node.js trusts. */
-  readonly ca: string | undefined;
-}
-
-/** How long to wait, and who may call it off. */
-export interface Wait {
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal;
-  readonly clock: Clock;
-}
-
-/** What the server said: a result code of RFC 4511, appendix A, and its words. */
-export interface LdapResult {
-  readonly code: number;
-  readonly message: string;
-}
-
-export interface LdapEntry {
-  readonly dn: string;
-  /** The values of an attribute, whatever the case of its name; none: an empty list. */
-  values(attribute: string): readonly string[];
-}
-
-export interface LdapQuery {
-  readonly base: string;
-  readonly scope: 'base' | 'sub';
-  readonly filter: LdapFilter;
-  readonly attributes: readonly string[];
-  readonly sizeLimit: number;
-}
-
-export interface LdapAnswer extends LdapResult {
-  readonly entries: readonly LdapEntry[];
-}
 
 /** What is used of ldapjs beyond its published types. */
 interface Internals {
@@ -265,7 +224,12 @@ function toEntry(entry: ldapjs.SearchEntry): LdapEntry {
     attributes: { type: string; values: string[] }[];
     objectName: { toString(): string };
   };
-  const map = new Map(attributes.map(({ type, values }) => [type.toLowerCase(), values]));
+  // A server may give the values of one attribute in several portions.
+  const map = new Map<string, string[]>();
+  for (const { type, values } of attributes) {
+    const name = type.toLowerCase();
+    map.set(name, [...(map.get(name) ?? []), ...values]);
+  }
   // ldapjs writes the DN anew, in an escaping that Active Directory does not take; the server's own text is better.
   const dn = map.get('entrydn')?.[0] ?? map.get('distinguishedname')?.[0] ?? objectName.toString();
   return { dn, values: (attribute) => map.get(attribute.toLowerCase()) ?? [] };

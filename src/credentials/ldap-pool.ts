@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.js';
 import type { Fault } from '../errors.js';
-import { connectLdap, type LdapAnswer, type LdapConnection, type LdapQuery, type LdapServer } from './ldap-client.js';
+import { connectLdap, type LdapConnection } from './ldap-client.js';
 import { isServerFault, ldapFault } from './ldap-fault.js';
+import type { LdapAnswer, LdapQuery, LdapServer } from './ldap-messages.js';
 import type { LdapServers } from './ldap-servers.js';
 
 export interface SearchPoolOptions {

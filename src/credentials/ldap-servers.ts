@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.js';
 import type { Fault } from '../errors.js';
 import type { Log } from '../observe/log.js';
-import type { LdapServer } from './ldap-client.js';
 import { isServerFault, ldapFault } from './ldap-fault.js';
+import type { LdapServer } from './ldap-messages.js';
 
 interface State {
   readonly server: LdapServer;

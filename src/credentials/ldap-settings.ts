@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type { LdapConfig } from '../config/config.js';
 import { UsageError } from '../errors.js';
-import type { LdapServer } from './ldap-client.js';
 import { ldapFault } from './ldap-fault.js';
 import { type LdapFilter, parseFilter } from './ldap-filter.js';
+import type { LdapServer } from './ldap-messages.js';
 
 /** The LDAP section of the configuration after everything in it that can be checked without a directory was checked. */
 export interface LdapSettings {

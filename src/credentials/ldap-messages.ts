@@ -1,0 +1,43 @@
+import type { Clock } from '../clock.js';
+import type { LdapFilter } from './ldap-filter.js';
+
+/** One directory server. `name` is its URL, for people. */
+export interface LdapServer {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly security: 'none' | 'tls' | 'starttls';
+  /** CA certificates (PEM) to trust; undefined: those that Node.js trusts. */
+  readonly ca: string | undefined;
+}
+
+/** How long to wait, and who may call it off. */
+export interface Wait {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+}
+
+/** What the server said: a result code of RFC 4511, appendix A, and its words. */
+export interface LdapResult {
+  readonly code: number;
+  readonly message: string;
+}
+
+export interface LdapEntry {
+  readonly dn: string;
+  /** The values of an attribute, whatever the case of its name; none: an empty list. */
+  values(attribute: string): readonly string[];
+}
+
+export interface LdapQuery {
+  readonly base: string;
+  readonly scope: 'base' | 'sub';
+  readonly filter: LdapFilter;
+  readonly attributes: readonly string[];
+  readonly sizeLimit: number;
+}
+
+export interface LdapAnswer extends LdapResult {
+  readonly entries: readonly LdapEntry[];
+}
