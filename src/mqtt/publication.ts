@@ -1,0 +1,141 @@
+import type { Qos } from './packets.js';
+import { SafetyTicket } from './safety-ticket.js';
+
+/**
+ * One message, copied out of the bytes it came in, so that queues can keep it for as long as they must. All receivers
+ * of a message share one of these. `body` is what a PUBLISH carries around its packet id: length, topic, payload.
+ */
+export class Message {
+  readonly topic: string;
+  readonly body: Buffer;
+  /** Offset in `body` at which the topic (with its two length bytes) ends and the payload begins. */
+  readonly topicEnd: number;
+
+  constructor(topic: string, body: Buffer, topicEnd: number) {
+    this.topic = topic;
+    this.body = body;
+    this.topicEnd = topicEnd;
+  }
+
+  get payload(): Buffer {
+    return this.body.subarray(this.topicEnd);
+  }
+
+  static of(topic: string, payload: Buffer): Message {
+    const length = Buffer.byteLength(topic);
+    const body = Buffer.allocUnsafe(2 + length + payload.length);
+    body.writeUInt16BE(length, 0);
+    body.write(topic, 2);
+    payload.copy(body, 2 + length);
+    return new Message(topic, body, 2 + length);
+  }
+}
+
+/**
+ * One PUBLISH on its way through the broker, still in the bytes that came in. It is valid only until the turn that made
+ * it ends; who keeps the message takes `message()`.
+ */
+export class Publication {
+  readonly chunk: Buffer;
+  /** The frame: from its first byte … */
+  readonly start: number;
+  /** … the topic's two length bytes … */
+  readonly topicStart: number;
+  readonly topicEnd: number;
+  readonly payloadStart: number;
+  /** … to the byte behind the payload. */
+  readonly end: number;
+  readonly topic: string;
+  readonly qos: Qos;
+  readonly retain: boolean;
+  /** Who published: isolation decides by it who may slow whom. */
+  readonly login: string;
+  /** The first byte when a QoS 0 receiver may get the very bytes that came in; 0 when they must be written anew. */
+  readonly verbatim: boolean;
+  /** QoS 2 from a persistent session: see SafetyTicket. */
+  readonly hold: boolean;
+  /** What the publisher waits for; null while nothing of this message needed the store. */
+  ticket: SafetyTicket | null = null;
+  /** A receiver of the publisher's own user whose queue is filling up asks the publisher to be read less. */
+  pressure: PressurePoint | null = null;
+  /** Where it goes, when that is known already. */
+  route: DeliveryRoute | null = null;
+  /** Deliveries made: what this publication cost, for fairness between users. */
+  deliveries = 0;
+
+  private copied: Message | null = null;
+
+  constructor(
+    chunk: Buffer,
+    start: number,
+    topicStart: number,
+    topicEnd: number,
+    payloadStart: number,
+    end: number,
+    topic: string,
+    qos: Qos,
+    retain: boolean,
+    login: string,
+    verbatim: boolean,
+    hold: boolean,
+  ) {
+    this.chunk = chunk;
+    this.start = start;
+    this.topicStart = topicStart;
+    this.topicEnd = topicEnd;
+    this.payloadStart = payloadStart;
+    this.end = end;
+    this.topic = topic;
+    this.qos = qos;
+    this.retain = retain;
+    this.login = login;
+    this.verbatim = verbatim;
+    this.hold = hold;
+  }
+
+  /** A publication that did not come from a connection's bytes: a Will, a message of the test harness. */
+  static of(topic: string, payload: Buffer, qos: Qos, retain: boolean, login: string): Publication {
+    const { body, topicEnd } = Message.of(topic, payload);
+    return new Publication(body, 0, 0, topicEnd, topicEnd, body.length, topic, qos, retain, login, false, false);
+  }
+
+  get payload(): Buffer {
+    return this.chunk.subarray(this.payloadStart, this.end);
+  }
+
+  get payloadBytes(): number {
+    return this.end - this.payloadStart;
+  }
+
+  /** The message, copied once, however many queues keep it. */
+  message(): Message {
+    if (this.copied === null) {
+      const topicBytes = this.topicEnd - this.topicStart;
+      const body = Buffer.allocUnsafeSlow(topicBytes + this.payloadBytes);
+      this.chunk.copy(body, 0, this.topicStart, this.topicEnd);
+      this.chunk.copy(body, topicBytes, this.payloadStart, this.end);
+      this.copied = new Message(this.topic, body, topicBytes);
+    }
+    return this.copied;
+  }
+
+  /** The ticket, made when the first part of the message is handed to the store or must wait for it. */
+  needsStore(): SafetyTicket {
+    this.ticket ??= new SafetyTicket(this.hold);
+    return this.ticket;
+  }
+}
+
+/** The receivers of one topic, as the router found them. */
+export interface DeliveryRoute {
+  /** To the sessions that keep messages while their client is away. */
+  deliverPersistent(publication: Publication): void;
+  /** To the sessions that end with their connection, and to one member of each shared subscription. */
+  deliverTransient(publication: Publication): void;
+}
+
+/** A queue that fills up and asks the publishers of its own user to slow down. */
+export interface PressurePoint {
+  /** Calls back once the queue has room again, or its reader turned out to be stuck or gone. */
+  whenRelieved(callback: () => void): void;
+}

@@ -1,0 +1,64 @@
+/**
+ * What stands between a publisher and its PUBACK or PUBREC. Made only for messages that the store must keep; queue
+ * entries hold on to it for as long as they live, so it refers to no bytes.
+ */
+export class SafetyTicket {
+  /** On disk, all of it. */
+  safe = false;
+  /**
+   * No receiver may see the message before it is safe: QoS 2 from a persistent session, whose packet id must be on disk
+   * first, or a crash in between would let the publisher's retransmission through a second time.
+   */
+  readonly hold: boolean;
+  /** Parts that are neither on disk nor acknowledged by their receiver yet. */
+  private pending = 0;
+  private onSafe: ((failed: boolean) => void) | null = null;
+  private waiting: { pump(): void }[] | null = null;
+
+  constructor(hold: boolean) {
+    this.hold = hold;
+  }
+
+  /** One more part was handed to the store. */
+  add(): void {
+    this.pending++;
+  }
+
+  /** A receiver acknowledged its part before that was on disk: nothing of it can be lost any more. */
+  receiverDone(): void {
+    if (this.pending > 0 && --this.pending === 0) this.answer(false);
+  }
+
+  /** Everything that was handed to the store for this message is on disk. */
+  committed(): void {
+    this.safe = true;
+    this.pending = 0;
+    this.answer(false);
+    const waiting = this.waiting;
+    this.waiting = null;
+    if (waiting !== null) for (const queue of waiting) queue.pump();
+  }
+
+  /** The store could not keep the message: the publisher must not be told that it is safe. */
+  failed(): void {
+    this.answer(true);
+  }
+
+  /** `queue` has the message at hand and pumps again once it is safe. */
+  holds(queue: { pump(): void }): void {
+    this.waiting ??= [];
+    this.waiting.push(queue);
+  }
+
+  /** Calls back once: when the message is safe, or could not be made so. */
+  whenSafe(callback: (failed: boolean) => void): void {
+    this.onSafe = callback;
+  }
+
+  private answer(failed: boolean): void {
+    const { onSafe } = this;
+    if (onSafe === null) return;
+    this.onSafe = null;
+    onSafe(failed);
+  }
+}

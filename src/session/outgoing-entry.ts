@@ -1,0 +1,52 @@
+import type { Qos } from '../mqtt/packets.js';
+import type { Message } from '../mqtt/publication.js';
+import type { SafetyTicket } from '../mqtt/safety-ticket.js';
+import type { RetainedMessage } from '../store/store.js';
+
+/** One message on its way to one session. */
+export interface Entry {
+  /** Place in the session's order, for ever increasing: the store's key. */
+  readonly seq: number;
+  /** 0 for QoS 0. Assigned when the message is queued, and kept through reconnects and restarts. */
+  readonly packetId: number;
+  readonly qos: Qos;
+  readonly retain: boolean;
+  /** QoS 2: PUBREC has come, PUBREL is owed or sent. */
+  released: boolean;
+  /** It may have been sent before: the next time it carries DUP [MQTT-3.3.1-1]. */
+  sent: boolean;
+  /** Null once it is not needed any more: released, or sent to a session that ends with its connection. */
+  message: Message | null;
+  /** Shared with the publisher, who waits until this entry is on disk or acknowledged. */
+  ticket: SafetyTicket | null;
+}
+
+/**
+ * The retained messages that match a new subscription, sent as the window and the socket have room. A session that
+ * subscribes to ten thousand of them neither fills its queue with them nor holds up the event loop.
+ */
+export class RetainedBatch {
+  private readonly messages: readonly RetainedMessage[];
+  private readonly granted: Qos;
+  private index = 0;
+
+  constructor(messages: readonly RetainedMessage[], granted: Qos) {
+    this.messages = messages;
+    this.granted = granted;
+  }
+
+  get length(): number {
+    return this.messages.length - this.index;
+  }
+
+  /** The message to send next, with its QoS; null at the end. */
+  next(): { message: RetainedMessage; qos: Qos } | null {
+    const message = this.messages[this.index];
+    if (message === undefined) return null;
+    return { message, qos: Math.min(message.qos, this.granted) };
+  }
+
+  advance(): void {
+    this.index++;
+  }
+}

@@ -1,0 +1,424 @@
+import type { Clock } from '../clock.js';
+import type { LimitsConfig } from '../config/config.js';
+import { PUBLISH, PUBREL, type Qos } from '../mqtt/packets.js';
+import type { PressurePoint, Publication } from '../mqtt/publication.js';
+import { Message } from '../mqtt/publication.js';
+import type { OutgoingRecord, RetainedIndex, SessionWriter } from '../store/store.js';
+import { Deque } from './deque.js';
+import type { Outbox } from './outbox.js';
+import { type Entry, RetainedBatch } from './outgoing-entry.js';
+import type { UserAccount } from './user-account.js';
+
+const PUBREL_HEAD = (PUBREL << 4) | 2; // [MQTT-3.6.1-1]
+/** A socket that has not taken this much gets no further messages until it has; QoS 0 messages are dropped. */
+const OUTBOX_LIMIT_BYTES = 1024 * 1024;
+/** A socket that has not taken this much asks the publishers of its own user to slow down. */
+const OUTBOX_PRESSURE_BYTES = 256 * 1024;
+/**
+ * A reader that cannot make room in half a queue within this time is too slow to wait for: its user's publishers go on
+ * and what does not fit is dropped, as mosquitto drops it.
+ */
+const PRESSURE_TIMEOUT_MS = 1_000;
+
+/** What a queue needs from around it. */
+export interface OutgoingContext {
+  readonly limits: LimitsConfig;
+  readonly clock: Clock;
+  readonly account: UserAccount;
+  readonly retained: RetainedIndex;
+  /** A message was dropped: the queue is full, or its reader does not read. */
+  onDropped(reason: DropReason): void;
+}
+
+export type DropReason = 'queue-full' | 'user-quota' | 'not-reading';
+
+/**
+ * The messages on their way to one session: in flight (sent, not acknowledged) and queued behind them, in order. It
+ * outlives connections; `attach` and `detach` say when there is one. Persistent sessions have a `writer`, and every
+ * message at QoS 1 and 2 is handed to it as it is queued, with the packet id that it keeps.
+ */
+export class OutgoingQueue implements PressurePoint {
+  /** Messages dropped since the session began. */
+  dropped = 0;
+
+  private readonly context: OutgoingContext;
+  private readonly writer: SessionWriter | null;
+  private outbox: Outbox | null = null;
+  private readonly inflight = new Map<number, Entry>();
+  private readonly queue = new Deque<Entry | RetainedBatch>();
+  private queuedBytes = 0;
+  private lastId = 0;
+  private lastSeq = 0;
+  private tooSlow = false;
+  private waiting: (() => void)[] | null = null;
+  private cancelTimeout: (() => void) | null = null;
+
+  constructor(context: OutgoingContext, writer: SessionWriter | null) {
+    this.context = context;
+    this.writer = writer;
+  }
+
+  get persistent(): boolean {
+    return this.writer !== null;
+  }
+
+  /** Messages sent and not acknowledged. */
+  get inflightMessages(): number {
+    return this.inflight.size;
+  }
+
+  /** Messages waiting for room in the window, or for a connection. */
+  get queuedMessages(): number {
+    return this.queue.length;
+  }
+
+  /** A reader that is connected and takes what it is sent; shared subscriptions pass the others over. */
+  get ready(): boolean {
+    return this.outbox !== null && !this.tooSlow && this.queue.length < this.context.limits.queuedMessages / 2;
+  }
+
+  get connected(): boolean {
+    return this.outbox !== null;
+  }
+
+  /** Delivers a message to this session at the lower of its QoS and the granted one [MQTT-3.8.4-6]. */
+  deliver(publication: Publication, granted: Qos): void {
+    const { outbox } = this;
+    const qos: Qos = publication.qos < granted ? publication.qos : granted;
+    publication.deliveries++;
+    if (outbox !== null && this.queue.length === 0 && !publication.hold) {
+      if (outbox.bytes < OUTBOX_LIMIT_BYTES) {
+        if (qos === 0) {
+          this.sendQos0(outbox, publication);
+          return;
+        }
+        if (this.inflight.size < this.context.limits.inflightMessages) {
+          this.sendNow(outbox, publication, qos);
+          return;
+        }
+      } else if (qos === 0) {
+        this.drop('not-reading', publication);
+        return;
+      }
+    }
+    // A QoS 0 message waits in the queue too, so that it does not overtake [MQTT-4.6.0-5]; offline it is not kept.
+    if (qos === 0 && outbox === null) return;
+    this.enqueue(publication, qos);
+  }
+
+  /** Retained messages, for a new subscription: they follow what is queued already and precede what comes later. */
+  deliverRetained(batch: RetainedBatch): void {
+    if (batch.length === 0) return;
+    this.queue.push(batch);
+    this.pump();
+  }
+
+  /** PUBACK: the message is delivered. False for a packet id that is not in flight at QoS 1. */
+  puback(packetId: number): boolean {
+    const entry = this.inflight.get(packetId);
+    if (entry === undefined || entry.qos !== 1) return false;
+    this.finish(entry);
+    if (this.queue.length > 0) this.pump();
+    return true;
+  }
+
+  /**
+   * PUBREC: the receiver has the message. PUBREL is sent by `sendRelease` once that is on disk, or a crash would send
+   * the message a second time [MQTT-4.3.3-2]. Null for a packet id that is not in flight at QoS 2.
+   */
+  pubrec(packetId: number): Entry | null {
+    const entry = this.inflight.get(packetId);
+    if (entry === undefined || entry.qos !== 2) return null;
+    if (!entry.released) {
+      entry.released = true;
+      if (this.writer !== null) this.writer.releaseOutgoing(recordOf(entry));
+      entry.ticket?.receiverDone();
+      entry.ticket = null;
+      entry.message = null;
+    }
+    return entry;
+  }
+
+  sendRelease(packetId: number): void {
+    this.outbox?.acknowledge(PUBREL_HEAD, packetId);
+  }
+
+  /** PUBCOMP: the flow of a QoS 2 message ends. */
+  pubcomp(packetId: number): boolean {
+    const entry = this.inflight.get(packetId);
+    if (entry === undefined || entry.qos !== 2 || !entry.released) return false;
+    this.finish(entry);
+    if (this.queue.length > 0) this.pump();
+    return true;
+  }
+
+  /** The session has a connection: what was in flight is sent again, in order, with DUP [MQTT-4.4.0-1]. */
+  attach(outbox: Outbox): void {
+    this.outbox = outbox;
+    this.tooSlow = false;
+    for (const entry of this.inflight.values()) {
+      if (entry.released) outbox.acknowledge(PUBREL_HEAD, entry.packetId);
+      else this.write(outbox, entry, true);
+    }
+    this.pump();
+  }
+
+  /** The session's connection is gone. QoS 0 messages that still waited are not kept. */
+  detach(): void {
+    this.outbox = null;
+    this.queue.filter((entry) => {
+      if (entry instanceof RetainedBatch || entry.qos > 0) return true;
+      this.forget(entry);
+      return false;
+    });
+    this.relieve();
+  }
+
+  /** The session ends: everything is let go of. What is on disk is removed by the session. */
+  clear(): void {
+    this.outbox = null;
+    for (const entry of this.inflight.values()) entry.ticket?.receiverDone();
+    this.inflight.clear();
+    for (let entry = this.queue.shift(); entry !== undefined; entry = this.queue.shift()) {
+      if (entry instanceof RetainedBatch) continue;
+      entry.ticket?.receiverDone();
+      this.forget(entry);
+    }
+    this.relieve();
+  }
+
+  /** Takes back what the store kept, in order of `seq`. Any of the first window may have been sent before. */
+  restore(records: readonly OutgoingRecord[]): void {
+    for (const [index, record] of records.entries()) {
+      const entry: Entry = {
+        seq: record.seq,
+        packetId: record.packetId,
+        qos: record.qos,
+        retain: record.retain,
+        released: record.released,
+        sent: index < this.context.limits.inflightMessages,
+        message: record.released ? null : Message.of(record.topic, record.payload),
+        ticket: null,
+      };
+      this.lastSeq = Math.max(this.lastSeq, record.seq);
+      this.lastId = record.packetId;
+      if (record.released) {
+        this.inflight.set(entry.packetId, entry);
+      } else {
+        this.remember(entry);
+        this.queue.push(entry);
+      }
+    }
+  }
+
+  /** Sends what the window and the socket have room for. */
+  pump(): void {
+    const { outbox } = this;
+    if (outbox === null) return;
+    const window = this.context.limits.inflightMessages;
+    while (outbox.bytes < OUTBOX_LIMIT_BYTES) {
+      const entry = this.queue.peek();
+      if (entry === undefined) break;
+      if (entry instanceof RetainedBatch) {
+        if (!this.sendRetained(outbox, entry, window)) break;
+        continue;
+      }
+      if (entry.ticket?.hold && !entry.ticket.safe) break;
+      if (entry.qos > 0 && this.inflight.size >= window) break;
+      this.queue.shift();
+      this.forget(entry);
+      this.write(outbox, entry, entry.sent);
+      entry.sent = true;
+      if (entry.qos > 0) {
+        this.inflight.set(entry.packetId, entry);
+        if (this.writer === null) entry.message = null;
+      }
+    }
+    if (this.queue.length < this.context.limits.queuedMessages / 4) {
+      this.tooSlow = false;
+      if (this.waiting !== null) this.relieve();
+    }
+  }
+
+  whenRelieved(callback: () => void): void {
+    this.waiting ??= [];
+    this.waiting.push(callback);
+    this.cancelTimeout ??= this.context.clock.after(PRESSURE_TIMEOUT_MS, () => {
+      this.tooSlow = true;
+      this.relieve();
+    });
+  }
+
+  private relieve(): void {
+    this.cancelTimeout?.();
+    this.cancelTimeout = null;
+    const waiting = this.waiting;
+    this.waiting = null;
+    if (waiting !== null) for (const callback of waiting) callback();
+  }
+
+  private sendQos0(outbox: Outbox, publication: Publication): void {
+    if (publication.verbatim) {
+      outbox.verbatim(publication.chunk, publication.start, publication.end);
+    } else {
+      const { chunk, topicStart, topicEnd, payloadStart, end } = publication;
+      outbox.publish(PUBLISH << 4, chunk, topicStart, topicEnd, 0, payloadStart, end);
+    }
+    if (outbox.bytes > OUTBOX_PRESSURE_BYTES) this.press(publication);
+  }
+
+  private sendNow(outbox: Outbox, publication: Publication, qos: 1 | 2): void {
+    const entry = this.newEntry(publication, qos);
+    entry.sent = true;
+    const { chunk, topicStart, topicEnd, payloadStart, end } = publication;
+    outbox.publish((PUBLISH << 4) | (qos << 1), chunk, topicStart, topicEnd, entry.packetId, payloadStart, end);
+    this.inflight.set(entry.packetId, entry);
+    if (this.writer !== null) this.keep(entry, publication);
+  }
+
+  private enqueue(publication: Publication, qos: Qos): void {
+    const { limits, account } = this.context;
+    const bytes = publication.end - publication.topicStart;
+    if (
+      this.queue.length >= limits.queuedMessages ||
+      (this.queuedBytes + bytes > limits.queuedBytes && this.queue.length > 0)
+    ) {
+      this.drop('queue-full', publication);
+      return;
+    }
+    if (account.queuedBytes + bytes > limits.queuedBytesPerUser) {
+      this.drop('user-quota', publication);
+      return;
+    }
+    const entry = this.newEntry(publication, qos);
+    entry.message = publication.message();
+    this.remember(entry);
+    this.queue.push(entry);
+    if (qos > 0 && this.writer !== null) this.keep(entry, publication);
+    if (publication.hold) publication.needsStore().holds(this);
+    if (this.queue.length > limits.queuedMessages / 2 || this.queuedBytes > limits.queuedBytes / 2) {
+      this.press(publication);
+    }
+  }
+
+  /** Asks the publisher to be read less, if it is of the same user and this reader keeps up at all. */
+  private press(publication: Publication): void {
+    if (this.outbox === null || this.tooSlow || publication.login !== this.context.account.login) return;
+    publication.pressure ??= this;
+  }
+
+  private newEntry(publication: Publication, qos: Qos): Entry {
+    return {
+      seq: ++this.lastSeq,
+      packetId: qos === 0 ? 0 : this.nextId(),
+      qos,
+      retain: false, // [MQTT-3.3.1-9]
+      released: false,
+      sent: false,
+      message: null,
+      ticket: publication.hold ? publication.needsStore() : null,
+    };
+  }
+
+  /** Hands the message to the store. The publisher is answered when it is on disk, or acknowledged from here. */
+  private keep(entry: Entry, publication: Publication): void {
+    entry.message = publication.message();
+    entry.ticket = publication.needsStore();
+    entry.ticket.add();
+    this.writer!.putOutgoing(recordOf(entry));
+  }
+
+  /**
+   * Packet ids in order; one that is still in flight is passed over [MQTT-2.3.1-2]. Those of queued messages are among
+   * the last that were given out, and queues are shorter than 65 535, so they cannot come round again.
+   */
+  private nextId(): number {
+    let id = this.lastId;
+    do id = id === 65_535 ? 1 : id + 1;
+    while (this.inflight.has(id));
+    this.lastId = id;
+    return id;
+  }
+
+  private remember(entry: Entry): void {
+    const bytes = entry.message!.body.length;
+    this.queuedBytes += bytes;
+    this.context.account.queuedBytes += bytes;
+  }
+
+  private forget(entry: Entry): void {
+    const bytes = entry.message!.body.length;
+    this.queuedBytes -= bytes;
+    this.context.account.queuedBytes -= bytes;
+  }
+
+  private finish(entry: Entry): void {
+    this.inflight.delete(entry.packetId);
+    if (this.writer !== null) {
+      this.writer.deleteOutgoing(entry.seq);
+      entry.ticket?.receiverDone();
+    }
+  }
+
+  private write(outbox: Outbox, entry: Entry, dup: boolean): void {
+    const message = entry.message!;
+    const head = (PUBLISH << 4) | (entry.qos << 1) | (entry.retain ? 1 : 0) | (dup && entry.qos > 0 ? 8 : 0);
+    const { body, topicEnd } = message;
+    outbox.publish(head, body, 0, topicEnd, entry.packetId, topicEnd, body.length);
+  }
+
+  /** Sends the next retained message of a batch. False when there is no room for it now. */
+  private sendRetained(outbox: Outbox, batch: RetainedBatch, window: number): boolean {
+    const next = batch.next();
+    if (next === null) {
+      this.queue.shift();
+      return true;
+    }
+    if (this.context.retained.get(next.message.topic) !== next.message) {
+      // Replaced or deleted since: whoever did that was delivered as a live message.
+      batch.advance();
+      return true;
+    }
+    if (next.qos > 0 && this.inflight.size >= window) return false;
+    batch.advance();
+    const entry: Entry = {
+      seq: ++this.lastSeq,
+      packetId: next.qos === 0 ? 0 : this.nextId(),
+      qos: next.qos,
+      retain: true, // [MQTT-3.3.1-8]
+      released: false,
+      sent: true,
+      message: Message.of(next.message.topic, next.message.payload),
+      ticket: null,
+    };
+    this.write(outbox, entry, false);
+    if (entry.qos > 0) {
+      this.inflight.set(entry.packetId, entry);
+      if (this.writer !== null) this.writer.putOutgoing(recordOf(entry));
+      else entry.message = null;
+    }
+    return true;
+  }
+
+  private drop(reason: DropReason, publication: Publication): void {
+    this.dropped++;
+    this.press(publication);
+    this.context.onDropped(reason);
+  }
+}
+
+function recordOf(entry: Entry): OutgoingRecord {
+  return {
+    seq: entry.seq,
+    packetId: entry.packetId,
+    qos: entry.qos as 1 | 2,
+    retain: entry.retain,
+    released: entry.released,
+    sent: entry.sent,
+    topic: entry.message?.topic ?? '',
+    payload: entry.released || entry.message === null ? EMPTY : entry.message.payload,
+    properties: null,
+  };
+}
+
+const EMPTY = Buffer.alloc(0);

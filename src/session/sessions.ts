@@ -1,0 +1,230 @@
+import type { Acl } from '../acl/acl.js';
+import type { Clock } from '../clock.js';
+import type { LimitsConfig } from '../config/config.js';
+import type { ProtocolLevel, Qos } from '../mqtt/packets.js';
+import type { Log } from '../observe/log.js';
+import type { RateLimited } from '../observe/rate-limited.js';
+import type { Router } from '../routing/router.js';
+import type { SessionWriter, Store, StoredSession } from '../store/store.js';
+import { OutgoingQueue } from './outgoing.js';
+import type { Counters } from './services.js';
+import { Session } from './session.js';
+import { UserAccount } from './user-account.js';
+
+export interface SessionsOptions {
+  readonly router: Router;
+  readonly store: Store;
+  readonly acl: Acl;
+  readonly clock: Clock;
+  readonly limits: LimitsConfig;
+  readonly sessionExpiryMs: number;
+  readonly log: Log;
+  readonly noisyLog: RateLimited;
+  readonly counters: Counters;
+}
+
+/** All sessions of the broker, those of absent clients included, and the accounts of their users. */
+export class Sessions {
+  private readonly options: SessionsOptions;
+  private readonly byId = new Map<string, Session>();
+  private readonly accounts = new Map<string, UserAccount>();
+
+  constructor(options: SessionsOptions) {
+    this.options = options;
+  }
+
+  get size(): number {
+    return this.byId.size;
+  }
+
+  values(): Iterable<Session> {
+    return this.byId.values();
+  }
+
+  users(): Iterable<UserAccount> {
+    return this.accounts.values();
+  }
+
+  get(id: string): Session | undefined {
+    return this.byId.get(id);
+  }
+
+  account(login: string): UserAccount {
+    let account = this.accounts.get(login);
+    if (account === undefined) {
+      account = new UserAccount(login);
+      this.accounts.set(login, account);
+    }
+    return account;
+  }
+
+  /** Forgets the account of a user who has nothing left here. */
+  release(account: UserAccount): void {
+    if (account.idle) this.accounts.delete(account.login);
+  }
+
+  /**
+   * The session for a CONNECT: the kept one, or a new one. A clean session discards what was kept [MQTT-3.1.2-6].
+   * Null when the user has as many persistent sessions as allowed.
+   */
+  open(
+    account: UserAccount,
+    clientId: string,
+    clean: boolean,
+    level: ProtocolLevel,
+  ): { session: Session; present: boolean } | null {
+    const id = scopedId(account.login, clientId);
+    const known = this.byId.get(id);
+    if (known !== undefined) {
+      if (!clean && known.persistent) {
+        known.level = level;
+        return { session: known, present: true };
+      }
+      this.end(known);
+    }
+    if (!clean && account.persistentSessions >= this.options.limits.sessionsPerUser) return null;
+    const now = this.options.clock.now();
+    const session = this.create(account, clientId, clean ? null : this.options.store.session(id), level, now, now);
+    if (!clean) {
+      account.persistentSessions++;
+      this.save(session);
+    }
+    return { session, present: false };
+  }
+
+  /** The session's connection is gone: a persistent session is kept, any other ends. */
+  leave(session: Session): void {
+    session.connection = null;
+    session.lastSeenAt = this.options.clock.now();
+    if (!session.persistent) {
+      this.end(session);
+      return;
+    }
+    session.outgoing.detach();
+    this.save(session);
+  }
+
+  /** Ends a session: nothing of it is left, in memory or in the store. */
+  end(session: Session): void {
+    const { router } = this.options;
+    for (const filter of session.subscriptions.keys()) router.unsubscribe(session, filter);
+    session.account.subscriptions -= session.subscriptions.size;
+    session.subscriptions.clear();
+    session.outgoing.clear();
+    if (session.writer !== null) {
+      session.account.persistentSessions--;
+      session.writer.remove();
+    }
+    if (this.byId.get(session.id) === session) this.byId.delete(session.id);
+    this.release(session.account);
+  }
+
+  /** Ends persistent sessions whose client has not been here for the configured time. Returns how many. */
+  expire(): number {
+    const oldest = this.options.clock.now() - this.options.sessionExpiryMs;
+    let expired = 0;
+    for (const session of this.byId.values()) {
+      if (session.connection !== null || session.lastSeenAt > oldest) continue;
+      this.options.log.info({ login: session.login, client: session.clientId }, 'session expired');
+      this.end(session);
+      expired++;
+    }
+    return expired;
+  }
+
+  /**
+   * Takes a session back from the store. What the access rules deny today is dropped, subscriptions and queued messages
+   * alike, whatever they allowed when it was stored.
+   */
+  restore(stored: StoredSession): Session {
+    const { session: record, subscriptions, outgoing, incoming } = stored;
+    const account = this.account(record.login);
+    const clientId = record.clientId.slice(record.login.length + 1);
+    const writer = this.options.store.session(record.clientId);
+    const session = this.create(account, clientId, writer, record.protocol, record.createdAt, record.lastSeenAt);
+    account.persistentSessions++;
+    for (const { filter, qos } of subscriptions) {
+      if (session.acl.subscribe(filter).allowed) this.subscribe(session, filter, qos);
+      else writer.unsubscribe([filter]);
+    }
+    session.outgoing.restore(
+      outgoing.filter((message) => {
+        const readable = message.released || session.mayReceive(message.topic);
+        if (!readable) writer.deleteOutgoing(message.seq);
+        return readable;
+      }),
+    );
+    for (const packetId of incoming) session.addIncoming(packetId);
+    return session;
+  }
+
+  /** Adds or replaces a subscription, in the router and in the session; storing it is the caller's. */
+  subscribe(session: Session, filter: string, granted: Qos): void {
+    if (!session.subscriptions.has(filter)) session.account.subscriptions++;
+    session.subscriptions.set(filter, granted);
+    this.options.router.subscribe(session, filter, granted);
+  }
+
+  unsubscribe(session: Session, filter: string): boolean {
+    if (!session.subscriptions.delete(filter)) return false;
+    session.account.subscriptions--;
+    this.options.router.unsubscribe(session, filter);
+    return true;
+  }
+
+  private create(
+    account: UserAccount,
+    clientId: string,
+    writer: SessionWriter | null,
+    level: ProtocolLevel,
+    createdAt: number,
+    lastSeenAt: number,
+  ): Session {
+    const { limits, clock, store, acl, log, noisyLog, counters } = this.options;
+    const id = scopedId(account.login, clientId);
+    const outgoing = new OutgoingQueue(
+      {
+        limits,
+        clock,
+        account,
+        retained: store.retained,
+        onDropped(reason) {
+          counters.messagesDropped++;
+          noisyLog.line(`drop:${id}`, (suppressed) =>
+            log.warn({ login: account.login, client: clientId, reason, dropped: suppressed + 1 }, 'messages dropped'),
+          );
+        },
+      },
+      writer,
+    );
+    const session = new Session({
+      id,
+      clientId,
+      account,
+      acl: acl.forLogin(account.login),
+      outgoing,
+      writer,
+      level,
+      createdAt,
+      lastSeenAt,
+    });
+    this.byId.set(id, session);
+    return session;
+  }
+
+  private save(session: Session): void {
+    session.writer?.save({
+      clientId: session.id,
+      login: session.login,
+      protocol: session.level,
+      createdAt: session.createdAt,
+      lastSeenAt: session.lastSeenAt,
+      expiresAt: session.connection === null ? session.lastSeenAt + this.options.sessionExpiryMs : null,
+    });
+  }
+}
+
+/** Client ids belong to their user. Logins hold no slash, so no two users can make the same id. */
+export function scopedId(login: string, clientId: string): string {
+  return `${login}/${clientId}`;
+}

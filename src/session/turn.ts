@@ -1,0 +1,77 @@
+import type { Outbox } from './outbox.js';
+import type { UserAccount } from './user-account.js';
+
+/** What one user may cost within one turn of the event loop before the others get theirs, in messages handled. */
+const UNITS_PER_TURN = 6_000;
+const LEAST_UNITS_PER_USER = 150;
+
+/** A connection with received bytes left over from an earlier turn. */
+export interface Deferred {
+  readonly account: UserAccount | null;
+  continueReading(): void;
+}
+
+/**
+ * One turn of the event loop, shared by all connections of a broker. It does two things at the end of each:
+ *
+ * - writes every socket that got something, once. Everything for one socket within a turn becomes one write, one TLS
+ *   record and one system call (bench row "QoS 0, 1 → 1": 0.6 µs a message instead of 10).
+ * - keeps users from crowding each other out: a connection whose user has had a fair share of the turn leaves the rest
+ *   of its bytes for the next one, and is read no further until then.
+ */
+export class Turn {
+  /** Counts turns; accounts compare it to know whether their units are of this turn. */
+  id = 1;
+  /** What one user may spend in this turn. */
+  unitsPerUser = UNITS_PER_TURN;
+
+  private scheduled = false;
+  private dirty: Outbox[] = [];
+  private deferred: Deferred[] = [];
+  private activeUsers = 0;
+  private readonly run = (): void => this.end();
+
+  /** Makes sure that this turn has an end. */
+  touch(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    setImmediate(this.run);
+  }
+
+  /** `outbox` has something to write at the end of this turn. */
+  mark(outbox: Outbox): void {
+    this.dirty.push(outbox);
+    this.touch();
+  }
+
+  /** `connection` has spent its user's share; it goes on in the next turn. */
+  defer(connection: Deferred): void {
+    this.deferred.push(connection);
+    this.touch();
+  }
+
+  /** Charges `units` to a user. False when the user's share of this turn is spent. */
+  spend(account: UserAccount, units: number): boolean {
+    if (account.turnId !== this.id) {
+      account.turnId = this.id;
+      account.turnUnits = 0;
+      this.activeUsers++;
+    }
+    account.turnUnits += units;
+    return account.turnUnits < this.unitsPerUser;
+  }
+
+  private end(): void {
+    this.scheduled = false;
+    this.id++;
+    this.unitsPerUser = Math.max(LEAST_UNITS_PER_USER, UNITS_PER_TURN / (this.activeUsers + 1));
+    this.activeUsers = 0;
+    const dirty = this.dirty;
+    this.dirty = [];
+    for (const outbox of dirty) outbox.flush();
+    if (this.deferred.length === 0) return;
+    const deferred = this.deferred;
+    this.deferred = [];
+    for (const connection of deferred) connection.continueReading();
+  }
+}
