@@ -97,7 +97,10 @@ export async function openFileBackend(options: {
     if (closed || (await fileState(path)) !== before) return;
     unreadable = '';
     if (file.users.size === 0 && users.size > 0) {
-      emptySince ??= clock.now();
+      if (emptySince === null) {
+        emptySince = clock.now();
+        log.debug({ file: path }, 'the users file holds no user any more: is it being written?');
+      }
       if (clock.now() - emptySince < emptyGraceMs) {
         clock.after(emptyGraceMs, () => void (!closed && reload()));
         return;

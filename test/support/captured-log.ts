@@ -8,6 +8,8 @@ export interface CapturedLog {
   lines(): Record<string, unknown>[];
   /** Everything so far, as written. */
   text(): string;
+  /** Forgets what was written so far. */
+  clear(): void;
   /** Resolves with the first line, past or future, whose message matches; rejects after the deadline. */
   waitFor(message: RegExp, timeoutMs?: number): Promise<Record<string, unknown>>;
 }
@@ -28,6 +30,9 @@ export function captureLog(): CapturedLog {
     log: pino({ level: 'trace' }, stream),
     lines,
     text: () => written.join(''),
+    clear: () => {
+      written.length = 0;
+    },
     waitFor(message, timeoutMs = 10_000) {
       return new Promise((resolve, reject) => {
         const timer = setTimeout(() => {
