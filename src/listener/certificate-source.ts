@@ -58,8 +58,10 @@ export async function openCertificateSource(options: {
       report(true);
     } catch (error) {
       const [delayMs, ...later] = retries;
-      if (delayMs !== undefined) cancelRetry = clock.after(delayMs, () => void inTurn(later));
-      else log.error({ files }, `The new certificates are not used, the old ones stay: ${(error as Error).message}`);
+      if (delayMs !== undefined) {
+        log.debug({ files, delayMs }, `New certificates not usable yet, trying again: ${(error as Error).message}`);
+        cancelRetry = clock.after(delayMs, () => void inTurn(later));
+      } else log.error({ files }, `The new certificates are not used, the old ones stay: ${(error as Error).message}`);
     }
   }
   /** One at a time, so that a slow read never puts an older certificate over a newer one. */

@@ -107,25 +107,20 @@ export async function ensureCertificates(files: CertificateFiles): Promise<{ cre
 }
 
 /**
- * What `certs create` does: a server certificate in `folder`, under the CA that is there (clients keep working) or a
- * new one. `force` replaces the server's certificate and key, never the CA. Throws `UsageError`.
+ * What `certs create` does: a server certificate under the CA that is there (clients keep working) or a new one.
+ * `force` replaces the server's certificate and key, never the CA. Throws `UsageError`.
  */
 export async function createCertificates(options: {
-  readonly folder: string;
+  readonly files: CertificateFiles;
   readonly keyType?: KeyType;
   /** In addition to `serverNames()`. */
   readonly names?: readonly string[];
   readonly days?: number;
   readonly force?: boolean;
-}): Promise<CertificateFiles & { authorityCreated: boolean }> {
-  const { folder, keyType = 'ec', names = [], days = serverDays, force = false } = options;
+}): Promise<{ authorityCreated: boolean }> {
+  const { files, keyType = 'ec', names = [], days = serverDays, force = false } = options;
   const wrong = names.find((name) => !isName(name));
   if (wrong !== undefined) throw new UsageError(`--name ${wrong}: neither a host name nor an IP address.`);
-  const files = {
-    cert: join(folder, 'server.pem'),
-    key: join(folder, 'server.key'),
-    ca: join(folder, 'iot-lab-ca.pem'),
-  };
   for (const file of [files.cert, files.key]) {
     if (!force && (await exists(file))) {
       throw new UsageError(
@@ -133,7 +128,7 @@ export async function createCertificates(options: {
       );
     }
   }
-  return { ...files, authorityCreated: await issueInto(files, keyType, serverNames(names), days) };
+  return { authorityCreated: await issueInto(files, keyType, serverNames(names), days) };
 }
 
 /** The CA's private key stays beside its certificate, so that the server's can be renewed under the same CA. */

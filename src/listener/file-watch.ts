@@ -23,14 +23,17 @@ export function watchFiles(options: {
   let cancelSettling: (() => void) | null = null;
   let known: string | null = null;
   let looking = false;
+  let again = false;
 
   async function look(): Promise<void> {
-    if (closed) return;
-    if (looking) return settle();
+    again = looking;
+    if (closed || looking) return;
     looking = true;
     const seen = await stampOf(files);
     looking = false;
     if (closed) return;
+    // Asked meanwhile: what was seen may be old already.
+    if (again) void look();
     if (seen === known) return;
     known = seen;
     onChange();

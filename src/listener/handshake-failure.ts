@@ -10,6 +10,10 @@ const reasons = new Map<string, string>([
     'ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED',
     'the client says that the certificate has expired, or its clock is wrong',
   ],
+  [
+    'ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR',
+    'the client gave up; mosquitto clients do so when the certificate does not hold the name they connect to',
+  ],
   ['ERR_SSL_UNSUPPORTED_PROTOCOL', 'the client offers no TLS version from 1.2 on'],
   ['ERR_SSL_VERSION_TOO_LOW', 'the client offers no TLS version from 1.2 on'],
   ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'the client offers no TLS version that the broker speaks'],

@@ -4,11 +4,11 @@ import type { Clock } from '../clock.js';
 import type { LimitsConfig, ListenerConfig } from '../config/config.js';
 import { Fault, UsageError } from '../errors.js';
 import type { Log } from '../observe/log.js';
+import { createRateLimited } from '../observe/rate-limited.js';
 import { normalizeAddress } from './address.js';
 import { Admission } from './admission.js';
 import { openCertificateSource } from './certificate-source.js';
 import { type HandshakeEnd, shakeHands } from './handshake.js';
-import { QuietLog } from './quiet-log.js';
 
 export interface Peer {
   /** IPv4 addresses in dotted form, also on a dual-stack socket. */
@@ -41,6 +41,8 @@ export interface ListenerOptions {
   readonly onConnection: (socket: TLSSocket, peer: Peer) => void;
 }
 
+/** A peer can cause these lines at will, so one address gets one line of a kind per period. */
+const quietMs = 60_000;
 /** Connections that the kernel holds ready while the event loop is busy. */
 const backlog = 1024;
 
@@ -53,10 +55,16 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     clock,
   });
   const admission = new Admission(limits);
-  const quiet = new QuietLog(log, clock);
+  const quiet = createRateLimited({ clock, periodMs: quietMs });
   const open = new Set<net.Socket>();
   const shaking = new Set<net.Socket>();
   let accepting = true;
+
+  function warn(event: string, address: string, fields: object, message: string): void {
+    quiet.line(`${event} ${address}`, (suppressed) => {
+      log.warn({ event, address, ...fields, ...(suppressed > 0 ? { suppressed } : {}) }, message);
+    });
+  }
 
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (raw) => {
     const { remoteAddress, remotePort = 0 } = raw;
@@ -66,7 +74,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     if (!admission.admit(address)) {
       raw.destroy();
       const message = `Connection refused: ${address} has as many as limits.connectionsPerAddress allows`;
-      return quiet.warn('address-full', address, { limit: limits.connectionsPerAddress }, message);
+      return warn('address-full', address, { limit: limits.connectionsPerAddress }, message);
     }
     open.add(raw);
     shaking.add(raw);
@@ -87,17 +95,17 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     if (!accepting) return;
     if (end.kind === 'gone') log.debug({ event: 'tcp-gone', address }, 'Connection closed before its first byte');
     else if (end.kind === 'plaintext') {
-      quiet.warn('plaintext', address, { reason: end.reason }, `Connection closed: ${address} sent ${end.reason}`);
+      warn('plaintext', address, { reason: end.reason }, `Connection closed: ${address} sent ${end.reason}`);
     } else {
       const message = `TLS handshake with ${address} failed: ${end.reason}`;
-      quiet.warn('tls-failed', address, { reason: end.reason }, message);
+      warn('tls-failed', address, { reason: end.reason }, message);
     }
   }
 
   server.maxConnections = limits.connections;
   server.on('drop', () => {
     const message = 'Connection refused: there are as many as limits.connections allows';
-    quiet.warn('broker-full', 'any', { limit: limits.connections }, message);
+    warn('broker-full', 'any', { limit: limits.connections }, message);
   });
   try {
     await listen(server, config);
@@ -106,9 +114,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     throw error;
   }
   // Accepting may fail for a moment (no file descriptor left); the server goes on.
-  server.on('error', (error) =>
-    quiet.warn('accept-failed', 'any', {}, `Accepting a connection failed: ${error.message}`),
-  );
+  server.on('error', (error) => warn('accept-failed', 'any', {}, `Accepting a connection failed: ${error.message}`));
 
   const closed = new Promise<void>((resolve) => server.once('close', resolve));
   function stopAccepting(): void {
@@ -126,6 +132,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     async close() {
       stopAccepting();
       certificates.close();
+      quiet.close();
       for (const raw of open) raw.destroy();
       await closed;
     },

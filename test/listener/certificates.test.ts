@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { UsageError } from '../../src/errors.js';
+import { leadsTo, namesOf, readBundle } from '../../src/listener/bundle.js';
+import { createCertificates, ensureCertificates, makeAuthority } from '../../src/listener/certificates.js';
+import { tempFolder } from '../support/temp-folder.js';
+
+const dayMs = 86_400_000;
+
+async function filesIn(t: TestContext, inner = 'certs') {
+  const folder = join(await tempFolder(t), inner);
+  return {
+    folder,
+    files: { cert: join(folder, 'server.pem'), key: join(folder, 'server.key'), ca: join(folder, 'iot-lab-ca.pem') },
+  };
+}
+
+const openssl = (...args: string[]) =>
+  execFileSync('openssl', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+const usage = (message: RegExp) => (error: unknown) => error instanceof UsageError && message.test(error.message);
+
+test('the first start makes a CA and a server certificate that OpenSSL verifies under every promised name', async (t) => {
+  const { folder, files } = await filesIn(t);
+  assert.deepEqual(await ensureCertificates(files), { created: true });
+  assert.deepEqual((await readdir(folder)).sort(), ['iot-lab-ca.key', 'iot-lab-ca.pem', 'server.key', 'server.pem']);
+  for (const name of ['localhost', 'mqtt.iot-lab.info', 'mqtt4.iot-lab.info', 'mqtt6.iot-lab.info', hostname()]) {
+    const out = openssl(
+      'verify',
+      '-x509_strict',
+      '-purpose',
+      'sslserver',
+      '-CAfile',
+      files.ca,
+      '-verify_hostname',
+      name,
+      files.cert,
+    );
+    assert.match(out, /OK/);
+  }
+  for (const ip of ['127.0.0.1', '::1']) {
+    assert.match(openssl('verify', '-CAfile', files.ca, '-verify_ip', ip, files.cert), /OK/);
+  }
+  assert.throws(() => openssl('verify', '-CAfile', files.ca, '-verify_hostname', 'example.org', files.cert));
+  const ca = openssl('x509', '-in', files.ca, '-noout', '-text');
+  assert.match(ca, /CA:TRUE, pathlen:0/);
+  assert.match(ca, /Certificate Sign, CRL Sign/);
+  assert.match(ca, /Subject Key Identifier/);
+  const server = openssl('x509', '-in', files.cert, '-noout', '-text');
+  assert.match(server, /TLS Web Server Authentication/);
+  assert.match(server, /Authority Key Identifier/);
+  assert.match(server, /prime256v1/);
+});
+
+test('private keys are readable by their owner only, whatever the umask', async (t) => {
+  const { folder, files } = await filesIn(t);
+  const umask = process.umask(0);
+  try {
+    await ensureCertificates(files);
+  } finally {
+    process.umask(umask);
+  }
+  for (const file of [files.key, join(folder, 'iot-lab-ca.key')]) {
+    assert.equal((await stat(file)).mode & 0o777, 0o600, file);
+  }
+  for (const file of [files.cert, files.ca]) assert.equal((await stat(file)).mode & 0o777, 0o644, file);
+});
+
+test('a second start changes nothing, and half a pair is refused', async (t) => {
+  const { files } = await filesIn(t);
+  await ensureCertificates(files);
+  const before = await readFile(files.cert, 'utf8');
+  assert.deepEqual(await ensureCertificates(files), { created: false });
+  assert.equal(await readFile(files.cert, 'utf8'), before);
+  await rm(files.key);
+  await assert.rejects(
+    ensureCertificates(files),
+    usage(/listener\.cert \(.*\) is there but listener\.key \(.*\) is not/),
+  );
+  assert.equal(await readFile(files.cert, 'utf8'), before);
+});
+
+test('a CA without its key is left alone', async (t) => {
+  const { folder, files } = await filesIn(t);
+  await mkdir(folder);
+  const { cert } = await makeAuthority();
+  await writeFile(files.ca, cert);
+  await assert.rejects(ensureCertificates(files), usage(/iot-lab-ca\.pem is there, but not its private key/));
+  assert.deepEqual(await readdir(folder), ['iot-lab-ca.pem']);
+  await writeFile(join(folder, 'iot-lab-ca.key'), (await makeAuthority()).key);
+  await assert.rejects(ensureCertificates(files), usage(/the key does not belong to the certificate/));
+});
+
+test('the server certificate is renewed under the same CA', async (t) => {
+  const { files } = await filesIn(t);
+  assert.deepEqual(await createCertificates({ files }), { authorityCreated: true });
+  const ca = await readFile(files.ca, 'utf8');
+  await assert.rejects(createCertificates({ files }), usage(/server\.pem is there already\. --force/));
+  const renewed = await createCertificates({
+    files,
+    force: true,
+    keyType: 'rsa',
+    names: ['broker.example.org', '192.0.2.7'],
+    days: 10,
+  });
+  assert.deepEqual(renewed, { authorityCreated: false });
+  assert.equal(await readFile(files.ca, 'utf8'), ca);
+  const out = openssl(
+    'verify',
+    '-x509_strict',
+    '-CAfile',
+    files.ca,
+    '-verify_hostname',
+    'broker.example.org',
+    files.cert,
+  );
+  assert.match(out, /OK/);
+  const [server] = readBundle(await readFile(files.cert, 'utf8'));
+  const key = createPrivateKey(await readFile(files.key, 'utf8'));
+  assert.equal(key.asymmetricKeyType, 'rsa');
+  assert.equal(key.asymmetricKeyDetails?.modulusLength, 2048);
+  assert.ok(server!.checkPrivateKey(key));
+  assert.ok(['::1', '192.0.2.7', 'broker.example.org'].every((name) => namesOf(server!).includes(name)));
+  const left = Date.parse(server!.validTo) - Date.now();
+  assert.ok(left > 9 * dayMs && left <= 10 * dayMs);
+});
+
+test('a server certificate never outlives its CA, and a wrong name is refused before anything is made', async (t) => {
+  const { folder, files } = await filesIn(t);
+  await assert.rejects(createCertificates({ files, names: ['not a name'] }), usage(/--name not a name/));
+  await assert.rejects(stat(folder), { code: 'ENOENT' });
+  await createCertificates({ files, days: 99_999 });
+  const [server] = readBundle(await readFile(files.cert, 'utf8'));
+  const [ca] = readBundle(await readFile(files.ca, 'utf8'));
+  assert.equal(server!.validTo, ca!.validTo);
+});
+
+test('an authority in memory issues what it is asked for, quickly', async () => {
+  const authority = await makeAuthority({ keyType: 'rsa' });
+  const [notBefore, notAfter] = [new Date('2020-01-01T00:00:00Z'), new Date('2020-02-01T00:00:00Z')];
+  const { cert } = await authority.issue({ names: ['a.example'], notBefore, notAfter });
+  const certificate = new X509Certificate(cert);
+  assert.equal(certificate.subjectAltName, 'DNS:a.example');
+  assert.equal(Date.parse(certificate.validFrom), notBefore.getTime());
+  assert.equal(Date.parse(certificate.validTo), notAfter.getTime());
+  assert.ok(leadsTo([certificate], [new X509Certificate(authority.cert)]));
+  assert.ok(!leadsTo([certificate], [new X509Certificate((await makeAuthority()).cert)]));
+  assert.ok(certificate.publicKey.asymmetricKeyType === 'ec');
+  const start = performance.now();
+  await (await makeAuthority()).issue();
+  assert.ok(performance.now() - start < 1000);
+});
