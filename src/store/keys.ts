@@ -28,3 +28,6 @@ export function splitClientKey(key: string, kind: ClientKind): { encodedId: stri
   const colon = key.indexOf(':', from);
   return { encodedId: key.slice(from, colon), rest: key.slice(colon + 1) };
 }
+
+/** Client ids are `login/id` in the broker, and a login has no '/'. Empty when there is no login. */
+export const loginOf = (clientId: string): string => clientId.slice(0, Math.max(0, clientId.indexOf('/')));

@@ -13,6 +13,7 @@ import { decodeSubscription } from './records.js';
 import type { RetainedTree } from './retained-index.js';
 import type { SessionTable } from './session-table.js';
 import type { RetainedMessage, StoredSubscription } from './store.js';
+import { fromLibrary, toLibrary } from './subscription-options.js';
 import { SubscriptionTree } from './subscription-tree.js';
 
 /**
@@ -194,23 +195,4 @@ export class LevelPersistence extends AsyncLevelPersistence {
       else if (!this.#wills.has(String(will.clientId))) yield { ...will, brokerId: `${will.brokerId} before` };
     }
   }
-}
-
-/** The options byte of MQTT 5: no local, retain as published, retain handling (two bits). */
-function fromLibrary(subscription: LibrarySubscription): StoredSubscription {
-  const { topic, qos, nl, rap, rh, subscriptionIdentifier } = subscription;
-  const options = (nl ? 1 << 2 : 0) | (rap ? 1 << 3 : 0) | ((rh ?? 0) << 4);
-  return { filter: topic, qos, options, identifier: subscriptionIdentifier ?? null };
-}
-
-function toLibrary(subscription: StoredSubscription): LibrarySubscription {
-  const { filter, qos, options, identifier } = subscription;
-  return {
-    topic: filter,
-    qos,
-    rh: (options >> 4) & 0b11,
-    rap: (options & (1 << 3)) !== 0,
-    nl: (options & (1 << 2)) !== 0,
-    ...(identifier !== null && { subscriptionIdentifier: identifier }),
-  };
 }

@@ -146,7 +146,7 @@ export async function openStore(options: {
   const open = options.open ?? ((mode) => openDatabase({ path: config.path, log, clock, mode }));
   const db = await open('create');
   try {
-    await ensureSchema({ db, path: config.path, log, clock });
+    await ensureSchema({ db, path: config.path, log, clock, sessionExpiryMs: config.sessionExpiryMs });
     const group = new GroupCommit({ db, open, durable: !memory, log, clock });
     const sessions = new SessionTable({ group, log });
     const retained = await loadRetained(group);

@@ -1,4 +1,5 @@
 import type { LibraryPacket } from 'aedes-persistence-level/asyncPersistence.js';
+import { loginOf } from './keys.js';
 import type { LevelPersistence } from './level-persistence.js';
 import type { StoredWill } from './store.js';
 
@@ -13,7 +14,8 @@ export async function* loadWills(persistence: LevelPersistence): AsyncGenerator<
     const { topic, qos, retain, login, properties, delaySeconds } = packet;
     yield {
       clientId: String(packet.clientId),
-      login: typeof login === 'string' ? login : '',
+      // One that the library put by itself tells no login; the client id does.
+      login: typeof login === 'string' ? login : loginOf(String(packet.clientId)),
       topic,
       payload: Buffer.from(packet.payload),
       qos,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { OutgoingRecord, SessionRecord, Store, StoredSession } from '../../src/store/store.js';
-import { collect, committed, type StoreUnderTest } from '../store/open-store.js';
+import { collect, committed, type StoreUnderTest } from '../support/open-store.js';
 
 export const sessionRecord = (clientId: string, changes: Partial<SessionRecord> = {}): SessionRecord => ({
   clientId,

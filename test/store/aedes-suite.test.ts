@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
 import type AsyncLevelPersistence from 'aedes-persistence-level/asyncPersistence.js';
 import type { Store } from '../../src/store/store.js';
-import { diskStore, memoryStore, type StoreUnderTest } from './open-store.js';
+import { diskStore, memoryStore, type StoreUnderTest } from '../support/open-store.js';
 
 const abstractSuite = createRequire(import.meta.url)('aedes-persistence/abstract.js') as (options: {
   test: typeof test;

@@ -1,5 +1,5 @@
 import { storeContract } from '../contract/store.js';
-import { diskStore, memoryStore } from './open-store.js';
+import { diskStore, memoryStore } from '../support/open-store.js';
 
 storeContract('disk', diskStore);
 storeContract('memory', memoryStore);

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { systemClock } from '../../src/clock.js';
+import { GroupCommit } from '../../src/store/group-commit.js';
+import { RetainedTree } from '../../src/store/retained-index.js';
+import { FlawedDisk } from '../support/flawed-database.js';
+import { silent } from '../support/open-store.js';
+
+async function newTree(topics: readonly string[] = []): Promise<RetainedTree> {
+  const disk = new FlawedDisk();
+  const db = await disk.open('create');
+  const tree = new RetainedTree(
+    new GroupCommit({ db, open: disk.open, durable: false, log: silent, clock: systemClock }),
+  );
+  for (const topic of topics) tree.set(retained(topic));
+  return tree;
+}
+
+const retained = (topic: string) =>
+  ({ topic, payload: Buffer.from(topic), qos: 0, properties: null, storedAt: 0 }) as const;
+const topicsOf = (tree: RetainedTree, filter: string) =>
+  tree
+    .match(filter)
+    .map(({ topic }) => topic)
+    .sort();
+
+/** The rules of section 4.7 of MQTT 3.1.1, as plainly as can be. */
+function matches(filter: string, topic: string): boolean {
+  if (topic.startsWith('$') && /^[+#]/.test(filter)) return false;
+  const levels = topic.split('/');
+  const wanted = filter.split('/');
+  for (const [index, level] of wanted.entries()) {
+    if (level === '#') return index <= levels.length;
+    if (index >= levels.length || (level !== '+' && level !== levels[index])) return false;
+  }
+  return wanted.length === levels.length;
+}
+
+const level = fc.constantFrom('', 'a', 'b', '$s', 'é');
+const topic = fc
+  .array(level, { minLength: 1, maxLength: 4 })
+  .map((levels) => levels.join('/'))
+  .filter((text) => text !== '');
+const filter = fc
+  .tuple(fc.array(fc.oneof(level, fc.constant('+')), { maxLength: 4 }), fc.boolean())
+  .map(([levels, hash]) => (hash ? [...levels, '#'] : levels).join('/'))
+  .filter((text) => text !== '');
+
+describe('retained index', () => {
+  test('matches what the rules say, after any sets and deletes', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(topic, { maxLength: 30 }),
+        fc.array(topic),
+        fc.array(filter, { minLength: 5 }),
+        async (set, deleted, filters) => {
+          const tree = await newTree(set);
+          for (const gone of deleted) tree.delete(gone);
+          const left = [...new Set(set)].filter((each) => !deleted.includes(each));
+          assert.equal(tree.size, left.length);
+          for (const each of filters) {
+            assert.deepEqual(topicsOf(tree, each), left.filter((name) => matches(each, name)).sort(), each);
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test('a leading wildcard leaves out topics that begin with $ [MQTT-4.7.2-1]', async () => {
+    const tree = await newTree(['$SYS/a', 'x/a', 'x/$y']);
+    assert.deepEqual(topicsOf(tree, '#'), ['x/$y', 'x/a']);
+    assert.deepEqual(topicsOf(tree, '+/a'), ['x/a']);
+    assert.deepEqual(topicsOf(tree, '$SYS/#'), ['$SYS/a']);
+    assert.deepEqual(topicsOf(tree, 'x/+'), ['x/$y', 'x/a']);
+  });
+
+  test('names of object members are plain levels', async () => {
+    const tree = await newTree(['constructor/__proto__', 'toString']);
+    assert.deepEqual(topicsOf(tree, 'constructor/+'), ['constructor/__proto__']);
+    assert.deepEqual(topicsOf(tree, '__proto__/#'), []);
+  });
+
+  test('keeps its own copy of a payload', async () => {
+    const tree = await newTree();
+    const received = Buffer.from('the bytes of a socket');
+    tree.set({ ...retained('a'), payload: received.subarray(4, 9) });
+    received.fill(0);
+    assert.equal(tree.get('a')?.payload.toString(), 'bytes');
+  });
+
+  test('thousands of levels and filters made of + alone stay bounded by what is there', async () => {
+    const deep = Array.from({ length: 200 }, (_, index) => `l${index}`).join('/');
+    const endless = '/'.repeat(30_000);
+    const tree = await newTree([deep, endless]);
+    for (let width = 0; width < 1000; width++) tree.set(retained(`wide/${width}/x`));
+    const startedAt = performance.now();
+    assert.deepEqual(topicsOf(tree, Array(200).fill('+').join('/')), [deep]);
+    assert.deepEqual(topicsOf(tree, `${'+/'.repeat(199)}#`), [deep, endless].sort());
+    assert.deepEqual(topicsOf(tree, `l0/#`), [deep]);
+    assert.deepEqual(topicsOf(tree, Array(60_000).fill('+').join('/')), []);
+    assert.ok(performance.now() - startedAt < 500);
+    assert.equal(tree.delete(endless)?.topic, endless);
+    assert.equal(tree.size, 1001);
+  });
+
+  test("100 000 messages of others cost a user's SUBSCRIBE nothing", async () => {
+    const tree = await newTree();
+    for (let n = 0; n < 100_000; n++) tree.insert(retained(`iotlab/user${n % 5000}/node${n}/temperature`));
+    for (let n = 0; n < 10; n++) tree.insert(retained(`iotlab/alice/node${n}/temperature`));
+    let best = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < 20; round++) {
+      const startedAt = performance.now();
+      assert.equal(tree.match('iotlab/alice/#').length, 10);
+      assert.equal(tree.match('iotlab/alice/+/temperature').length, 10);
+      assert.equal(tree.match('iotlab/alice/node7/temperature').length, 1);
+      best = Math.min(best, performance.now() - startedAt);
+    }
+    assert.ok(best < 1, `three matches took ${best} ms`);
+  });
+});
