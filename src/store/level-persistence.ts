@@ -31,7 +31,8 @@ export class LevelPersistence extends AsyncLevelPersistence {
   readonly #retained: RetainedTree;
   readonly #queue: LibraryQueue;
   readonly #clock: Clock;
-  readonly #matcher = new SubscriptionTree();
+  /** Made when it is asked for the first time: a broker that routes by itself never does. */
+  #matcher: Promise<SubscriptionTree> | null = null;
   /** Retained packets as aedes handed them over, while this process lives: it finds again whatever it put there. */
   readonly #packets = new WeakMap<RetainedMessage, LibraryPacket>();
   /** Client ids whose Will was put in this run. The others were left behind. */
@@ -46,21 +47,6 @@ export class LevelPersistence extends AsyncLevelPersistence {
     this.#retained = options.retained;
     this.#clock = options.clock;
     this.#queue = new LibraryQueue(options.sessions, database);
-  }
-
-  /** aedes insists on an async function here, not on one that returns a promise. */
-  override async setup(broker: { id: string }): Promise<void> {
-    await super.setup(broker);
-    for await (const [key, value] of this.#group.entries(rangeOf('subscriptions:'))) {
-      const { encodedId, rest } = splitClientKey(key, 'subscriptions');
-      const clientId = decodeURIComponent(encodedId);
-      this.#sessions.rowsOf(clientId).subscriptions.add(rest);
-      this.#matcher.add(clientId, decodeSubscription(rest, value));
-    }
-    this.#sessions.listener = {
-      added: (clientId, subscription) => this.#matcher.add(clientId, subscription),
-      removed: (clientId, filter) => this.#matcher.remove(clientId, filter),
-    };
   }
 
   override async storeRetained(packet: LibraryPacket): Promise<void> {
@@ -113,10 +99,35 @@ export class LevelPersistence extends AsyncLevelPersistence {
 
   /** As the contract has it, subscriptions of QoS 0 are kept but not matched: nothing is queued for them. */
   override async subscriptionsByTopic(topic: string): Promise<(LibrarySubscription & { clientId: string })[]> {
-    return this.#matcher
+    this.#matcher ??= this.#loadMatcher();
+    return (await this.#matcher)
       .match(topic)
       .filter(({ subscription }) => subscription.qos > 0)
       .map(({ clientId, subscription }) => ({ clientId, ...toLibrary(subscription) }));
+  }
+
+  async #loadMatcher(): Promise<SubscriptionTree> {
+    const tree = new SubscriptionTree();
+    // What changes while the rows are read is newer than they are.
+    const changed = new Set<string>();
+    this.#sessions.listener = {
+      added: (clientId, subscription) => {
+        changed.add(`${clientId}\n${subscription.filter}`);
+        tree.add(clientId, subscription);
+      },
+      removed: (clientId, filter) => {
+        changed.add(`${clientId}\n${filter}`);
+        tree.remove(clientId, filter);
+      },
+    };
+    for await (const { clientId, subscription } of this.#subscriptions()) {
+      if (!changed.has(`${clientId}\n${subscription.filter}`)) tree.add(clientId, subscription);
+    }
+    this.#sessions.listener = {
+      added: (clientId, subscription) => tree.add(clientId, subscription),
+      removed: (clientId, filter) => tree.remove(clientId, filter),
+    };
+    return tree;
   }
 
   override async countOffline(): Promise<{ subsCount: number; clientsCount: number }> {

@@ -145,7 +145,7 @@ export class StoredSessionWriter implements SessionWriter {
 
   unsubscribe(filters: readonly string[]): void {
     for (const filter of filters) {
-      if (!this.#rows().subscriptions.delete(filter)) continue;
+      this.#rows().subscriptions.delete(filter);
       this.#group.delete(this.#subscriptionPrefix + filter);
       this.#table.listener?.removed(this.#clientId, filter);
     }
