@@ -16,6 +16,10 @@ export const DISCONNECT = 14;
 
 export type Qos = 0 | 1 | 2;
 
+export function lowerQos(a: Qos, b: Qos): Qos {
+  return a < b ? a : b;
+}
+
 /** MQTT 3.1, 3.1.1 and 5, by the protocol level of CONNECT. */
 export type ProtocolLevel = 3 | 4 | 5;
 

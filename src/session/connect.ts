@@ -22,12 +22,12 @@ export function connect(connection: Connection, frame: Buffer, bodyStart: number
   const version = protocolLevel(frame.subarray(bodyStart));
   if (version === null) throw new ProtocolError('MQTT-3.1.2-1', 'CONNECT does not name MQTT');
   if (version.supported === 5) {
-    connection.refuse(connackVersion5Refused, 'refused');
+    connection.refuse(connackVersion5Refused);
     logRefusal(connection, undefined, undefined, 'unsupported-protocol', { level: 5 });
     return;
   }
   if (version.supported === null) {
-    connection.refuse(connack(ConnectCode.UNACCEPTABLE_PROTOCOL, false), 'refused'); // [MQTT-3.1.2-2]
+    connection.refuse(connack(ConnectCode.UNACCEPTABLE_PROTOCOL, false)); // [MQTT-3.1.2-2]
     logRefusal(connection, undefined, undefined, 'unsupported-protocol', { level: version.level });
     return;
   }
@@ -38,7 +38,7 @@ export function connect(connection: Connection, frame: Buffer, bodyStart: number
   const { clientId, clean, level } = request;
   // MQTT 3.1 has no assigned client ids; 3.1.1 has them for clean sessions only [MQTT-3.1.3-8].
   if ((clientId === '' && (level === 3 || !clean)) || Buffer.byteLength(clientId) > CLIENT_ID_BYTES) {
-    connection.refuse(connack(ConnectCode.IDENTIFIER_REJECTED, false), 'refused');
+    connection.refuse(connack(ConnectCode.IDENTIFIER_REJECTED, false));
     logRefusal(connection, request.username, clientId, 'client-id-rejected');
     return;
   }
@@ -61,19 +61,19 @@ function accept(connection: Connection, request: ConnectRequest, who: Identifica
   const { services } = connection;
   const { sessions, limits } = services;
   if (who.kind === 'refused') {
-    connection.refuse(connack(ConnectCode.NOT_AUTHORISED, false), 'refused');
+    connection.refuse(connack(ConnectCode.NOT_AUTHORISED, false));
     logRefusal(connection, request.username, request.clientId, who.reason);
     return;
   }
   if (who.kind === 'unavailable') {
-    connection.refuse(connack(ConnectCode.SERVER_UNAVAILABLE, false), 'refused');
+    connection.refuse(connack(ConnectCode.SERVER_UNAVAILABLE, false));
     logRefusal(connection, request.username, request.clientId, 'backend-unavailable', { code: who.error.code });
     return;
   }
   const account = sessions.account(who.login);
   const clientId = request.clientId === '' ? `auto-${randomUUID()}` : request.clientId; // [MQTT-3.1.3-6]
   if (account.connections.size >= limits.connectionsPerUser && !sessions.get(`${who.login}/${clientId}`)?.connection) {
-    connection.refuse(connack(ConnectCode.SERVER_UNAVAILABLE, false), 'refused');
+    connection.refuse(connack(ConnectCode.SERVER_UNAVAILABLE, false));
     logRefusal(connection, who.login, clientId, 'too-many-connections', { limit: limits.connectionsPerUser });
     sessions.release(account);
     return;
@@ -84,7 +84,7 @@ function accept(connection: Connection, request: ConnectRequest, who: Identifica
   const opened = sessions.open(account, clientId, request.clean, request.level);
   if (opened === null) {
     services.hub.unregister(connection);
-    connection.refuse(connack(ConnectCode.SERVER_UNAVAILABLE, false), 'refused');
+    connection.refuse(connack(ConnectCode.SERVER_UNAVAILABLE, false));
     logRefusal(connection, who.login, clientId, 'too-many-sessions', { limit: limits.sessionsPerUser });
     return;
   }

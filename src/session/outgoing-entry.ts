@@ -1,7 +1,7 @@
-import type { Qos } from '../mqtt/packets.js';
-import type { Message } from '../mqtt/publication.js';
+import { lowerQos, type Qos } from '../mqtt/packets.js';
+import { Message } from '../mqtt/publication.js';
 import type { SafetyTicket } from '../mqtt/safety-ticket.js';
-import type { RetainedMessage } from '../store/store.js';
+import type { OutgoingRecord, RetainedMessage } from '../store/store.js';
 
 /** One message on its way to one session. */
 export interface Entry {
@@ -19,6 +19,30 @@ export interface Entry {
   message: Message | null;
   /** Shared with the publisher, who waits until this entry is on disk or acknowledged. */
   ticket: SafetyTicket | null;
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** The entry that the store kept. `sent`: it may have left before. */
+export function entryOf(record: OutgoingRecord, sent: boolean): Entry {
+  const { seq, packetId, qos, retain, released, topic, payload } = record;
+  const message = released ? null : Message.of(topic, payload);
+  return { seq, packetId, qos, retain, released, sent, message, ticket: null };
+}
+
+/** The entry as the store keeps it. */
+export function recordOf(entry: Entry): OutgoingRecord {
+  return {
+    seq: entry.seq,
+    packetId: entry.packetId,
+    qos: entry.qos as 1 | 2,
+    retain: entry.retain,
+    released: entry.released,
+    sent: entry.sent,
+    topic: entry.message?.topic ?? '',
+    payload: entry.released || entry.message === null ? EMPTY : entry.message.payload,
+    properties: null,
+  };
 }
 
 /**
@@ -43,7 +67,7 @@ export class RetainedBatch {
   next(): { message: RetainedMessage; qos: Qos } | null {
     const message = this.messages[this.index];
     if (message === undefined) return null;
-    return { message, qos: Math.min(message.qos, this.granted) };
+    return { message, qos: lowerQos(message.qos, this.granted) };
   }
 
   advance(): void {

@@ -1,13 +1,15 @@
-import type { Clock } from '../clock.js';
-import type { LimitsConfig } from '../config/config.js';
-import { PUBLISH, PUBREL, type Qos } from '../mqtt/packets.js';
-import type { PressurePoint, Publication } from '../mqtt/publication.js';
+import { lowerQos, PUBREL, type Qos } from '../mqtt/packets.js';
+import type { Publication } from '../mqtt/publication.js';
 import { Message } from '../mqtt/publication.js';
-import type { OutgoingRecord, RetainedIndex, SessionWriter } from '../store/store.js';
+import type { OutgoingRecord, SessionWriter } from '../store/store.js';
 import { Deque } from './deque.js';
 import type { Outbox } from './outbox.js';
-import { type Entry, RetainedBatch } from './outgoing-entry.js';
-import type { UserAccount } from './user-account.js';
+import type { DropReason, OutgoingContext } from './outgoing-context.js';
+import { type Entry, entryOf, RetainedBatch, recordOf } from './outgoing-entry.js';
+import { PacketIds } from './packet-ids.js';
+import { QueueQuota } from './queue-quota.js';
+import { ReaderPace } from './reader-pace.js';
+import { writeEntry, writePublication } from './write-message.js';
 
 const PUBREL_HEAD = (PUBREL << 4) | 2; // [MQTT-3.6.1-1]
 /** A socket that has not taken this much gets no further messages until it has; QoS 0 messages are dropped. */
@@ -15,29 +17,11 @@ const OUTBOX_LIMIT_BYTES = 1024 * 1024;
 /** A socket that has not taken this much asks the publishers of its own user to slow down. */
 const OUTBOX_PRESSURE_BYTES = 256 * 1024;
 /**
- * A reader that cannot make room in half a queue within this time is too slow to wait for: its user's publishers go on
- * and what does not fit is dropped, as mosquitto drops it.
- */
-const PRESSURE_TIMEOUT_MS = 1_000;
-
-/** What a queue needs from around it. */
-export interface OutgoingContext {
-  readonly limits: LimitsConfig;
-  readonly clock: Clock;
-  readonly account: UserAccount;
-  readonly retained: RetainedIndex;
-  /** A message was dropped: the queue is full, or its reader does not read. */
-  onDropped(reason: DropReason): void;
-}
-
-export type DropReason = 'queue-full' | 'user-quota' | 'not-reading';
-
-/**
  * The messages on their way to one session: in flight (sent, not acknowledged) and queued behind them, in order. It
  * outlives connections; `attach` and `detach` say when there is one. Persistent sessions have a `writer`, and every
  * message at QoS 1 and 2 is handed to it as it is queued, with the packet id that it keeps.
  */
-export class OutgoingQueue implements PressurePoint {
+export class OutgoingQueue {
   /** Messages dropped since the session began. */
   dropped = 0;
 
@@ -46,16 +30,16 @@ export class OutgoingQueue implements PressurePoint {
   private outbox: Outbox | null = null;
   private readonly inflight = new Map<number, Entry>();
   private readonly queue = new Deque<Entry | RetainedBatch>();
-  private queuedBytes = 0;
-  private lastId = 0;
+  private readonly quota: QueueQuota;
+  private readonly ids = new PacketIds();
   private lastSeq = 0;
-  private tooSlow = false;
-  private waiting: (() => void)[] | null = null;
-  private cancelTimeout: (() => void) | null = null;
+  private readonly pace: ReaderPace;
 
   constructor(context: OutgoingContext, writer: SessionWriter | null) {
     this.context = context;
     this.writer = writer;
+    this.pace = new ReaderPace(context.clock);
+    this.quota = new QueueQuota(context.limits, context.account);
   }
 
   get persistent(): boolean {
@@ -74,7 +58,7 @@ export class OutgoingQueue implements PressurePoint {
 
   /** A reader that is connected and takes what it is sent; shared subscriptions pass the others over. */
   get ready(): boolean {
-    return this.outbox !== null && !this.tooSlow && this.queue.length < this.context.limits.queuedMessages / 2;
+    return this.outbox !== null && !this.pace.tooSlow && this.queue.length < this.context.limits.queuedMessages / 2;
   }
 
   get connected(): boolean {
@@ -84,12 +68,13 @@ export class OutgoingQueue implements PressurePoint {
   /** Delivers a message to this session at the lower of its QoS and the granted one [MQTT-3.8.4-6]. */
   deliver(publication: Publication, granted: Qos): void {
     const { outbox } = this;
-    const qos: Qos = publication.qos < granted ? publication.qos : granted;
+    const qos = lowerQos(publication.qos, granted);
     publication.deliveries++;
     if (outbox !== null && this.queue.length === 0 && !publication.hold) {
       if (outbox.bytes < OUTBOX_LIMIT_BYTES) {
         if (qos === 0) {
-          this.sendQos0(outbox, publication);
+          writePublication(outbox, publication, 0, 0);
+          if (outbox.bytes > OUTBOX_PRESSURE_BYTES) this.press(publication);
           return;
         }
         if (this.inflight.size < this.context.limits.inflightMessages) {
@@ -155,10 +140,10 @@ export class OutgoingQueue implements PressurePoint {
   /** The session has a connection: what was in flight is sent again, in order, with DUP [MQTT-4.4.0-1]. */
   attach(outbox: Outbox): void {
     this.outbox = outbox;
-    this.tooSlow = false;
+    this.pace.tooSlow = false;
     for (const entry of this.inflight.values()) {
       if (entry.released) outbox.acknowledge(PUBREL_HEAD, entry.packetId);
-      else this.write(outbox, entry, true);
+      else writeEntry(outbox, entry, true);
     }
     this.pump();
   }
@@ -168,10 +153,10 @@ export class OutgoingQueue implements PressurePoint {
     this.outbox = null;
     this.queue.filter((entry) => {
       if (entry instanceof RetainedBatch || entry.qos > 0) return true;
-      this.forget(entry);
+      this.quota.remove(entry);
       return false;
     });
-    this.relieve();
+    this.pace.release();
   }
 
   /** The session ends: everything is let go of. What is on disk is removed by the session. */
@@ -182,30 +167,21 @@ export class OutgoingQueue implements PressurePoint {
     for (let entry = this.queue.shift(); entry !== undefined; entry = this.queue.shift()) {
       if (entry instanceof RetainedBatch) continue;
       entry.ticket?.receiverDone();
-      this.forget(entry);
+      this.quota.remove(entry);
     }
-    this.relieve();
+    this.pace.release();
   }
 
   /** Takes back what the store kept, in order of `seq`. Any of the first window may have been sent before. */
   restore(records: readonly OutgoingRecord[]): void {
     for (const [index, record] of records.entries()) {
-      const entry: Entry = {
-        seq: record.seq,
-        packetId: record.packetId,
-        qos: record.qos,
-        retain: record.retain,
-        released: record.released,
-        sent: index < this.context.limits.inflightMessages,
-        message: record.released ? null : Message.of(record.topic, record.payload),
-        ticket: null,
-      };
+      const entry = entryOf(record, index < this.context.limits.inflightMessages);
       this.lastSeq = Math.max(this.lastSeq, record.seq);
-      this.lastId = record.packetId;
+      this.ids.continueAfter(record.packetId);
       if (record.released) {
         this.inflight.set(entry.packetId, entry);
       } else {
-        this.remember(entry);
+        this.quota.add(entry);
         this.queue.push(entry);
       }
     }
@@ -226,8 +202,8 @@ export class OutgoingQueue implements PressurePoint {
       if (entry.ticket?.hold && !entry.ticket.safe) break;
       if (entry.qos > 0 && this.inflight.size >= window) break;
       this.queue.shift();
-      this.forget(entry);
-      this.write(outbox, entry, entry.sent);
+      this.quota.remove(entry);
+      writeEntry(outbox, entry, entry.sent);
       entry.sent = true;
       if (entry.qos > 0) {
         this.inflight.set(entry.packetId, entry);
@@ -235,82 +211,46 @@ export class OutgoingQueue implements PressurePoint {
       }
     }
     if (this.queue.length < this.context.limits.queuedMessages / 4) {
-      this.tooSlow = false;
-      if (this.waiting !== null) this.relieve();
+      this.pace.caughtUp();
     }
-  }
-
-  whenRelieved(callback: () => void): void {
-    this.waiting ??= [];
-    this.waiting.push(callback);
-    this.cancelTimeout ??= this.context.clock.after(PRESSURE_TIMEOUT_MS, () => {
-      this.tooSlow = true;
-      this.relieve();
-    });
-  }
-
-  private relieve(): void {
-    this.cancelTimeout?.();
-    this.cancelTimeout = null;
-    const waiting = this.waiting;
-    this.waiting = null;
-    if (waiting !== null) for (const callback of waiting) callback();
-  }
-
-  private sendQos0(outbox: Outbox, publication: Publication): void {
-    if (publication.verbatim) {
-      outbox.verbatim(publication.chunk, publication.start, publication.end);
-    } else {
-      const { chunk, topicStart, topicEnd, payloadStart, end } = publication;
-      outbox.publish(PUBLISH << 4, chunk, topicStart, topicEnd, 0, payloadStart, end);
-    }
-    if (outbox.bytes > OUTBOX_PRESSURE_BYTES) this.press(publication);
   }
 
   private sendNow(outbox: Outbox, publication: Publication, qos: 1 | 2): void {
     const entry = this.newEntry(publication, qos);
     entry.sent = true;
-    const { chunk, topicStart, topicEnd, payloadStart, end } = publication;
-    outbox.publish((PUBLISH << 4) | (qos << 1), chunk, topicStart, topicEnd, entry.packetId, payloadStart, end);
+    writePublication(outbox, publication, qos, entry.packetId);
     this.inflight.set(entry.packetId, entry);
     if (this.writer !== null) this.keep(entry, publication);
   }
 
   private enqueue(publication: Publication, qos: Qos): void {
-    const { limits, account } = this.context;
-    const bytes = publication.end - publication.topicStart;
-    if (
-      this.queue.length >= limits.queuedMessages ||
-      (this.queuedBytes + bytes > limits.queuedBytes && this.queue.length > 0)
-    ) {
-      this.drop('queue-full', publication);
-      return;
-    }
-    if (account.queuedBytes + bytes > limits.queuedBytesPerUser) {
-      this.drop('user-quota', publication);
+    const { limits } = this.context;
+    const refusal = this.quota.refuses(publication.end - publication.topicStart, this.queue.length);
+    if (refusal !== null) {
+      this.drop(refusal, publication);
       return;
     }
     const entry = this.newEntry(publication, qos);
     entry.message = publication.message();
-    this.remember(entry);
+    this.quota.add(entry);
     this.queue.push(entry);
     if (qos > 0 && this.writer !== null) this.keep(entry, publication);
     if (publication.hold) publication.needsStore().holds(this);
-    if (this.queue.length > limits.queuedMessages / 2 || this.queuedBytes > limits.queuedBytes / 2) {
+    if (this.queue.length > limits.queuedMessages / 2 || this.quota.bytes > limits.queuedBytes / 2) {
       this.press(publication);
     }
   }
 
   /** Asks the publisher to be read less, if it is of the same user and this reader keeps up at all. */
   private press(publication: Publication): void {
-    if (this.outbox === null || this.tooSlow || publication.login !== this.context.account.login) return;
-    publication.pressure ??= this;
+    if (this.outbox === null || this.pace.tooSlow || publication.login !== this.context.account.login) return;
+    publication.pressure ??= this.pace;
   }
 
   private newEntry(publication: Publication, qos: Qos): Entry {
     return {
       seq: ++this.lastSeq,
-      packetId: qos === 0 ? 0 : this.nextId(),
+      packetId: qos === 0 ? 0 : this.ids.next(this.inflight),
       qos,
       retain: false, // [MQTT-3.3.1-9]
       released: false,
@@ -328,43 +268,12 @@ export class OutgoingQueue implements PressurePoint {
     this.writer!.putOutgoing(recordOf(entry));
   }
 
-  /**
-   * Packet ids in order; one that is still in flight is passed over [MQTT-2.3.1-2]. Those of queued messages are among
-   * the last that were given out, and queues are shorter than 65 535, so they cannot come round again.
-   */
-  private nextId(): number {
-    let id = this.lastId;
-    do id = id === 65_535 ? 1 : id + 1;
-    while (this.inflight.has(id));
-    this.lastId = id;
-    return id;
-  }
-
-  private remember(entry: Entry): void {
-    const bytes = entry.message!.body.length;
-    this.queuedBytes += bytes;
-    this.context.account.queuedBytes += bytes;
-  }
-
-  private forget(entry: Entry): void {
-    const bytes = entry.message!.body.length;
-    this.queuedBytes -= bytes;
-    this.context.account.queuedBytes -= bytes;
-  }
-
   private finish(entry: Entry): void {
     this.inflight.delete(entry.packetId);
     if (this.writer !== null) {
       this.writer.deleteOutgoing(entry.seq);
       entry.ticket?.receiverDone();
     }
-  }
-
-  private write(outbox: Outbox, entry: Entry, dup: boolean): void {
-    const message = entry.message!;
-    const head = (PUBLISH << 4) | (entry.qos << 1) | (entry.retain ? 1 : 0) | (dup && entry.qos > 0 ? 8 : 0);
-    const { body, topicEnd } = message;
-    outbox.publish(head, body, 0, topicEnd, entry.packetId, topicEnd, body.length);
   }
 
   /** Sends the next retained message of a batch. False when there is no room for it now. */
@@ -383,7 +292,7 @@ export class OutgoingQueue implements PressurePoint {
     batch.advance();
     const entry: Entry = {
       seq: ++this.lastSeq,
-      packetId: next.qos === 0 ? 0 : this.nextId(),
+      packetId: next.qos === 0 ? 0 : this.ids.next(this.inflight),
       qos: next.qos,
       retain: true, // [MQTT-3.3.1-8]
       released: false,
@@ -391,7 +300,7 @@ export class OutgoingQueue implements PressurePoint {
       message: Message.of(next.message.topic, next.message.payload),
       ticket: null,
     };
-    this.write(outbox, entry, false);
+    writeEntry(outbox, entry, false);
     if (entry.qos > 0) {
       this.inflight.set(entry.packetId, entry);
       if (this.writer !== null) this.writer.putOutgoing(recordOf(entry));
@@ -406,19 +315,3 @@ export class OutgoingQueue implements PressurePoint {
     this.context.onDropped(reason);
   }
 }
-
-function recordOf(entry: Entry): OutgoingRecord {
-  return {
-    seq: entry.seq,
-    packetId: entry.packetId,
-    qos: entry.qos as 1 | 2,
-    retain: entry.retain,
-    released: entry.released,
-    sent: entry.sent,
-    topic: entry.message?.topic ?? '',
-    payload: entry.released || entry.message === null ? EMPTY : entry.message.payload,
-    properties: null,
-  };
-}
-
-const EMPTY = Buffer.alloc(0);

@@ -7,8 +7,7 @@ const LEAST_UNITS_PER_USER = 150;
 
 /** A connection with received bytes left over from an earlier turn. */
 export interface Deferred {
-  readonly account: UserAccount | null;
-  continueReading(): void;
+  resume(): void;
 }
 
 /**
@@ -72,6 +71,6 @@ export class Turn {
     if (this.deferred.length === 0) return;
     const deferred = this.deferred;
     this.deferred = [];
-    for (const connection of deferred) connection.continueReading();
+    for (const connection of deferred) connection.resume();
   }
 }

@@ -1,0 +1,97 @@
+import {
+  CONNECT,
+  DISCONNECT,
+  PINGREQ,
+  PUBACK,
+  PUBCOMP,
+  PUBREC,
+  PUBREL,
+  SUBSCRIBE,
+  UNSUBSCRIBE,
+} from '../mqtt/packets.js';
+import { ProtocolError, pingresp } from './codec.js';
+import { connect } from './connect.js';
+import type { Connection } from './connection.js';
+import { subscribe, unsubscribe } from './subscribe.js';
+
+/** The first packet of a connection: a CONNECT, or the end [MQTT-3.1.0-1]. */
+export function connectPacket(
+  connection: Connection,
+  head: number,
+  chunk: Buffer,
+  start: number,
+  bodyStart: number,
+  end: number,
+): void {
+  if (head !== CONNECT << 4) throw new ProtocolError('MQTT-3.1.0-1', 'the first packet is not a CONNECT');
+  // Copied: checking the credentials takes longer than the received bytes are good for.
+  connect(connection, Buffer.from(chunk.subarray(start, end)), bodyStart - start);
+}
+
+/** Every packet of a connected client but PUBLISH. */
+export function controlPacket(
+  connection: Connection,
+  head: number,
+  chunk: Buffer,
+  start: number,
+  bodyStart: number,
+  end: number,
+): void {
+  const session = connection.session!;
+  switch (head >> 4) {
+    case PUBACK:
+      session.outgoing.puback(acknowledgedId(head, PUBACK << 4, chunk, bodyStart, end));
+      return;
+    case PINGREQ:
+      if (head !== PINGREQ << 4 || end !== bodyStart) throw new ProtocolError('MQTT-2.2.2-2', 'malformed PINGREQ');
+      connection.outbox.packet(pingresp);
+      return;
+    case PUBREC:
+      release(connection, acknowledgedId(head, PUBREC << 4, chunk, bodyStart, end));
+      return;
+    case PUBREL: // [MQTT-3.6.1-1]
+      connection.incoming!.pubrel(acknowledgedId(head, (PUBREL << 4) | 2, chunk, bodyStart, end));
+      return;
+    case PUBCOMP:
+      session.outgoing.pubcomp(acknowledgedId(head, PUBCOMP << 4, chunk, bodyStart, end));
+      return;
+    case SUBSCRIBE: // [MQTT-3.8.1-1]
+      if (head !== ((SUBSCRIBE << 4) | 2)) throw new ProtocolError('MQTT-3.8.1-1', 'reserved bits of SUBSCRIBE');
+      subscribe(connection, chunk.subarray(start, end));
+      return;
+    case UNSUBSCRIBE: // [MQTT-3.10.1-1]
+      if (head !== ((UNSUBSCRIBE << 4) | 2)) throw new ProtocolError('MQTT-3.10.1-1', 'reserved bits of UNSUBSCRIBE');
+      unsubscribe(connection, chunk.subarray(start, end));
+      return;
+    case DISCONNECT:
+      if (head !== DISCONNECT << 4) throw new ProtocolError('MQTT-3.14.1-1', 'reserved bits of DISCONNECT');
+      if (end !== bodyStart) throw new ProtocolError('malformed', 'DISCONNECT with a body');
+      connection.close('disconnect');
+      return;
+    case CONNECT:
+      throw new ProtocolError('MQTT-3.1.0-2', 'a second CONNECT');
+    default:
+      throw new ProtocolError('MQTT-2.2.2-2', `a packet of type ${head >> 4}, which clients do not send`);
+  }
+}
+
+/** The packet id that is the whole body of an acknowledgement. */
+function acknowledgedId(head: number, expected: number, chunk: Buffer, bodyStart: number, end: number): number {
+  if (head !== expected) throw new ProtocolError('MQTT-2.2.2-2', 'reserved bits of an acknowledgement');
+  if (end - bodyStart !== 2) throw new ProtocolError('malformed', 'an acknowledgement that is not two bytes long');
+  return (chunk[bodyStart]! << 8) | chunk[bodyStart + 1]!;
+}
+
+/** PUBREC: PUBREL follows once it is on disk that the receiver has the message [MQTT-4.3.3-1]. */
+function release(connection: Connection, packetId: number): void {
+  const { outgoing, writer } = connection.session!;
+  const { store } = connection.services;
+  outgoing.pubrec(packetId);
+  if (writer === null || store.idle) {
+    outgoing.sendRelease(packetId);
+    return;
+  }
+  store.committed((fault) => {
+    if (fault === null && connection.connected) outgoing.sendRelease(packetId);
+  });
+}

@@ -1,0 +1,198 @@
+import type { Readable } from 'node:stream';
+import type { PressurePoint } from '../mqtt/publication.js';
+import { ProtocolError } from './codec.js';
+import { type FrameHeader, INCOMPLETE, MALFORMED_LENGTH, PartialFrame, readFrameHeader } from './frames.js';
+import type { Turn } from './turn.js';
+import type { UserAccount } from './user-account.js';
+
+/** Frames up to this size need no look at the limits: every limit is larger. */
+const LARGEST_UNCHECKED = 1_024;
+/** Units of work after which a user's share of the turn is looked at. */
+const UNITS_PER_CHECK = 64;
+
+/** Who handles the frames. */
+export interface FrameHandler {
+  /** No further frame is wanted. */
+  readonly closed: boolean;
+  /** Who pays; null before CONNECT is accepted. */
+  readonly account: UserAccount | null;
+  /** The largest frame that is accepted now, in bytes. */
+  readonly largestFrame: number;
+  /** Handles one whole frame and returns what it cost, in units of a delivery. */
+  handle(chunk: Buffer, start: number, bodyStart: number, end: number): number;
+  /** Everything that came was handled, and the peer sends no more. */
+  finished(): void;
+  /** Handling failed: a `ProtocolError`, or a defect of ours. */
+  failed(error: unknown): void;
+}
+
+/**
+ * Cuts received bytes into frames, and decides when they are read: bytes that must wait (for the answer to CONNECT, for
+ * the user's next share of the event loop, for a queue with room) are kept, and the socket is read no further meanwhile.
+ */
+export class FrameReader {
+  private readonly socket: Readable;
+  private readonly turn: Turn;
+  private readonly handler: FrameHandler;
+  private readonly header: FrameHeader = { bodyStart: 0, end: 0 };
+  private partial: PartialFrame | null = null;
+  private rest: Buffer | null = null;
+  private restAt = 0;
+  private halted = false;
+  private ended = false;
+
+  constructor(socket: Readable, turn: Turn, handler: FrameHandler) {
+    this.socket = socket;
+    this.turn = turn;
+    this.handler = handler;
+  }
+
+  /** More is on its way, as far as can be seen. */
+  get expectsMore(): boolean {
+    return this.partial !== null || this.rest !== null;
+  }
+
+  /** Bytes wait for something on this side: silence is not the peer's. */
+  get waiting(): boolean {
+    return this.rest !== null;
+  }
+
+  read(chunk: Buffer): void {
+    if (this.handler.closed) return;
+    this.turn.touch();
+    if (this.rest !== null) {
+      this.rest = Buffer.concat([this.rest.subarray(this.restAt), chunk]);
+      this.restAt = 0;
+      return;
+    }
+    this.run(chunk, 0, true);
+  }
+
+  /** The peer sends no more. What waits is handled first. */
+  end(): void {
+    this.ended = true;
+    if (this.rest === null && !this.halted) this.handler.finished();
+  }
+
+  /** Handles what waits, at once and whatever it costs: the socket is gone. */
+  drain(): void {
+    const { rest } = this;
+    this.rest = null;
+    this.halted = false;
+    if (rest !== null) this.run(rest, this.restAt, false);
+  }
+
+  /** After the frame at hand nothing is handled until `resume`. */
+  halt(): void {
+    this.halted = true;
+  }
+
+  /** Halts until `queue` has room again. */
+  haltFor(queue: PressurePoint): void {
+    if (this.halted) return;
+    this.halted = true;
+    queue.whenRelieved(() => this.resume());
+  }
+
+  resume(): void {
+    this.halted = false;
+    if (this.handler.closed) return;
+    const { rest } = this;
+    if (rest !== null) {
+      this.rest = null;
+      this.run(rest, this.restAt, true);
+      if (this.rest !== null || this.handler.closed) return;
+    }
+    if (this.ended) this.handler.finished();
+    else this.socket.resume();
+  }
+
+  /** Lets go of everything. */
+  close(): void {
+    this.rest = null;
+    this.partial = null;
+  }
+
+  private run(chunk: Buffer, at: number, fair: boolean): void {
+    try {
+      const start = this.partial === null ? at : this.complete(chunk, at);
+      if (start !== -1) this.process(chunk, start, fair);
+    } catch (error) {
+      this.handler.failed(error);
+    }
+  }
+
+  /** Fills up the frame that came in part. Returns where the next one begins in `chunk`; -1 when that is not known. */
+  private complete(chunk: Buffer, at: number): number {
+    const partial = this.partial!;
+    let i = at;
+    while (i < chunk.length) {
+      i = partial.take(chunk, i);
+      const { head } = partial;
+      if (head !== null) {
+        const start = readFrameHeader(head, 0, head.length, this.header);
+        if (start === MALFORMED_LENGTH) throw new ProtocolError('MQTT-2.2.3', 'a length field of five bytes');
+        if (start === INCOMPLETE) continue;
+        this.checkSize(this.header.end);
+        partial.setNeeded(this.header.end);
+      }
+      const { frame } = partial;
+      if (frame === null) continue;
+      this.partial = null;
+      this.process(frame, 0, false);
+      if (this.handler.closed) return -1;
+      if (!this.halted) return i;
+      this.keep(chunk, i);
+      return -1;
+    }
+    return -1;
+  }
+
+  /** Handles the frames in `chunk` from `at` on, until they end, must wait, or (if `fair`) the user's share is spent. */
+  private process(chunk: Buffer, at: number, fair: boolean): void {
+    const { header, handler, turn } = this;
+    const limit = chunk.length;
+    let i = at;
+    let units = 0;
+    while (i < limit) {
+      const bodyStart = readFrameHeader(chunk, i, limit, header);
+      if (bodyStart < 0) {
+        if (bodyStart === MALFORMED_LENGTH) throw new ProtocolError('MQTT-2.2.3', 'a length field of five bytes');
+        this.partial = new PartialFrame(chunk, i, 0);
+        break;
+      }
+      const { end } = header;
+      if (end - i > LARGEST_UNCHECKED) this.checkSize(end - i);
+      if (end > limit) {
+        this.partial = new PartialFrame(chunk, i, end - i);
+        break;
+      }
+      units += handler.handle(chunk, i, bodyStart, end);
+      i = end;
+      if (handler.closed) return;
+      if (this.halted) {
+        this.keep(chunk, i);
+        break;
+      }
+      if (units < UNITS_PER_CHECK) continue;
+      if (handler.account !== null && !turn.spend(handler.account, units) && fair && i < limit) {
+        this.keep(chunk, i);
+        turn.defer(this);
+        return;
+      }
+      units = 0;
+    }
+    if (handler.account !== null && units > 0) turn.spend(handler.account, units);
+  }
+
+  private keep(chunk: Buffer, at: number): void {
+    this.socket.pause();
+    this.rest = chunk;
+    this.restAt = at;
+  }
+
+  private checkSize(bytes: number): void {
+    const limit = this.handler.largestFrame;
+    if (bytes > limit) throw new ProtocolError('too-large', `a packet of ${bytes} bytes; ${limit} are allowed`);
+  }
+}
