@@ -112,6 +112,7 @@ export class Incoming {
       publication.needsStore().add();
     }
     this.services.hub.send(publication, this.connection);
+    this.services.counters.messagesDelivered += publication.deliveries;
     const { ticket } = publication;
     if (qos === 0) {
       if (ticket !== null) this.services.hub.commit(ticket);

@@ -23,6 +23,17 @@ export interface Entry {
 
 const EMPTY = Buffer.alloc(0);
 
+/** A message that was just published: it carries no retain flag [MQTT-3.3.1-9]. */
+export function liveEntry(seq: number, packetId: number, qos: Qos, ticket: SafetyTicket | null): Entry {
+  return { seq, packetId, qos, retain: false, released: false, sent: false, message: null, ticket };
+}
+
+/** A retained message for a new subscription [MQTT-3.3.1-8], about to be sent. */
+export function retainedEntry(seq: number, packetId: number, qos: Qos, { topic, payload }: RetainedMessage): Entry {
+  const message = Message.of(topic, payload);
+  return { seq, packetId, qos, retain: true, released: false, sent: true, message, ticket: null };
+}
+
 /** The entry that the store kept. `sent`: it may have left before. */
 export function entryOf(record: OutgoingRecord, sent: boolean): Entry {
   const { seq, packetId, qos, retain, released, topic, payload } = record;

@@ -1,11 +1,10 @@
 import { lowerQos, PUBREL, type Qos } from '../mqtt/packets.js';
 import type { Publication } from '../mqtt/publication.js';
-import { Message } from '../mqtt/publication.js';
 import type { OutgoingRecord, SessionWriter } from '../store/store.js';
 import { Deque } from './deque.js';
 import type { Outbox } from './outbox.js';
 import type { DropReason, OutgoingContext } from './outgoing-context.js';
-import { type Entry, entryOf, RetainedBatch, recordOf } from './outgoing-entry.js';
+import { type Entry, entryOf, liveEntry, RetainedBatch, recordOf, retainedEntry } from './outgoing-entry.js';
 import { PacketIds } from './packet-ids.js';
 import { QueueQuota } from './queue-quota.js';
 import { ReaderPace } from './reader-pace.js';
@@ -40,10 +39,6 @@ export class OutgoingQueue {
     this.writer = writer;
     this.pace = new ReaderPace(context.clock);
     this.quota = new QueueQuota(context.limits, context.account);
-  }
-
-  get persistent(): boolean {
-    return this.writer !== null;
   }
 
   /** Messages sent and not acknowledged. */
@@ -210,9 +205,7 @@ export class OutgoingQueue {
         if (this.writer === null) entry.message = null;
       }
     }
-    if (this.queue.length < this.context.limits.queuedMessages / 4) {
-      this.pace.caughtUp();
-    }
+    if (this.queue.length < this.context.limits.queuedMessages / 4) this.pace.caughtUp();
   }
 
   private sendNow(outbox: Outbox, publication: Publication, qos: 1 | 2): void {
@@ -248,16 +241,8 @@ export class OutgoingQueue {
   }
 
   private newEntry(publication: Publication, qos: Qos): Entry {
-    return {
-      seq: ++this.lastSeq,
-      packetId: qos === 0 ? 0 : this.ids.next(this.inflight),
-      qos,
-      retain: false, // [MQTT-3.3.1-9]
-      released: false,
-      sent: false,
-      message: null,
-      ticket: publication.hold ? publication.needsStore() : null,
-    };
+    const packetId = qos === 0 ? 0 : this.ids.next(this.inflight);
+    return liveEntry(++this.lastSeq, packetId, qos, publication.hold ? publication.needsStore() : null);
   }
 
   /** Hands the message to the store. The publisher is answered when it is on disk, or acknowledged from here. */
@@ -290,16 +275,8 @@ export class OutgoingQueue {
     }
     if (next.qos > 0 && this.inflight.size >= window) return false;
     batch.advance();
-    const entry: Entry = {
-      seq: ++this.lastSeq,
-      packetId: next.qos === 0 ? 0 : this.ids.next(this.inflight),
-      qos: next.qos,
-      retain: true, // [MQTT-3.3.1-8]
-      released: false,
-      sent: true,
-      message: Message.of(next.message.topic, next.message.payload),
-      ticket: null,
-    };
+    const packetId = next.qos === 0 ? 0 : this.ids.next(this.inflight);
+    const entry = retainedEntry(++this.lastSeq, packetId, next.qos, next.message);
     writeEntry(outbox, entry, false);
     if (entry.qos > 0) {
       this.inflight.set(entry.packetId, entry);
