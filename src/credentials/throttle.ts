@@ -50,6 +50,11 @@ export class LoginThrottle {
     this.#maxEntries = maxEntries;
   }
 
+  /** How much is remembered now, in all maps. */
+  get entries(): number {
+    return this.#guesses.size + this.#addresses.size + this.#proven.size;
+  }
+
   /** May this guess be made? Unless throttled, `settled` has to follow. */
   admit(address: string, login: string, key: string): Admission {
     const suspected = this.#failuresOf(address) >= this.#maxFailures * suspicionFactor;

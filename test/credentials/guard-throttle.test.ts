@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createCredentialGuard, type GuardConfig } from '../../src/credentials/guard.js';
+import { LoginThrottle } from '../../src/credentials/throttle.js';
 import { captureLog } from '../support/captured-log.js';
 import { manualClock } from '../support/manual-clock.js';
 import { scriptedBackend } from '../support/scripted-backend.js';
@@ -83,7 +84,7 @@ test('guesses made all at once are not more than guesses made one by one', async
   assert.equal(backend.asked.length, maxFailures);
 });
 
-test('spelling a login otherwise, or another address of the same IPv6 network, gives no further guesses', async (t) => {
+test('another address of the same IPv6 network, or another notation, gives no further guesses', async (t) => {
   const { attempt, guessUntilThrottled } = setup(t);
   await guessUntilThrottled('user0', '2001:db8:0:1::5');
   assert.equal(await attempt('user0', 'right 0', '2001:db8:0:1:ffff::6'), 'throttled');
@@ -121,4 +122,23 @@ test('one who guesses many logins from one address cannot hold up the backend fo
   backend.script = async () => ({ accepted: false, reason: 'wrong-password' });
   open[0]!();
   await Promise.all(guesses);
+});
+
+test('spelling a login with other capitals gives no further guesses', () => {
+  const throttle = new LoginThrottle(config.throttle, manualClock());
+  for (let guess = 0; guess < maxFailures; guess += 1) {
+    const login = guess % 2 === 0 ? 'User0@example.org' : 'user0@EXAMPLE.org';
+    assert.equal(throttle.admit(frontend, login, `key ${guess}`), 'admitted');
+    throttle.settled(frontend, login, `key ${guess}`, 'wrong');
+  }
+  assert.equal(throttle.admit(frontend, 'USER0@example.org', 'another key'), 'throttled');
+});
+
+test('what is remembered is bounded, and forgotten when nothing was wrong', () => {
+  const throttle = new LoginThrottle(config.throttle, manualClock(), 100);
+  for (let user = 0; user < 1_000; user += 1) {
+    assert.notEqual(throttle.admit(frontend, `user${user}`, `key ${user}`), 'throttled');
+    throttle.settled(frontend, `user${user}`, `key ${user}`, user % 2 === 0 ? 'wrong' : 'right');
+  }
+  assert.ok(throttle.entries <= 300, `${throttle.entries} entries`);
 });
