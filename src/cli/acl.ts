@@ -1,6 +1,7 @@
 import { compileAcl, type UserAcl } from '../acl/acl.js';
 import { bracketHint } from '../acl/hint.js';
 import { loadConfig } from '../config/load.js';
+import { createLoginRule } from '../credentials/login.js';
 import { UsageError } from '../errors.js';
 import { isValidTopicFilter, isValidTopicName } from '../mqtt/topics.js';
 import type { Command, CommandIo } from './command.js';
@@ -28,7 +29,7 @@ async function run(args: readonly string[], io: CommandIo): Promise<number> {
   const lines = [verdict(user, login, access, topic)];
   const hint = bracketHint(login, topic);
   if (hint !== null) lines.push(`hint: ${hint}`);
-  if (!new RegExp(`^(?:${config.credentials.loginPattern})$`, 'u').test(login)) {
+  if (!createLoginRule(config.credentials.loginPattern)(login)) {
     lines.push(`note: ${JSON.stringify(login)} cannot log in: it does not match credentials.loginPattern`);
   }
   io.stdout.write(`${lines.join('\n')}\n`);

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { test } from 'node:test';
+import { quoteForShell, welcomeLines } from '../../src/cli/welcome.js';
+
+test('a real shell reads every quoted word as it was', () => {
+  for (const word of [
+    'plain',
+    'a b',
+    "it's",
+    '$HOME',
+    '`id`',
+    '!x',
+    '#',
+    '"',
+    '\\',
+    "''",
+    '*',
+    '<a>',
+    '~',
+    '',
+    'a\nb',
+    'é',
+    '-n',
+  ]) {
+    const out = execFileSync('/bin/sh', ['-c', `printf %s ${quoteForShell(word)}`], { encoding: 'utf8' });
+    assert.equal(out, word);
+  }
+});
+
+test('the lines of a first start hold the login and the password, a later start does not', () => {
+  const first = welcomeLines({ host: '::', port: 8883, caFile: '/a b/ca.pem', login: 'alice', password: 'pass-word' });
+  const common = "--cafile '/a b/ca.pem' -h localhost -p 8883 -u alice -P pass-word -t";
+  assert.ok(first.includes(`  mosquitto_sub ${common} 'iotlab/alice/#'\n`), first);
+  assert.ok(first.includes(`  mosquitto_pub ${common} iotlab/alice/test -m 'Hello, world!'\n`), first);
+  assert.ok(first.includes('login alice, password pass-word'));
+  const later = welcomeLines({ host: '192.0.2.7', port: 1, caFile: '/ca.pem', login: 'alice', password: null });
+  assert.ok(later.includes("-h 192.0.2.7 -p 1 -u alice -P '…your password…' -t 'iotlab/alice/#'"), later);
+  assert.ok(!later.includes('Made a first user'));
+});
+
+test('no brackets that somebody could copy, also when no login is known', () => {
+  const lines = welcomeLines({ host: '0.0.0.0', port: 8883, caFile: '/ca.pem', login: null, password: null });
+  assert.ok(lines.includes("-u your_login -P '…your password…' -t 'iotlab/your_login/#'"), lines);
+  assert.ok(!/[<>]/.test(lines));
+});
