@@ -1,4 +1,4 @@
-import type { Log } from '../observe/log.js';
+import { flushLog, type Log } from '../observe/log.js';
 
 interface Service {
   stop(): Promise<void>;
@@ -35,7 +35,7 @@ export function untilSignalled(service: Service, { log, stopTimeoutMs }: Options
 
     const finish = (code: number): void => {
       for (const [event, listener] of listeners) process.off(event, listener);
-      resolve(code);
+      flushLog(log).then(() => resolve(code));
     };
 
     const stop = (signal: NodeJS.Signals): void => {

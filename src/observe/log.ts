@@ -33,6 +33,17 @@ export function createLog(config: LogConfig, destination?: DestinationStream): L
   return pino(options, destination ?? pino.destination(output));
 }
 
+/** Resolves when everything logged so far is written, or after a second when nobody reads it. For the end of a process. */
+export function flushLog(log: Log): Promise<void> {
+  return new Promise((resolve) => {
+    const deadline = setTimeout(resolve, 1_000);
+    log.flush(() => {
+      clearTimeout(deadline);
+      resolve();
+    });
+  });
+}
+
 /** In this thread and at once, so that the last lines before an exit are seen. */
 function pretty(colorize: boolean, destination: DestinationStream): DestinationStream {
   const format = prettyFactory({

@@ -59,7 +59,7 @@ test('a second signal leaves at once with the code of that signal', deadline, as
     const again = setInterval(() => child.process.kill(signal), 50);
     assert.equal(await child.left, code);
     clearInterval(again);
-    assert.equal(child.lines.at(-1)?.msg, 'second signal: leaving at once');
+    assert.ok(child.lines.some(({ msg }) => msg === 'second signal: leaving at once'));
   }
 });
 
