@@ -29,7 +29,8 @@ export function createLog(config: LogConfig, destination?: DestinationStream): L
   if (config.format === 'pretty' || (config.format === 'auto' && terminal)) {
     return pino(options, pretty(terminal, destination ?? pino.destination({ fd: standardOutput, sync: true })));
   }
-  const output = { fd: standardOutput, sync: false, minLength: 0, maxLength: bufferedLogBytes };
+  // Every line is longer than one byte, so each is written at once; with zero, flushing would wait for nothing.
+  const output = { fd: standardOutput, sync: false, minLength: 1, maxLength: bufferedLogBytes };
   return pino(options, destination ?? pino.destination(output));
 }
 
