@@ -5,5 +5,6 @@ export const commands: ReadonlyMap<string, () => Promise<Command>> = new Map<str
   ['acl', async () => (await import('./acl.js')).command],
   ['certs', async () => (await import('./certs.js')).command],
   ['config', async () => (await import('./config.js')).command],
+  ['serve', async () => (await import('./serve.js')).command],
   ['user', async () => (await import('./user.js')).command],
 ]);

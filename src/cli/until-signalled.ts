@@ -1,6 +1,7 @@
 import { flushLog, type Log } from '../observe/log.js';
 
 interface Service {
+  start(): Promise<void>;
   stop(): Promise<void>;
   reload(): Promise<void>;
 }
@@ -25,17 +26,25 @@ const sameSignalMs = 300;
 const graceMs = 1_000;
 
 /**
- * Runs a started service until SIGTERM or SIGINT, and resolves with the exit code: 0 when it stopped in time, 1 when it
- * did not. A second signal ends the process at once. SIGHUP reloads. An error that nobody caught is logged, and ends
- * the process with exit code 1: what state it left behind is unknown, and what was acknowledged is on disk.
+ * Starts a service and runs it until SIGTERM or SIGINT. Resolves with the exit code: 0 when it stopped in time, 1 when
+ * it did not; rejects when it could not start. A signal while it starts is obeyed once it has, a second signal ends the
+ * process at once. SIGHUP reloads. An error that nobody caught is logged, and ends the process with exit code 1: what
+ * state it left behind is unknown, and what was acknowledged is on disk.
  */
 export function untilSignalled(service: Service, { log, stopTimeoutMs }: Options): Promise<number> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let stoppedAt: number | null = null;
+    let started = false;
+
+    const letGo = (): void => {
+      for (const [event, listener] of listeners) process.off(event, listener);
+    };
 
     const finish = (code: number): void => {
-      for (const [event, listener] of listeners) process.off(event, listener);
-      flushLog(log).then(() => resolve(code));
+      flushLog(log).then(() => {
+        letGo();
+        resolve(code);
+      });
     };
 
     const stop = (signal: NodeJS.Signals): void => {
@@ -46,6 +55,10 @@ export function untilSignalled(service: Service, { log, stopTimeoutMs }: Options
       }
       stoppedAt = performance.now();
       log.info({ signal }, 'stopping');
+      if (started) stopNow();
+    };
+
+    const stopNow = (): void => {
       // A timer that keeps the process alive: with nothing else left, Node.js would leave with a code of its own.
       const deadline = setTimeout(() => {
         log.error({ stopTimeoutMs }, 'could not stop in time (limits.stopTimeoutMs): leaving');
@@ -54,7 +67,6 @@ export function untilSignalled(service: Service, { log, stopTimeoutMs }: Options
       service.stop().then(
         () => {
           clearTimeout(deadline);
-          log.info('stopped');
           finish(0);
         },
         (err: unknown) => {
@@ -66,6 +78,7 @@ export function untilSignalled(service: Service, { log, stopTimeoutMs }: Options
     };
 
     const reload = (): void => {
+      if (!started) return;
       log.info('SIGHUP: reloading certificates');
       service.reload().catch((err: unknown) => log.error({ err }, 'reloading failed'));
     };
@@ -82,5 +95,17 @@ export function untilSignalled(service: Service, { log, stopTimeoutMs }: Options
       ['unhandledRejection', die],
     ];
     for (const [event, listener] of listeners) process.on(event, listener);
+    service.start().then(
+      () => {
+        started = true;
+        if (stoppedAt !== null) stopNow();
+      },
+      (error: unknown) => {
+        flushLog(log).then(() => {
+          letGo();
+          reject(error);
+        });
+      },
+    );
   });
 }

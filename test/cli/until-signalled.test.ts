@@ -41,9 +41,25 @@ test('SIGTERM and SIGINT stop and leave with 0', deadline, async () => {
     assert.equal(await child.left, 0);
     assert.deepEqual(
       child.lines.map(({ msg }) => msg),
-      ['ready', 'stopping', 'stopped'],
+      ['ready', 'stopping'],
     );
   }
+});
+
+test('a signal while starting is obeyed once started', deadline, async () => {
+  const child = start('slowly');
+  await child.said('starting');
+  child.process.kill('SIGINT');
+  assert.equal(await child.left, 0);
+  assert.deepEqual(
+    child.lines.map(({ msg }) => msg),
+    ['starting', 'stopping', 'ready'],
+  );
+});
+
+test("a start that fails is the caller's to report", deadline, async () => {
+  const child = start('not');
+  assert.equal(await child.left, 7);
 });
 
 test('a second signal leaves at once with the code of that signal', deadline, async () => {

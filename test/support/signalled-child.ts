@@ -1,5 +1,6 @@
 // A process of its own for test/cli/until-signalled.test.ts: serves nothing, stops and reloads as its argument says,
 // and writes a JSON log line for each step.
+import { once } from 'node:events';
 import { untilSignalled } from '../../src/cli/until-signalled.js';
 import { createLog } from '../../src/observe/log.js';
 
@@ -9,6 +10,11 @@ const log = createLog({ level: 'info', format: 'json' });
 const alive = setInterval(() => {}, 60_000);
 
 const service = {
+  start: async () => {
+    if (manner === 'slowly') await once(process, 'SIGINT');
+    if (manner === 'not') throw new Error('cannot start');
+    log.info('ready');
+  },
   stop: async () => {
     if (manner === 'badly') throw new Error('the store is on fire');
     if (manner === 'never') await new Promise(() => {});
@@ -29,5 +35,5 @@ if (manner === 'throw')
     throw new Error('bug one');
   });
 if (manner === 'reject') void Promise.reject(new Error('bug two'));
-log.info('ready');
-process.exit(await done);
+if (manner === 'slowly') log.info('starting');
+process.exit(await done.catch(() => 7));

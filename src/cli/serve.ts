@@ -1,0 +1,44 @@
+import { createBroker } from '../broker.js';
+import { loadConfig } from '../config/load.js';
+import { createLog } from '../observe/log.js';
+import type { Command, CommandIo } from './command.js';
+import { prepareFirstStart } from './first-start.js';
+import { expectArguments, parseOptions } from './options.js';
+import { untilSignalled } from './until-signalled.js';
+import { welcomeLines } from './welcome.js';
+
+const help = `
+Usage: iotlab-broker serve [--config FILE]
+
+Runs the broker until SIGTERM or SIGINT (Ctrl-C). SIGHUP reads the certificates again. Where there are none it makes a
+development CA, a server certificate and a first user, and it prints the commands to try it with.
+
+  --config FILE  the configuration; without it IOTLAB_BROKER_CONFIG, else config/broker.yaml of the package, else the
+                 defaults
+
+Example: iotlab-broker serve --config /etc/iotlab-broker/broker.yaml
+`.trimStart();
+
+async function run(args: readonly string[], io: CommandIo): Promise<number> {
+  const { values, positionals } = parseOptions('serve', args, {});
+  expectArguments('serve', positionals, []);
+  const config = await loadConfig(values.config, io.env);
+  const log = createLog(config.log);
+  try {
+    const { login, password } = await prepareFirstStart(config, log);
+    const broker = await createBroker(config, { log, env: io.env });
+    const start = async () => {
+      await broker.start();
+      const { host, ca: caFile } = config.listener;
+      io.stdout.write(welcomeLines({ host, port: broker.port, caFile, login, password }));
+    };
+    const service = { start, stop: () => broker.stop(), reload: () => broker.reload() };
+    return await untilSignalled(service, { log, stopTimeoutMs: config.limits.stopTimeoutMs });
+  } catch (error) {
+    // The command line prints one line; whoever is debugging wants the stack too.
+    log.debug({ err: error }, 'serve failed');
+    throw error;
+  }
+}
+
+export const command: Command = { name: 'serve', summary: 'run the broker', help, run };
