@@ -6,5 +6,6 @@ export const commands: ReadonlyMap<string, () => Promise<Command>> = new Map<str
   ['certs', async () => (await import('./certs.js')).command],
   ['config', async () => (await import('./config.js')).command],
   ['serve', async () => (await import('./serve.js')).command],
+  ['storage', async () => (await import('./storage.js')).command],
   ['user', async () => (await import('./user.js')).command],
 ]);

@@ -11,6 +11,8 @@ export interface Database {
   get(key: string): Promise<Buffer | undefined>;
   iterator(range: KeyRange & { highWaterMarkBytes?: number }): AsyncIterable<[string, Buffer]>;
   batch(): DatabaseBatch;
+  /** Where there is such a thing. */
+  compactRange?(start: string, end: string): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -1,0 +1,108 @@
+import { UsageError } from '../errors.js';
+import type { OutgoingRecord, RetainedMessage, SessionRecord, Store, StoredSubscription, StoredWill } from './store.js';
+import { lineSchema } from './transfer-schema.js';
+
+/** The format of export files. A file of another version is refused. */
+export const TRANSFER_VERSION = 1;
+
+export type TransferLine =
+  | { kind: 'iotlab-broker-store'; version: number }
+  | ({ kind: 'session'; subscriptions: StoredSubscription[]; incoming: number[] } & SessionRecord)
+  | ({ kind: 'message'; clientId: string } & Omit<OutgoingRecord, 'sent'>)
+  | ({ kind: 'retained' } & RetainedMessage)
+  | ({ kind: 'will' } & StoredWill);
+
+/** Everything kept, a JSON object a line, without the newline. Payloads and properties are base64. */
+export async function* exportLines(store: Store): AsyncGenerator<string> {
+  yield write({ kind: 'iotlab-broker-store', version: TRANSFER_VERSION });
+  for await (const { session, subscriptions, outgoing, incoming } of store.loadSessions()) {
+    yield write({ kind: 'session', ...session, subscriptions, incoming });
+    for (const { sent: _, ...message } of outgoing) {
+      yield write({ kind: 'message', clientId: session.clientId, ...message });
+    }
+  }
+  for (const message of store.retained) yield write({ kind: 'retained', ...message });
+  for await (const will of store.loadWills()) yield write({ kind: 'will', ...will });
+}
+
+function write(line: TransferLine): string {
+  return JSON.stringify(line, function (key) {
+    // `this` has the Buffer itself; the value given is what its toJSON has made of it.
+    const value = (this as Record<string, unknown>)[key];
+    return Buffer.isBuffer(value) ? value.toString('base64') : value;
+  });
+}
+
+/** Reads and checks the lines of an export in their order. Throws `UsageError` naming the line. */
+export class TransferReader {
+  readonly #file: string;
+  readonly #sessions = new Set<string>();
+  #number = 0;
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  read(text: string): TransferLine {
+    this.#number++;
+    const line = this.#parse(text);
+    if (this.#number === 1) {
+      if (line.kind !== 'iotlab-broker-store') throw this.#refuse('not an export: the first line must name the format');
+      if (line.version !== TRANSFER_VERSION) {
+        throw this.#refuse(`an export of version ${line.version}; this release reads version ${TRANSFER_VERSION}`);
+      }
+    } else if (line.kind === 'iotlab-broker-store') {
+      throw this.#refuse('a second beginning: import one file after the other');
+    }
+    if (line.kind === 'session') this.#sessions.add(line.clientId);
+    if (line.kind === 'message' && !this.#sessions.has(line.clientId)) {
+      throw this.#refuse(`no line before has the session ${JSON.stringify(line.clientId)}`);
+    }
+    return line;
+  }
+
+  /** To be called after the last line. */
+  end(): void {
+    if (this.#number === 0) throw new UsageError(`${this.#file}: empty`, { code: 'E_IMPORT' });
+  }
+
+  #parse(text: string): TransferLine {
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch (error) {
+      throw this.#refuse('not JSON', error);
+    }
+    const { line, problem } = lineSchema(value);
+    if (line === null) throw this.#refuse(problem);
+    return line;
+  }
+
+  #refuse(why: string, cause?: unknown): UsageError {
+    return new UsageError(`${this.#file}:${this.#number}: ${why}`, { code: 'E_IMPORT', cause });
+  }
+}
+
+/** Puts one line into the store. A session that is there already is replaced, with everything it has. */
+export function importLine(store: Store, line: TransferLine): void {
+  if (line.kind === 'session') {
+    const { kind: _, subscriptions, incoming, ...record } = line;
+    const writer = store.session(line.clientId);
+    writer.remove();
+    writer.save(record);
+    writer.subscribe(subscriptions);
+    for (const packetId of incoming) writer.putIncoming(packetId);
+  } else if (line.kind === 'message') {
+    const { kind: _, clientId, ...message } = line;
+    const writer = store.session(clientId);
+    const record = { ...message, sent: true };
+    if (record.released) writer.releaseOutgoing(record);
+    else writer.putOutgoing(record);
+  } else if (line.kind === 'retained') {
+    const { kind: _, ...message } = line;
+    store.retained.set(message);
+  } else if (line.kind === 'will') {
+    const { kind: _, ...will } = line;
+    store.putWill(will.clientId, will);
+  }
+}
