@@ -23,6 +23,7 @@ if (!existsSync(entry) || statSync(entry).mtimeMs < newestSource()) {
   });
   if (status !== 0) process.exit(1);
 }
-// In this process, not in a child: a signal to npm start reaches the broker itself.
+// In this process, not in a child, and package.json starts it with exec, so without a shell in between: a signal to npm
+// start reaches the broker itself.
 process.argv.splice(1, 1, entry, 'serve');
 await import(entry);

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { packageFolder } from '../../src/config/package-folder.js';
 
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const deadline = { timeout: 30_000 };
@@ -35,9 +36,10 @@ interface Run {
   readonly left: Promise<number | null>;
 }
 
+/** A process group of its own, as a terminal makes one, so that nothing it started outlives the test. */
 function run(t: TestContext, command: string, args: readonly string[], cwd: string): Run {
-  const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
-  t.after(() => child.kill('SIGKILL'));
+  const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  t.after(() => signalGroup(child, 'SIGKILL'));
   let out = '';
   let err = '';
   child.stdout.on('data', (chunk) => {
@@ -58,6 +60,14 @@ function run(t: TestContext, command: string, args: readonly string[], cwd: stri
     }
   };
   return { process: child, printed, out: () => out, err: () => err, left };
+}
+
+function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid!, signal);
+  } catch {
+    // Nobody of it is left.
+  }
 }
 
 const serve = (t: TestContext, folder: string) =>
@@ -112,6 +122,22 @@ test('a later start makes nothing new and prints no password', deadline, async (
   assert.equal(await second.left, 0);
   assert.equal(await readFile(join(folder, 'certs/iot-lab-ca.pem'), 'utf8'), ca);
 });
+
+test(
+  'npm start: SIGTERM to npm, and a Ctrl-C that npm and the broker both get, stop it in order',
+  deadline,
+  async (t) => {
+    const folder = await folderWith(t);
+    const args = ['start', '--silent', '--', '--config', join(folder, 'broker.yaml')];
+    for (const stop of [(npm: Run) => npm.process.kill('SIGTERM'), (npm: Run) => signalGroup(npm.process, 'SIGINT')]) {
+      const npm = run(t, 'npm', args, packageFolder());
+      await npm.printed(/mosquitto_pub/);
+      stop(npm);
+      assert.equal(await npm.left, 0, npm.err());
+      assert.match(npm.out(), /"msg":"broker stopped"/);
+    }
+  },
+);
 
 test('what the operator can mend is one line on standard error and exit code 2', deadline, async (t) => {
   const taken = createServer().listen(0);
