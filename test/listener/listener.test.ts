@@ -7,6 +7,7 @@ import net from 'node:net';
 import { test } from 'node:test';
 import tls, { type TLSSocket } from 'node:tls';
 import { UsageError } from '../../src/errors.js';
+import { normalizeAddress } from '../../src/listener/address.js';
 import { makeAuthority } from '../../src/listener/certificates.js';
 import { openListener } from '../../src/listener/listener.js';
 import { captureLog } from '../support/captured-log.js';
@@ -154,14 +155,22 @@ test('the deadline ends with the handshake', async (t) => {
   assert.equal(await echo(socket, 'b'), 'b');
 });
 
-test('what a client sent before its end is answered after it', async (t) => {
-  const { connect } = await testListener(t);
+test('what a client sent before its end is answered after it, also late', async (t) => {
+  const { connect } = await testListener(t, {
+    onConnection(socket) {
+      let count = 0;
+      socket.on('data', (data) => {
+        count += data.length;
+      });
+      // As a store would: the answer is ready only some turns of the event loop after the client's end.
+      socket.on('end', () => setImmediate(() => setImmediate(() => socket.end(`got ${count}`))));
+    },
+  });
   const socket = await connect({ allowHalfOpen: true } as object);
-  const text = 'x'.repeat(200_000);
-  socket.end(text);
-  let received = 0;
-  for await (const data of socket) received += (data as Buffer).length;
-  assert.equal(received, text.length);
+  socket.end('x'.repeat(200_000));
+  let answer = '';
+  for await (const data of socket) answer += String(data);
+  assert.equal(answer, 'got 200000');
 });
 
 test('connections beyond the cap in all are closed at once, handshakes included', async (t) => {
@@ -191,6 +200,16 @@ test('connections beyond the cap per address are closed at once, and free places
   first.destroy();
   while (listener.connections() > 2) await new Promise(setImmediate);
   assert.equal(await echo(await connect(), 'again'), 'again');
+});
+
+test('an IPv4 peer of a dual-stack socket has its IPv4 address, and is one address', async (t) => {
+  const { connect, port, accepted } = await testListener(t, { host: '::', limits: { connectionsPerAddress: 1 } });
+  await connect();
+  assert.equal(accepted[0]?.peer.address, '127.0.0.1');
+  assert.equal((await overTcp(port, null)).length, 0);
+  assert.equal(normalizeAddress('::ffff:192.0.2.1'), '192.0.2.1');
+  assert.equal(normalizeAddress('fe80::1%eth0'), 'fe80::1');
+  assert.equal(normalizeAddress('2001:db8::ffff:1'), '2001:db8::ffff:1');
 });
 
 test('a client that does not trust the CA is told apart in the log, once a minute', async (t) => {

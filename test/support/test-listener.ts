@@ -29,6 +29,7 @@ export async function testListener(
     limits?: Partial<ListenerOptions['limits']>;
     clock?: ListenerOptions['clock'];
     certificate?: IssueRequest;
+    host?: string;
     onConnection?: ListenerOptions['onConnection'];
   } = {},
 ): Promise<TestListener> {
@@ -45,7 +46,7 @@ export async function testListener(
   const captured = captureLog();
   const accepted: TestListener['accepted'] = [];
   const listener = await openListener({
-    config: { host: '127.0.0.1', port: 0, ...files },
+    config: { host: overrides.host ?? '127.0.0.1', port: 0, ...files },
     limits: { handshakeTimeoutMs: 5000, connections: 100, connectionsPerAddress: 100, ...overrides.limits },
     log: captured.log,
     clock: overrides.clock ?? systemClock,
