@@ -204,7 +204,7 @@ test('connections beyond the cap per address are closed at once, and free places
 
 test('an IPv4 peer of a dual-stack socket has its IPv4 address, and is one address', async (t) => {
   const { connect, port, accepted } = await testListener(t, { host: '::', limits: { connectionsPerAddress: 1 } });
-  await connect();
+  assert.equal(await echo(await connect(), 'hello'), 'hello');
   assert.equal(accepted[0]?.peer.address, '127.0.0.1');
   assert.equal((await overTcp(port, null)).length, 0);
   assert.equal(normalizeAddress('::ffff:192.0.2.1'), '192.0.2.1');
