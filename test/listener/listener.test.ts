@@ -12,7 +12,7 @@ import { makeAuthority } from '../../src/listener/certificates.js';
 import { openListener } from '../../src/listener/listener.js';
 import { captureLog } from '../support/captured-log.js';
 import { manualClock } from '../support/manual-clock.js';
-import { testListener } from '../support/test-listener.js';
+import { testListener, until } from '../support/test-listener.js';
 
 /** Sends bytes over plain TCP and resolves with whatever comes back until the connection is closed. */
 function overTcp(
@@ -95,7 +95,7 @@ for (const [name, bytes, guess] of [
     const line = await waitFor(/Connection closed: 127\.0\.0\.1 sent/);
     assert.match(String(line.reason), guess);
     await overTcp(port, bytes);
-    while (listener.connections() > 0) await new Promise(setImmediate);
+    await until(() => listener.connections() === 0);
     assert.equal(lines().filter(({ event }) => event === 'plaintext').length, 1);
     assert.equal(accepted.length, 0);
     assert.ok(!JSON.stringify(lines()).includes('at '), 'no stack trace');
@@ -132,7 +132,7 @@ for (const [name, bytes] of [
     const took = performance.now() - start;
     assert.ok(took > 250 && took < 3000, `${took} ms`);
     await waitFor(/failed: not complete after 300 ms/);
-    while (listener.connections() > 0) await new Promise(setImmediate);
+    await until(() => listener.connections() === 0);
   });
 }
 
@@ -185,7 +185,7 @@ test('connections beyond the cap in all are closed at once, handshakes included'
   assert.equal(lines().filter(({ event }) => event === 'broker-full').length, 1);
   silent.destroy();
   await once(silent, 'close');
-  while (listener.connections() > 1) await new Promise(setImmediate);
+  await until(() => listener.connections() === 1);
   await connect();
 });
 
@@ -198,7 +198,7 @@ test('connections beyond the cap per address are closed at once, and free places
   const elsewhere = await connect({ localAddress: '127.0.0.2' } as object);
   assert.equal(await echo(elsewhere, 'other address'), 'other address');
   first.destroy();
-  while (listener.connections() > 2) await new Promise(setImmediate);
+  await until(() => listener.connections() === 2);
   assert.equal(await echo(await connect(), 'again'), 'again');
 });
 
@@ -240,7 +240,7 @@ test('plaintext in the middle of a secure connection ends it', async (t) => {
   const socket = tls.connect({ socket: raw, servername: 'localhost', ca: authority.cert });
   await once(socket, 'secureConnect');
   socket.on('error', () => {});
-  while (accepted.length === 0) await new Promise(setImmediate);
+  await until(() => accepted.length > 0);
   const errors: Error[] = [];
   accepted[0]!.socket.on('error', (error) => errors.push(error));
   const gone = new Promise((resolve) => accepted[0]!.socket.on('close', resolve));
@@ -263,7 +263,7 @@ test('stopAccepting frees the port, ends handshakes and keeps connections; close
   const { port, connect, listener } = await testListener(t);
   const socket = await connect();
   const silent = overTcp(port, null);
-  while (listener.connections() < 2) await new Promise(setImmediate);
+  await until(() => listener.connections() === 2);
   listener.stopAccepting();
   await silent;
   await assert.rejects(connect(), { code: 'ECONNREFUSED' });
@@ -286,9 +286,7 @@ test('close leaves nothing behind', async (t) => {
   const gone = Promise.all(clients.map((client) => once(client, 'close')));
   await listener.close();
   await gone;
-  const until = Date.now() + 2000;
-  while (held() > before && Date.now() < until) await new Promise(setImmediate);
-  assert.equal(held(), before);
+  await until(() => held() === before);
 });
 
 test('what cannot be opened is said with its key and the remedy', async (t) => {

@@ -81,3 +81,12 @@ export async function testListener(
     },
   };
 }
+
+/** For what no event tells: asks once per turn of the event loop, but not for ever. */
+export async function until(holds: () => boolean, timeoutMs = 8000): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${holds}`);
+    await new Promise(setImmediate);
+  }
+}
