@@ -148,13 +148,15 @@ describe('an LDAP connection', () => {
   });
 
   test('a handshake that hangs ends with the deadline, or as soon as it is called off', async (t) => {
-    const { port } = await fakeServer(t, () => {});
+    const { port, open } = await fakeServer(t, (socket) => socket.resume());
     const begin = Date.now();
     await assert.rejects(connectLdap(server(port, 'tls', authority.cert), wait(200)), { code: 'E_LDAP_TIMEOUT' });
     const controller = new AbortController();
     const connecting = connectLdap(server(port, 'tls', authority.cert), { ...wait(), signal: controller.signal });
     setImmediate(() => controller.abort());
     await assert.rejects(connecting, { code: 'E_LDAP_CANCELLED' });
+    while (open() > 0 && Date.now() - begin < 2_000) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(open(), 0);
     assert.ok(Date.now() - begin < 2_000);
   });
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import type { TestContext } from 'node:test';
+import type { Scope } from './sockets.js';
 
 /** A BER element: its tag and what is in it. */
 export function ber(tag: number, ...parts: (Buffer | readonly number[])[]): Buffer {
@@ -16,10 +16,7 @@ export function ldapResult(messageId: number, tag: number, code: number, message
 }
 
 /** A server that does what `serve` does with each connection; closed with all of them when the test ends. */
-export async function fakeServer(
-  t: TestContext,
-  serve: (socket: Socket) => void,
-): Promise<{ port: number; open(): number }> {
+export async function fakeServer(t: Scope, serve: (socket: Socket) => void): Promise<{ port: number; open(): number }> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);

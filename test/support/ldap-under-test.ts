@@ -1,4 +1,3 @@
-import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/clock.js';
 import type { LdapConfig } from '../../src/config/config.js';
 import { defaultConfig } from '../../src/config/defaults.js';
@@ -6,6 +5,7 @@ import type { CredentialBackend, Verdict } from '../../src/credentials/backend.j
 import { openLdapBackend } from '../../src/credentials/ldap-backend.js';
 import { type CapturedLog, captureLog } from './captured-log.js';
 import { type Slapd, type SlapdOptions, serviceDn, servicePassword, startSlapd } from './slapd.js';
+import type { Scope } from './sockets.js';
 
 export interface LdapUnderTest {
   readonly backend: CredentialBackend;
@@ -14,11 +14,7 @@ export interface LdapUnderTest {
 }
 
 /** Search then bind with the service account, unless `overrides` says otherwise; closed when the test ends. */
-export async function openLdap(
-  t: TestContext,
-  slapd: Slapd,
-  overrides: Partial<LdapConfig> = {},
-): Promise<LdapUnderTest> {
+export async function openLdap(t: Scope, slapd: Slapd, overrides: Partial<LdapConfig> = {}): Promise<LdapUnderTest> {
   const log = captureLog();
   const backend = await openLdapBackend({
     config: ldapConfig(slapd, overrides),
@@ -41,7 +37,7 @@ export function ldapConfig(slapd: Slapd, overrides: Partial<LdapConfig> = {}): L
 }
 
 /** A slapd for one test. */
-export async function slapdFor(t: TestContext, options: SlapdOptions): Promise<Slapd> {
+export async function slapdFor(t: Scope, options: SlapdOptions): Promise<Slapd> {
   const slapd = await startSlapd(options);
   t.after(() => slapd.remove());
   return slapd;

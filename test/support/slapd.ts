@@ -43,6 +43,7 @@ export class Slapd {
   /** What slapd logged of connections, operations and results. */
   readonly lines: string[] = [];
   #process: ChildProcess | null = null;
+  #marks = 0;
 
   constructor(folder: string, port: number, tlsPort: number, authority: Authority) {
     this.folder = folder;
@@ -78,11 +79,21 @@ export class Slapd {
     return this.lines.filter((line) => line.includes(' ACCEPT ')).length;
   }
 
-  /** Binds that it was asked for, by DN. */
+  /** Binds that it was asked for, by DN; anonymous ones don't count. */
   binds(dn?: string): number {
-    return this.lines.filter(
-      (line) => line.includes(' BIND dn="') && (dn === undefined || line.includes(`"${dn}" method`)),
-    ).length;
+    const bound = dn === undefined ? / BIND dn="[^"]+" method/ : new RegExp(` BIND dn="${dn}" method`);
+    return this.lines.filter((line) => bound.test(line)).length;
+  }
+
+  /** Waits until everything that slapd has done so far is in `lines`. */
+  async logged(): Promise<void> {
+    this.#marks += 1;
+    const mark = `cn=mark-${this.#marks},${suffix}`;
+    await this.#seek(mark);
+    for (const until = Date.now() + 5_000; !this.lines.some((line) => line.includes(`base="${mark}"`)); ) {
+      if (Date.now() > until) throw new Error('slapd logs nothing');
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   async start(): Promise<void> {
@@ -142,6 +153,11 @@ export class Slapd {
 
   removeUser(login: string): Promise<void> {
     return this.modify(`dn: uid=${login},${people}\nchangetype: delete\n`);
+  }
+
+  /** There is no such entry, which ldapsearch reports with exit code 32. */
+  #seek(base: string): Promise<void> {
+    return run('ldapsearch', ['-x', '-H', this.#localUrl, '-b', base, '-s', 'base'], '', [0, 32, 50]);
   }
 
   async #answers(): Promise<void> {
@@ -257,7 +273,7 @@ function slapdCommand(name = 'slapd'): string {
   return [`/usr/sbin/${name}`, `/usr/local/sbin/${name}`].find((path) => existsSync(path)) ?? name;
 }
 
-async function run(command: string, args: readonly string[], input = ''): Promise<void> {
+async function run(command: string, args: readonly string[], input = '', success = [0]): Promise<void> {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   const output: string[] = [];
   child.stdout.on('data', (chunk) => output.push(String(chunk)));
@@ -265,7 +281,7 @@ async function run(command: string, args: readonly string[], input = ''): Promis
   child.stdin.on('error', () => {});
   child.stdin.end(input);
   const [code] = await once(child, 'close');
-  if (code !== 0) throw new Error(`${command} ended with ${code}: ${output.join('')}`);
+  if (!success.includes(code)) throw new Error(`${command} ended with ${code}: ${output.join('')}`);
 }
 
 /** slapd can't be asked which port it took, so it is given one that was free a moment ago. */
