@@ -52,10 +52,11 @@ function checkData() {
   if (found === null) return;
   const user = `${process.getuid()}:${process.getgid()}`;
   if (found.code === 'EROFS') refuse(`${data} is mounted read-only.`, `mount it without "ro".`);
+  const asOwner = found.owner.startsWith('0:') ? '' : ` Or run the container with --user ${found.owner}.`;
   refuse(
     `${found.path} belongs to ${found.owner}, and this container runs as ${user}, which cannot write there.`,
-    `on the host, chown -R ${user} the folder that is mounted on ${data} (a named volume: docker run --rm --user 0 ` +
-      `--entrypoint chown -v VOLUME:${data} IMAGE -R ${user} ${data}), or run the container with --user ${found.owner}.`,
+    `on the host, chown -R ${user} the folder that is mounted on ${data}; for a named volume: docker run --rm --user 0 ` +
+      `--entrypoint chown -v VOLUME:${data} IMAGE -R ${user} ${data}.${asOwner}`,
   );
 }
 
