@@ -1,0 +1,93 @@
+// The Docker engine and the compose command for scripts/test-docker.mjs, on a machine that has them and on one that has
+// only the script that brings them up.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+
+const works = (command, args) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+
+/** Makes sure that an engine runs. Resolves with what ends it again, which does nothing for one that ran already. */
+export function ensureEngine(root) {
+  if (works('docker', ['info'])) return () => {};
+  const script = join(root, '..', 'shared', 'docker-lab', 'up.sh');
+  if (!existsSync(script) || process.getuid?.() !== 0) {
+    console.error('No Docker engine answers (`docker info` fails), so the images and compose.yaml cannot be tried.');
+    console.error('Install and start Docker, or join the group that may use it; then: npm run test:docker');
+    process.exit(2);
+  }
+  console.error(`No Docker engine answers: running ${script} (its first run takes two minutes) …`);
+  const { status } = spawnSync('bash', [script], { stdio: ['ignore', 'ignore', 'inherit'] });
+  if (status !== 0) {
+    console.error(`${script} failed; what it printed above says why.`);
+    process.exit(1);
+  }
+  const pidFile = join(process.env.DOCKER_LAB_STATE ?? '/var/tmp/docker-lab', 'dockerd.pid');
+  return () => {
+    try {
+      process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGTERM');
+    } catch (error) {
+      console.error(`The engine could not be stopped (${pidFile}): ${error.message}`);
+    }
+  };
+}
+
+/** `docker compose`, or the older `docker-compose` where that is what there is. */
+export function composeCommand() {
+  if (works('docker', ['compose', 'version'])) return 'docker compose';
+  if (works('docker-compose', ['version'])) return 'docker-compose';
+  console.error('Neither `docker compose` nor `docker-compose` works. Install the compose plugin of Docker.');
+  process.exit(2);
+}
+
+/**
+ * Runs one command line as a person at a terminal would. Resolves with its exit code and what it printed; kills it, and
+ * says so, when it takes longer than `timeoutMs`. `until` resolves as soon as the output matches, with the rest going on.
+ */
+export function shell(line, { env, cwd, timeoutMs = 60_000, until } = {}) {
+  const child = spawn('bash', ['-c', line], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  let output = '';
+  let stdout = '';
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    end();
+  }, timeoutMs);
+  function end() {
+    try {
+      process.kill(-child.pid, 'SIGTERM');
+    } catch {
+      // It has ended by itself.
+    }
+  }
+  const ended = new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, output, stdout: stdout.trim(), timedOut });
+    });
+  });
+  const matched = new Promise((resolve, reject) => {
+    const look = () => until?.test(output) && resolve();
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        output += text;
+        if (stream === child.stdout) stdout += text;
+        look();
+      });
+    }
+    if (until) ended.then(() => reject(new Error(`ended before ${until} came: ${line}\n${output}`)), reject);
+  });
+  return until ? matched.then(() => ({ ended, end })) : ended;
+}
+
+/** A TCP port of the loopback interface that is free now. */
+export function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
