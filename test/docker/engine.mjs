@@ -1,6 +1,6 @@
-// The Docker engine and the compose command for scripts/test-docker.mjs, on a machine that has them and on one that has
-// only the script that brings them up.
-import { spawn, spawnSync } from 'node:child_process';
+// The Docker engine and the compose command, on a machine that has them and on one that has only the script that brings
+// them up.
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -38,47 +38,6 @@ export function composeCommand() {
   if (works('docker-compose', ['version'])) return 'docker-compose';
   console.error('Neither `docker compose` nor `docker-compose` works. Install the compose plugin of Docker.');
   process.exit(2);
-}
-
-/**
- * Runs one command line as a person at a terminal would. Resolves with its exit code and what it printed; kills it, and
- * says so, when it takes longer than `timeoutMs`. `until` resolves as soon as the output matches, with the rest going on.
- */
-export function shell(line, { env, cwd, timeoutMs = 60_000, until } = {}) {
-  const child = spawn('bash', ['-c', line], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-  let output = '';
-  let stdout = '';
-  let timedOut = false;
-  const timer = setTimeout(() => {
-    timedOut = true;
-    end();
-  }, timeoutMs);
-  function end() {
-    try {
-      process.kill(-child.pid, 'SIGTERM');
-    } catch {
-      // It has ended by itself.
-    }
-  }
-  const ended = new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => {
-      clearTimeout(timer);
-      resolve({ code, output, stdout: stdout.trim(), timedOut });
-    });
-  });
-  const matched = new Promise((resolve, reject) => {
-    const look = () => until?.test(output) && resolve();
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text) => {
-        output += text;
-        if (stream === child.stdout) stdout += text;
-        look();
-      });
-    }
-    if (until) ended.then(() => reject(new Error(`ended before ${until} came: ${line}\n${output}`)), reject);
-  });
-  return until ? matched.then(() => ({ ended, end })) : ended;
 }
 
 /** A TCP port of the loopback interface that is free now. */
