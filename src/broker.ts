@@ -144,7 +144,7 @@ class ComposedBroker implements Broker {
       state: () => ({
         connections: connections.size,
         storeFault: store.fault?.code ?? null,
-        credentialsFault: null,
+        credentialsFault: guard.outage ? 'E_CREDENTIALS_UNAVAILABLE' : null,
         stopping: this.stopping,
       }),
       metrics: () => this.metrics(),

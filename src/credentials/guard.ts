@@ -34,6 +34,8 @@ export interface CredentialGuard {
   }): Promise<AuthOutcome>;
   /** Asks again about a live session; `unknown` (an outage) must disconnect nobody. Never rejects. */
   revalidate(login: string, proof: unknown): Promise<'entitled' | 'revoked' | 'unknown'>;
+  /** Whether the backend gave no answer when it was last asked: those who are not remembered cannot log in. */
+  readonly outage: boolean;
   /** Calls back with each login whose live sessions have to go. */
   onRevoked(listener: (login: string) => void): void;
   /** Calls off what is being asked and closes the backend. */
@@ -211,6 +213,10 @@ export function createCredentialGuard(options: {
       if (heard.value) return 'entitled';
       accepted.dropLogin(login);
       return 'revoked';
+    },
+
+    get outage() {
+      return questions.outage;
     },
 
     onRevoked(listener) {
