@@ -22,7 +22,8 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
   const leave = () => process.exit(0);
   process.on(signal, leave);
   process.on('newListener', (event, listener) => {
-    if (event === signal && listener !== leave) process.off(signal, leave);
+    // Later, when the other listener is in place: without any, Node.js would stop watching for the signal.
+    if (event === signal && listener !== leave) queueMicrotask(() => process.off(signal, leave));
   });
 }
 

@@ -65,7 +65,7 @@ export const sceneSteps = {
   },
   'walks from the local computer': async () => {
     await succeeds(documented(certificate));
-    const sub = await run(`${asUser(local.sub, 'alice')} -d -C 1 -W 30`, { until: /Subscribed \(mid/ });
+    const sub = await run(`stdbuf -oL ${asUser(local.sub, 'alice')} -d -C 1 -W 30`, { until: /Subscribed \(mid/ });
     await succeeds(asUser(local.pub, 'alice'));
     assert.match((await sub.ended).output, /^Hello FIT IoT-LAB$/m);
   },
@@ -80,8 +80,8 @@ export const sceneSteps = {
       );
       assert.equal(made.stdout, 'saclay', made.output);
     }
-    const here = await run(`${asUser(local.sub, 'alice')} -d -C 4 -W 40`, { until: /Subscribed \(mid/ });
-    const there = await onFrontend('alice', passwords.alice, `${documented(remote.sub)} -d -C 4 -W 40`, {
+    const here = await run(`stdbuf -oL ${asUser(local.sub, 'alice')} -d -C 4 -W 40`, { until: /Subscribed \(mid/ });
+    const there = await onFrontend('alice', passwords.alice, `stdbuf -oL ${documented(remote.sub)} -d -C 4 -W 40`, {
       until: /Subscribed \(mid/,
     });
     const sent = await onFrontend('alice', passwords.alice, documented(remote.pub));
