@@ -9,10 +9,17 @@ import type { KeyRange } from './keys.js';
 /** The little of abstract-level that the store needs, so that a test can put its own in place. */
 export interface Database {
   get(key: string): Promise<Buffer | undefined>;
-  iterator(range: KeyRange & { highWaterMarkBytes?: number }): AsyncIterable<[string, Buffer]>;
+  iterator(range: KeyRange & { highWaterMarkBytes?: number }): RowIterator;
   batch(): DatabaseBatch;
   /** Where there is such a thing. */
   compactRange?(start: string, end: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Rows in the order of their keys' bytes, as they were when the iterator was made. */
+export interface RowIterator extends AsyncIterable<[string, Buffer]> {
+  /** At most `count` rows; none at the end. */
+  nextv(count: number): Promise<[string, Buffer][]>;
   close(): Promise<void>;
 }
 

@@ -114,8 +114,8 @@ export class GroupCommit {
     return await this.#db.get(key);
   }
 
-  /** Rows in the order of their keys, as they are at the moment of the call. */
-  entries(range: KeyRange): AsyncIterable<[string, Buffer]> {
+  /** Rows in the order of their keys, as they are at the moment of the call, many at a time. */
+  chunks(range: KeyRange): AsyncGenerator<[string, Buffer][]> {
     const pending = new Map<string, Buffer | null>();
     for (const group of [this.#inFlight, this.#gathering]) {
       if (group === null) continue;
@@ -123,7 +123,12 @@ export class GroupCommit {
         if (key >= range.gte && key < range.lt) pending.set(key, value);
       }
     }
-    return mergePending(this.#db.iterator({ ...range, highWaterMarkBytes: 1024 * 1024 }), pending);
+    return mergePending(this.#db.iterator({ ...range, highWaterMarkBytes: 64 * 1024 }), pending);
+  }
+
+  /** As `chunks`, row by row. */
+  entries(range: KeyRange): AsyncGenerator<[string, Buffer]> {
+    return flatten(this.chunks(range));
   }
 
   close(): Promise<void> {
@@ -255,4 +260,8 @@ export class GroupCommit {
       }
     }
   }
+}
+
+async function* flatten<T>(chunks: AsyncIterable<T[]>): AsyncGenerator<T> {
+  for await (const chunk of chunks) yield* chunk;
 }

@@ -1,28 +1,50 @@
+import type { RowIterator } from './database.js';
+
+type Row = [string, Buffer];
+
+/** Read at once: a promise for each row would cost more than the row. */
+const CHUNK_ROWS = 1_000;
+
 /**
  * The rows of the database with the pending ones laid over them, in the order of the keys' bytes. A null deletes the
  * row. Call it in the turn in which `pending` was taken: the iterator's view begins when it is made.
  */
 export async function* mergePending(
-  stored: AsyncIterable<[string, Buffer]>,
+  stored: RowIterator,
   pending: ReadonlyMap<string, Buffer | null>,
-): AsyncGenerator<[string, Buffer]> {
-  if (pending.size === 0) {
-    yield* stored;
-    return;
-  }
-  const sorted = [...pending.keys()].sort(compareBytes);
-  let next = 0;
-  for await (const row of stored) {
-    for (; next < sorted.length && compareBytes(sorted[next]!, row[0]) < 0; next++) {
-      const value = pending.get(sorted[next]!);
-      if (value) yield [sorted[next]!, value];
+): AsyncGenerator<Row[]> {
+  // The next chunk is read while this one is used.
+  let ahead = stored.nextv(CHUNK_ROWS);
+  try {
+    const sorted = [...pending].sort(([a], [b]) => compareBytes(a, b));
+    let next = 0;
+    for (;;) {
+      const chunk = await ahead;
+      if (chunk.length === 0) break;
+      ahead = stored.nextv(CHUNK_ROWS);
+      if (next === sorted.length) {
+        yield chunk;
+        continue;
+      }
+      const merged: Row[] = [];
+      for (const row of chunk) {
+        for (; next < sorted.length && compareBytes(sorted[next]![0], row[0]) < 0; next++)
+          append(merged, sorted[next]!);
+        if (!pending.has(row[0])) merged.push(row);
+      }
+      yield merged;
     }
-    if (!pending.has(row[0])) yield row;
+    const rest: Row[] = [];
+    for (; next < sorted.length; next++) append(rest, sorted[next]!);
+    if (rest.length > 0) yield rest;
+  } finally {
+    await ahead.catch(() => {});
+    await stored.close();
   }
-  for (; next < sorted.length; next++) {
-    const value = pending.get(sorted[next]!);
-    if (value) yield [sorted[next]!, value];
-  }
+}
+
+function append(rows: Row[], [key, value]: readonly [string, Buffer | null]): void {
+  if (value !== null) rows.push([key, value]);
 }
 
 /** As LevelDB compares. Strings compare by UTF-16 units, which differ from bytes beyond U+FFFF. */

@@ -14,8 +14,8 @@ const newNode = (): Node => ({ children: null, message: undefined });
 /** Reads every retained message into memory. */
 export async function loadRetained(group: GroupCommit): Promise<RetainedTree> {
   const tree = new RetainedTree(group);
-  for await (const [key, value] of group.entries(rangeOf(RETAINED))) {
-    tree.insert(decodeRetained(key.slice(RETAINED.length), value));
+  for await (const chunk of group.chunks(rangeOf(RETAINED))) {
+    for (const [key, value] of chunk) tree.insert(decodeRetained(key.slice(RETAINED.length), value));
   }
   return tree;
 }

@@ -9,42 +9,58 @@ export interface Row {
 
 /** Rows of one kind in the order of their keys, taken client by client. */
 export class RowReader {
-  readonly #rows: AsyncIterator<[string, Buffer]>;
+  readonly #chunks: AsyncGenerator<[string, Buffer][]>;
   readonly #kind: ClientKind;
-  #next: Row | null | undefined;
+  #chunk: [string, Buffer][] = [];
+  #index = 0;
+  #next: Row | null = null;
+  #ended = false;
 
-  constructor(rows: AsyncIterable<[string, Buffer]>, kind: ClientKind) {
-    this.#rows = rows[Symbol.asyncIterator]();
+  constructor(chunks: AsyncGenerator<[string, Buffer][]>, kind: ClientKind) {
+    this.#chunks = chunks;
     this.#kind = kind;
   }
 
   /** Hands over the rows of this client, which come next, and before them those that belong to none. */
-  async take(encodedId: string, orphan: (row: Row) => void, row: (row: Row) => void): Promise<void> {
+  async take(encodedId: string, orphan: (row: Row) => void, use: (row: Row) => void): Promise<void> {
     const end = `${encodedId}:`;
-    for (let next = this.#next ?? (await this.#read()); next !== null; next = await this.#read()) {
-      if (next.encodedId === encodedId) row(next);
-      else if (`${next.encodedId}:` < end) orphan(next);
+    while (this.#peek() || (await this.#read())) {
+      const row = this.#next!;
+      if (row.encodedId === encodedId) use(row);
+      else if (`${row.encodedId}:` < end) orphan(row);
       else return;
+      this.#next = null;
     }
   }
 
   async rest(orphan: (row: Row) => void): Promise<void> {
-    for (let next = this.#next ?? (await this.#read()); next !== null; next = await this.#read()) orphan(next);
+    for (; this.#peek() || (await this.#read()); this.#next = null) orphan(this.#next!);
   }
 
   async close(): Promise<void> {
-    await this.#rows.return?.();
+    await this.#chunks.return(undefined);
   }
 
-  async #read(): Promise<Row | null> {
-    if (this.#next === null) return null;
-    const { value, done } = await this.#rows.next();
-    if (done) {
-      this.#next = null;
-    } else {
-      const [key, bytes] = value as [string, Buffer];
-      this.#next = { key, value: bytes, ...splitClientKey(key, this.#kind) };
+  /** False when the rows read so far are used up. */
+  #peek(): boolean {
+    if (this.#next !== null) return true;
+    if (this.#index >= this.#chunk.length) return false;
+    const [key, value] = this.#chunk[this.#index++]!;
+    this.#next = { key, value, ...splitClientKey(key, this.#kind) };
+    return true;
+  }
+
+  async #read(): Promise<boolean> {
+    while (!this.#ended) {
+      const { value, done } = await this.#chunks.next();
+      if (done) {
+        this.#ended = true;
+      } else {
+        this.#chunk = value;
+        this.#index = 0;
+        if (this.#peek()) return true;
+      }
     }
-    return this.#next;
+    return false;
   }
 }

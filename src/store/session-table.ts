@@ -60,7 +60,7 @@ export class SessionTable {
 
   /** One pass over the four kinds of rows at once: their keys sort by client alike. */
   async *load(): AsyncGenerator<StoredSession> {
-    const read = (kind: ClientKind) => new RowReader(this.group.entries(rangeOf(`${kind}:`)), kind);
+    const read = (kind: ClientKind) => new RowReader(this.group.chunks(rangeOf(`${kind}:`)), kind);
     const subscriptions = read('subscriptions');
     const outgoing = read('outgoing');
     const incoming = read('incoming');
