@@ -4,6 +4,7 @@ import { type Clock, systemClock } from './clock.js';
 import type { Config } from './config/config.js';
 import { type CredentialGuard, createCredentialGuard } from './credentials/guard.js';
 import { openBackend } from './credentials/open-backend.js';
+import { createRevalidation, type LiveSession } from './credentials/revalidation.js';
 import { Hub } from './hub/hub.js';
 import { MessageBus } from './hub/message-bus.js';
 import { PublishPersistence } from './hub/publish-persistence.js';
@@ -199,12 +200,18 @@ class ComposedBroker implements Broker {
       const count = this.disconnect(login, undefined, 'revoked');
       if (count > 0) this.log.info({ login, connections: count }, 'login revoked: its connections were closed');
     });
+    const revalidation = createRevalidation({
+      ...{ guard, clock: this.clock, log: this.log },
+      periodMs: this.config.credentials.revalidateMs,
+      sessions: () => liveSessions(connections),
+    });
     const cancelTicks = this.clock.every(TICK_MS, () => {
       const now = this.clock.now();
       for (const connection of connections) connection.tick(now);
     });
     const cancelExpiry = this.clock.every(EXPIRY_PERIOD_MS, () => sessions.expire());
     this.closers.push(() => {
+      revalidation.close();
       cancelTicks();
       cancelExpiry();
     });
@@ -243,6 +250,13 @@ class ComposedBroker implements Broker {
       publishes_denied_total: counters.publishesDenied,
       subscriptions_denied_total: counters.subscriptionsDenied,
     };
+  }
+}
+
+function* liveSessions(connections: Iterable<Connection>): Generator<LiveSession> {
+  for (const connection of connections) {
+    const { account, proof, closed } = connection;
+    if (account !== null && !closed) yield { login: account.login, proof, close: (reason) => connection.close(reason) };
   }
 }
 
