@@ -147,13 +147,15 @@ export const sceneSteps = {
     const files = await onFrontend('alice', passwords.alice, 'ls ~/.config');
     assert.equal(files.stdout, 'mosquitto_pub\nmosquitto_sub', files.output);
   },
-  'takes a new password over after a restart of the directory and the frontend': async () => {
+  'takes a new password over after a restart of the directory': async () => {
     passwords.benoit = await succeeds(`${compose} exec -T directory password benoit --new`);
-    await succeeds(documented('docker compose restart directory frontend'), { timeoutMs: 60_000 });
+    await succeeds(documented('docker compose restart directory'), { timeoutMs: 60_000 });
     await healthy('directory');
     await eventually(async () => (await run(asUser(local.pub, 'benoit'))).code === 0, 'the new password works');
-    await healthy('frontend');
-    assert.equal((await onFrontend('benoit', passwords.benoit, 'true')).code, 0);
+    await eventually(
+      async () => (await onFrontend('benoit', passwords.benoit, 'true')).code === 0,
+      'the new password works on the frontend',
+    );
   },
   'forgets everything': async () => {
     await succeeds(documented('docker compose down -v'), { timeoutMs: 60_000 });
