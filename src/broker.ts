@@ -223,7 +223,7 @@ class ComposedBroker implements Broker {
     await new Promise<void>((resolve) => store.committed(() => resolve()));
     await nextTurn();
     const closed = [...connections].map(({ socket }) => new Promise<void>((resolve) => socket.once('close', resolve)));
-    for (const connection of connections) connection.close('broker-stopping');
+    for (const connection of connections) connection.makeWay('broker-stopping');
     await Promise.all(closed);
   }
 

@@ -7,6 +7,7 @@ import { connectPacket, controlPacket } from './dispatch.js';
 import { type FrameHandler, FrameReader } from './frame-reader.js';
 import type { Incoming } from './incoming.js';
 import { Outbox } from './outbox.js';
+import { readOnAfterWriteError } from './read-on.js';
 import type { Services } from './services.js';
 import type { Session } from './session.js';
 import type { UserAccount } from './user-account.js';
@@ -50,6 +51,7 @@ export class Connection implements FrameHandler {
   private readonly openedAt: number;
   private heardAt: number;
   private state = State.New;
+  private endReason: CloseReason = 'peer-closed';
   private stalledSince = 0;
   private stalledWrites = 0;
 
@@ -59,7 +61,9 @@ export class Connection implements FrameHandler {
     this.address = address;
     this.reader = new FrameReader(socket, services.turn, this);
     this.outbox = new Outbox(socket, services.turn, this.reader);
+    this.reader.onResumed = () => this.outbox.resume();
     this.outbox.onDrained = () => this.session?.outgoing.pump();
+    readOnAfterWriteError(socket, services.clock, () => this.outbox.close());
     this.openedAt = services.clock.now();
     this.heardAt = this.openedAt;
     socket.on('data', (chunk: Buffer) => {
@@ -97,7 +101,7 @@ export class Connection implements FrameHandler {
   }
 
   finished(): void {
-    if (this.state !== State.Connecting) this.close('peer-closed');
+    if (this.state !== State.Connecting) this.close(this.endReason);
   }
 
   failed(error: unknown): void {
@@ -111,8 +115,14 @@ export class Connection implements FrameHandler {
 
   /** aedes's registry closes an older connection of the same client by this [MQTT-3.1.4-2]. */
   takeOver(done: () => void): void {
-    this.close('taken-over');
+    this.makeWay('taken-over');
     done();
+  }
+
+  /** Ends the connection once everything that was received on it is handled. */
+  makeWay(reason: CloseReason): void {
+    if (this.state === State.Connected) this.reader.drain();
+    this.close(reason);
   }
 
   /** CONNECT was accepted: what came behind it is handled now. */
@@ -173,7 +183,7 @@ export class Connection implements FrameHandler {
 
   private closeSocket(reason: CloseReason): void {
     const { socket, outbox } = this;
-    if (socket.destroyed || reason === 'drain-timeout' || reason === 'socket-error') {
+    if (socket.destroyed || outbox.closed || reason === 'drain-timeout' || reason === 'socket-error') {
       outbox.close();
       socket.destroy();
       return;
@@ -207,11 +217,8 @@ export class Connection implements FrameHandler {
 
   /** The socket is gone. What it brought is handled all the same: nothing else will ever bring it again. */
   private socketGone(reason: CloseReason): void {
-    if (this.state === State.Connecting) {
-      this.reader.end(); // Once CONNECT is answered.
-      return;
-    }
-    if (this.state === State.Connected) this.reader.drain();
-    this.close(reason);
+    this.outbox.close();
+    this.endReason = reason;
+    this.reader.end();
   }
 }

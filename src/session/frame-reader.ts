@@ -9,6 +9,11 @@ import type { UserAccount } from './user-account.js';
 const LARGEST_UNCHECKED = 1_024;
 /** Units of work after which a user's share of the turn is looked at. */
 const UNITS_PER_CHECK = 64;
+/**
+ * Bytes that are read although they must wait. A client that sends a burst and closes takes back what its kernel still
+ * holds, so it is better held here; more than this stays with the client until it can be handled.
+ */
+const READ_AHEAD_BYTES = 256 * 1024;
 
 /** Who handles the frames. */
 export interface FrameHandler {
@@ -31,15 +36,20 @@ export interface FrameHandler {
  * the user's next share of the event loop, for a queue with room) are kept, and the socket is read no further meanwhile.
  */
 export class FrameReader {
+  /** Called when nothing waits any more and the socket is read again. */
+  onResumed: (() => void) | null = null;
   private readonly socket: Readable;
   private readonly turn: Turn;
   private readonly handler: FrameHandler;
   private readonly header: FrameHeader = { bodyStart: 0, end: 0 };
   private partial: PartialFrame | null = null;
-  private rest: Buffer | null = null;
-  private restAt = 0;
+  /** Received bytes that wait, in order; those of the first chunk from `waitingAt` on. */
+  private chunks: Buffer[] = [];
+  private waitingAt = 0;
+  private waitingBytes = 0;
   private halted = false;
   private ended = false;
+  private draining = false;
 
   constructor(socket: Readable, turn: Turn, handler: FrameHandler) {
     this.socket = socket;
@@ -49,20 +59,21 @@ export class FrameReader {
 
   /** More is on its way, as far as can be seen. */
   get expectsMore(): boolean {
-    return this.partial !== null || this.rest !== null;
+    return this.partial !== null || this.waiting;
   }
 
-  /** Bytes wait for something on this side: silence is not the peer's. */
+  /** Bytes wait for something on this side. */
   get waiting(): boolean {
-    return this.rest !== null;
+    return this.chunks.length > 0;
   }
 
   read(chunk: Buffer): void {
     if (this.handler.closed) return;
     this.turn.touch();
-    if (this.rest !== null) {
-      this.rest = Buffer.concat([this.rest.subarray(this.restAt), chunk]);
-      this.restAt = 0;
+    if (this.halted || this.waiting) {
+      this.chunks.push(chunk);
+      this.waitingBytes += chunk.length;
+      if (this.waitingBytes > READ_AHEAD_BYTES) this.socket.pause();
       return;
     }
     this.run(chunk, 0, true);
@@ -71,15 +82,14 @@ export class FrameReader {
   /** The peer sends no more. What waits is handled first. */
   end(): void {
     this.ended = true;
-    if (this.rest === null && !this.halted) this.handler.finished();
+    if (!this.waiting && !this.halted) this.handler.finished();
   }
 
-  /** Handles what waits, at once and whatever it costs: the socket is gone. */
+  /** Handles what waits, at once and whatever it costs: this connection has to make way. */
   drain(): void {
-    const { rest } = this;
-    this.rest = null;
     this.halted = false;
-    if (rest !== null) this.run(rest, this.restAt, false);
+    this.draining = true;
+    this.runWaiting(false);
   }
 
   /** After the frame at hand nothing is handled until `resume`. */
@@ -89,7 +99,7 @@ export class FrameReader {
 
   /** Halts until `queue` has room again. */
   haltFor(queue: PressurePoint): void {
-    if (this.halted) return;
+    if (this.halted || this.draining) return;
     this.halted = true;
     queue.whenRelieved(() => this.resume());
   }
@@ -97,28 +107,38 @@ export class FrameReader {
   resume(): void {
     this.halted = false;
     if (this.handler.closed) return;
-    const { rest } = this;
-    if (rest !== null) {
-      this.rest = null;
-      this.run(rest, this.restAt, true);
-      if (this.rest !== null || this.handler.closed) return;
-    }
+    this.runWaiting(true);
+    if (this.waiting || this.halted || this.handler.closed) return;
+    this.onResumed?.();
     if (this.ended) this.handler.finished();
     else this.socket.resume();
   }
 
   /** Lets go of everything. */
   close(): void {
-    this.rest = null;
+    this.chunks = [];
+    this.waitingBytes = 0;
     this.partial = null;
   }
 
-  private run(chunk: Buffer, at: number, fair: boolean): void {
+  private runWaiting(fair: boolean): void {
+    while (this.chunks.length > 0 && !this.halted && !this.handler.closed) {
+      const chunk = this.chunks.shift()!;
+      const at = this.waitingAt;
+      this.waitingAt = 0;
+      this.waitingBytes -= chunk.length - at;
+      if (!this.run(chunk, at, fair)) return;
+    }
+  }
+
+  /** True when all of `chunk` was handled, but for the start of a frame that is not whole. */
+  private run(chunk: Buffer, at: number, fair: boolean): boolean {
     try {
       const start = this.partial === null ? at : this.complete(chunk, at);
-      if (start !== -1) this.process(chunk, start, fair);
+      return start === -1 || this.process(chunk, start, fair);
     } catch (error) {
       this.handler.failed(error);
+      return false;
     }
   }
 
@@ -142,14 +162,14 @@ export class FrameReader {
       this.process(frame, 0, false);
       if (this.handler.closed) return -1;
       if (!this.halted) return i;
-      this.keep(chunk, i);
+      if (i < chunk.length) this.keep(chunk, i);
       return -1;
     }
     return -1;
   }
 
-  /** Handles the frames in `chunk` from `at` on, until they end, must wait, or (if `fair`) the user's share is spent. */
-  private process(chunk: Buffer, at: number, fair: boolean): void {
+  /** Handles the frames in `chunk` from `at` on, until they end, must wait, or (if `fair`) the user's share is spent: then false. */
+  private process(chunk: Buffer, at: number, fair: boolean): boolean {
     const { header, handler, turn } = this;
     const limit = chunk.length;
     let i = at;
@@ -169,26 +189,29 @@ export class FrameReader {
       }
       units += handler.handle(chunk, i, bodyStart, end);
       i = end;
-      if (handler.closed) return;
+      if (handler.closed) return false;
       if (this.halted) {
-        this.keep(chunk, i);
+        if (i < limit) this.keep(chunk, i);
         break;
       }
       if (units < UNITS_PER_CHECK) continue;
       if (handler.account !== null && !turn.spend(handler.account, units) && fair && i < limit) {
         this.keep(chunk, i);
         turn.defer(this);
-        return;
+        return false;
       }
       units = 0;
     }
     if (handler.account !== null && units > 0) turn.spend(handler.account, units);
+    return true;
   }
 
+  /** Puts what is left of a chunk in front of what waits. */
   private keep(chunk: Buffer, at: number): void {
-    this.socket.pause();
-    this.rest = chunk;
-    this.restAt = at;
+    this.chunks.unshift(chunk);
+    this.waitingAt = at;
+    this.waitingBytes += chunk.length - at;
+    if (this.waitingBytes > READ_AHEAD_BYTES) this.socket.pause();
   }
 
   private checkSize(bytes: number): void {

@@ -18,8 +18,8 @@ const PUBCOMP_HEAD = PUBCOMP << 4;
 const KNOWN_TOPICS = 512;
 /** Longer topics are judged each time: remembering them would let a client fill the memory with names. */
 const KNOWN_TOPIC_BYTES = 512;
-/** QoS 2 messages of one session that are received and not released; a client that never releases is closed. */
-const INCOMING_LIMIT = 1_000;
+/** QoS 2 messages of one user that are received and not released; whoever goes on without releasing is closed. */
+const INCOMING_PER_USER = 262_144;
 
 /** What is known about a topic that this connection has published to. */
 interface KnownTopic {
@@ -147,8 +147,8 @@ export class Incoming {
       this.answerAfterStore(PUBREC_HEAD, packetId);
       return false;
     }
-    if (session.incomingMessages >= INCOMING_LIMIT) {
-      throw new ProtocolError('quota', `more than ${INCOMING_LIMIT} QoS 2 messages without PUBREL`);
+    if (session.account.incomingMessages >= INCOMING_PER_USER) {
+      throw new ProtocolError('quota', `more than ${INCOMING_PER_USER} QoS 2 messages without PUBREL`);
     }
     session.addIncoming(packetId);
     return true;

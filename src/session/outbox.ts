@@ -7,8 +7,8 @@ const LARGE_BYTES = 64 * 1024;
 const POOLED_BUFFERS = 64;
 /**
  * A client may send fifty messages and close without reading one answer. Writing to its closed socket provokes a reset,
- * and with the reset go the bytes of it that are not read yet. So while a frame is half there, or bytes wait to be
- * handled, answers are held for at most this many turns of the event loop (a millisecond or two).
+ * and with the reset go the bytes of it that are not read yet. So answers are held while received bytes wait to be handled,
+ * and while a frame is half there for at most this many turns of the event loop (a millisecond or two).
  */
 const HELD_TURNS = 16;
 
@@ -29,6 +29,14 @@ function giveBuffer(buffer: Buffer): void {
   }
 }
 
+/** How far the peer has been read. */
+export interface ReadingState {
+  /** Half a frame is there. */
+  readonly expectsMore: boolean;
+  /** Received bytes wait to be handled. */
+  readonly waiting: boolean;
+}
+
 /**
  * What one socket is going to be sent. Packets gather here during a turn and leave as one write at its end; while a
  * write is under way they wait here, so that what a slow reader holds up is counted in one place (`bytes`).
@@ -42,13 +50,17 @@ export class Outbox {
   bytes = 0;
   /** A write is under way: the peer, or the kernel for it, has not taken all of it yet. */
   busy = false;
+  /** Nothing is written any more: the connection is closed, or the peer gone. */
+  closed = false;
   /** Writes made; while it stands still with `busy`, the peer is not reading. */
   writes = 0;
   /** Called when the socket has taken everything and there is room again. */
   onDrained: (() => void) | null = null;
 
   private readonly socket: Duplex;
-  private readonly reader: { readonly expectsMore: boolean };
+  private readonly reader: ReadingState;
+  /** There are messages among what is to be sent, not only answers. */
+  private urgent = false;
   private heldTurns = 0;
   private readonly turn: Turn;
   private full: Buffer[] = [];
@@ -58,11 +70,10 @@ export class Outbox {
   private runStart = 0;
   private runEnd = 0;
   private marked = false;
-  private closed = false;
   private inFlight: Buffer | null = null;
   private readonly written = (): void => this.afterWrite();
 
-  constructor(socket: Duplex, turn: Turn, reader: { readonly expectsMore: boolean }) {
+  constructor(socket: Duplex, turn: Turn, reader: ReadingState) {
     this.socket = socket;
     this.reader = reader;
     this.turn = turn;
@@ -71,6 +82,7 @@ export class Outbox {
   /** Sends the bytes of `chunk` from `start` to `end` as they are. They must not change until the turn ends. */
   verbatim(chunk: Buffer, start: number, end: number): void {
     this.bytes += end - start;
+    this.urgent = true;
     if (this.run === chunk && this.runEnd === start) {
       this.runEnd = end;
       return;
@@ -99,6 +111,7 @@ export class Outbox {
     const length = topicBytes + (packetId === 0 ? 0 : 2) + payloadBytes;
     const total = 1 + lengthBytes(length) + length;
     let i = this.reserve(total);
+    this.urgent = true;
     const buffer = this.buffer!;
     buffer[i++] = head;
     i = writeLength(buffer, length, i);
@@ -138,18 +151,27 @@ export class Outbox {
   /** The end of the turn. Answers wait a few turns while the peer is still sending: see HELD_TURNS. */
   flush(): void {
     this.marked = false;
-    if (this.bytes < LARGE_BYTES && this.heldTurns < HELD_TURNS && this.reader.expectsMore) {
-      this.heldTurns++;
-      this.mark();
-      return;
+    if (!this.urgent && this.bytes < LARGE_BYTES) {
+      if (this.reader.waiting) return; // `resume` comes back to it.
+      if (this.reader.expectsMore && this.heldTurns < HELD_TURNS) {
+        this.heldTurns++;
+        this.mark();
+        return;
+      }
     }
-    this.heldTurns = 0;
     this.flushNow();
+  }
+
+  /** The peer is read again: what was held back meanwhile is due at the end of this turn. */
+  resume(): void {
+    if (this.bytes > 0 && !this.marked && !this.busy && !this.closed) this.mark();
   }
 
   /** Hands everything to the socket, unless a write is under way: then it goes when that one is done. */
   flushNow(): void {
     if (this.busy || this.closed || this.bytes === 0) return;
+    this.heldTurns = 0;
+    this.urgent = false;
     this.writes++;
     const data = this.takeAll();
     this.bytes = 0;

@@ -74,21 +74,26 @@ export class Session implements Subscriber {
     this.outgoing.deliver(publication, granted);
   }
 
-  /** QoS 2 messages received and not yet released. */
-  get incomingMessages(): number {
-    return this.incomingIds === null ? 0 : this.incomingIds.size;
-  }
-
   hasIncoming(packetId: number): boolean {
     return this.incomingIds?.has(packetId) ?? false;
   }
 
+  /** A QoS 2 message was received; its packet id is taken until PUBREL. */
   addIncoming(packetId: number): void {
     this.incomingIds ??= new Set();
     this.incomingIds.add(packetId);
+    this.account.incomingMessages++;
   }
 
   deleteIncoming(packetId: number): boolean {
-    return this.incomingIds?.delete(packetId) ?? false;
+    if (this.incomingIds === null || !this.incomingIds.delete(packetId)) return false;
+    this.account.incomingMessages--;
+    return true;
+  }
+
+  /** The session ends. */
+  clearIncoming(): void {
+    this.account.incomingMessages -= this.incomingIds?.size ?? 0;
+    this.incomingIds = null;
   }
 }

@@ -111,6 +111,7 @@ export class Sessions {
     session.account.subscriptions -= session.subscriptions.size;
     session.subscriptions.clear();
     session.outgoing.clear();
+    session.clearIncoming();
     if (session.writer !== null) {
       session.account.persistentSessions--;
       session.writer.remove();

@@ -7,6 +7,8 @@ export class UserAccount {
   persistentSessions = 0;
   subscriptions = 0;
   queuedBytes = 0;
+  /** QoS 2 messages received and not yet released. */
+  incomingMessages = 0;
 
   /** Units spent in turn `turnId`: see Turn. */
   turnId = 0;
