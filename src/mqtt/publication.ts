@@ -111,7 +111,7 @@ export class Publication {
   message(): Message {
     if (this.copied === null) {
       const topicBytes = this.topicEnd - this.topicStart;
-      const body = Buffer.allocUnsafeSlow(topicBytes + this.payloadBytes);
+      const body = Buffer.allocUnsafe(topicBytes + this.payloadBytes);
       this.chunk.copy(body, 0, this.topicStart, this.topicEnd);
       this.chunk.copy(body, topicBytes, this.payloadStart, this.end);
       this.copied = new Message(this.topic, body, topicBytes);

@@ -109,7 +109,8 @@ function accept(connection: Connection, request: ConnectRequest, who: Identifica
     },
     'connected',
   );
-  connection.outbox.packet(connack(ConnectCode.ACCEPTED, present)); // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
+  // [MQTT-3.2.2-2] [MQTT-3.2.2-3]; in MQTT 3.1 the byte is reserved and stays 0.
+  connection.outbox.packet(connack(ConnectCode.ACCEPTED, present && request.level > 3));
   session.outgoing.attach(connection.outbox);
   connection.accepted();
 }

@@ -38,6 +38,8 @@ export function controlPacket(
   end: number,
 ): void {
   const session = connection.session!;
+  // MQTT 3.1 has a DUP flag in SUBSCRIBE, UNSUBSCRIBE and PUBREL; 3.1.1 reserves the bit.
+  const flagged = session.level === 3 ? head & ~8 : head;
   switch (head >> 4) {
     case PUBACK:
       session.outgoing.puback(acknowledgedId(head, PUBACK << 4, chunk, bodyStart, end));
@@ -50,17 +52,18 @@ export function controlPacket(
       release(connection, acknowledgedId(head, PUBREC << 4, chunk, bodyStart, end));
       return;
     case PUBREL: // [MQTT-3.6.1-1]
-      connection.incoming!.pubrel(acknowledgedId(head, (PUBREL << 4) | 2, chunk, bodyStart, end));
+      connection.incoming!.pubrel(acknowledgedId(flagged, (PUBREL << 4) | 2, chunk, bodyStart, end));
       return;
     case PUBCOMP:
       session.outgoing.pubcomp(acknowledgedId(head, PUBCOMP << 4, chunk, bodyStart, end));
       return;
     case SUBSCRIBE: // [MQTT-3.8.1-1]
-      if (head !== ((SUBSCRIBE << 4) | 2)) throw new ProtocolError('MQTT-3.8.1-1', 'reserved bits of SUBSCRIBE');
+      if (flagged !== ((SUBSCRIBE << 4) | 2)) throw new ProtocolError('MQTT-3.8.1-1', 'reserved bits of SUBSCRIBE');
       subscribe(connection, chunk.subarray(start, end));
       return;
     case UNSUBSCRIBE: // [MQTT-3.10.1-1]
-      if (head !== ((UNSUBSCRIBE << 4) | 2)) throw new ProtocolError('MQTT-3.10.1-1', 'reserved bits of UNSUBSCRIBE');
+      if (flagged !== ((UNSUBSCRIBE << 4) | 2))
+        throw new ProtocolError('MQTT-3.10.1-1', 'reserved bits of UNSUBSCRIBE');
       unsubscribe(connection, chunk.subarray(start, end));
       return;
     case DISCONNECT:

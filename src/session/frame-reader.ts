@@ -49,6 +49,7 @@ export class FrameReader {
   private waitingBytes = 0;
   private halted = false;
   private ended = false;
+  private readTurn = 0;
   private draining = false;
 
   constructor(socket: Readable, turn: Turn, handler: FrameHandler) {
@@ -59,7 +60,7 @@ export class FrameReader {
 
   /** More is on its way, as far as can be seen. */
   get expectsMore(): boolean {
-    return this.partial !== null || this.waiting;
+    return this.partial !== null || this.readTurn === this.turn.id - 1;
   }
 
   /** Bytes wait for something on this side. */
@@ -70,6 +71,7 @@ export class FrameReader {
   read(chunk: Buffer): void {
     if (this.handler.closed) return;
     this.turn.touch();
+    this.readTurn = this.turn.id;
     if (this.halted || this.waiting) {
       this.chunks.push(chunk);
       this.waitingBytes += chunk.length;

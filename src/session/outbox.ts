@@ -10,7 +10,7 @@ const POOLED_BUFFERS = 64;
  * and with the reset go the bytes of it that are not read yet. So answers are held while received bytes wait to be handled,
  * and while a frame is half there for at most this many turns of the event loop (a millisecond or two).
  */
-const HELD_TURNS = 16;
+const HELD_TURNS = 100;
 
 const smallPool: Buffer[] = [];
 const largePool: Buffer[] = [];
@@ -92,8 +92,6 @@ export class Outbox {
     this.runStart = start;
     this.runEnd = end;
     if (!this.marked) this.mark();
-    // Between turns (a write under way) the chunk would be kept alive for the sake of a few bytes of it.
-    if (this.busy) this.spill();
   }
 
   /** Sends a PUBLISH made of a first byte, the topic and payload found in `chunk`, and a packet id (0: none). */
@@ -151,6 +149,11 @@ export class Outbox {
   /** The end of the turn. Answers wait a few turns while the peer is still sending: see HELD_TURNS. */
   flush(): void {
     this.marked = false;
+    if (this.busy) {
+      // What waits for the write under way must not keep whole received chunks alive for the sake of a few bytes.
+      if (this.run !== null) this.spill();
+      return;
+    }
     if (!this.urgent && this.bytes < LARGE_BYTES) {
       if (this.reader.waiting) return; // `resume` comes back to it.
       if (this.reader.expectsMore && this.heldTurns < HELD_TURNS) {
