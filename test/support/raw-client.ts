@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import tls from 'node:tls';
 import * as mqtt from './packets.js';
 
@@ -30,13 +31,15 @@ export const freshId = (prefix = 'c'): string => `${prefix}${process.pid}x${++co
 export class RawClient implements AsyncDisposable {
   readonly socket: tls.TLSSocket;
   readonly clientId: string;
+  readonly #tcp: net.Socket;
   #packets: mqtt.Packet[] = [];
   #over: Error | null = null;
   #wakers: (() => void)[] = [];
   #nextId = 1;
 
-  private constructor(socket: tls.TLSSocket, clientId: string) {
+  private constructor(socket: tls.TLSSocket, tcp: net.Socket, clientId: string) {
     this.socket = socket;
+    this.#tcp = tcp;
     this.clientId = clientId;
     const reader = new mqtt.PacketReader();
     socket.on('data', (bytes: Buffer) => {
@@ -55,18 +58,13 @@ export class RawClient implements AsyncDisposable {
   /** Opens the TLS connection and says nothing yet. */
   static open(target: Target, options: tls.ConnectionOptions = {}, clientId = freshId()): Promise<RawClient> {
     return new Promise((resolve, reject) => {
-      const socket = tls.connect({
-        host: target.host,
-        port: target.port,
-        servername: 'localhost',
-        ca: target.ca,
-        ...options,
-      });
-      socket.setNoDelay(true);
+      const tcp = net.connect({ host: target.host, port: target.port, noDelay: true });
+      tcp.once('error', reject);
+      const socket = tls.connect({ socket: tcp, servername: 'localhost', ca: target.ca, ...options });
       socket.once('error', reject);
       socket.once('secureConnect', () => {
         socket.off('error', reject);
-        resolve(new RawClient(socket, clientId));
+        resolve(new RawClient(socket, tcp, clientId));
       });
     });
   }
@@ -201,7 +199,7 @@ export class RawClient implements AsyncDisposable {
 
   /** Drops the connection without a word, as a cut cable would (a TCP reset). */
   cut(): void {
-    this.socket.resetAndDestroy();
+    this.#tcp.resetAndDestroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
