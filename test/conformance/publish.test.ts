@@ -87,7 +87,9 @@ test('[MQTT-3.3.1-6] wildcards bring every retained message that they match, onc
   for (const leaf of ['a', 'b', 'a/c']) await publisher.publish(`${topic}/${leaf}`, leaf, { retain: true });
   await using client = await RawClient.connect(broker);
   await client.subscribe([`${topic}/#`, 0]);
-  const payloads = [await client.message(), await client.message(), await client.message()].map(({ payload }) => payload);
+  const payloads = [await client.message(), await client.message(), await client.message()].map(
+    ({ payload }) => payload,
+  );
   assert.deepEqual(payloads.sort(), ['a', 'a/c', 'b']);
   await client.expectNothing();
   await client.subscribe([`${topic}/+`, 0]);

@@ -126,7 +126,14 @@ for (const filter of [
   });
 }
 
-for (const filter of ['$share', '$share/', '$share/g', '$share//iotlab/alice/x', '$share/+/iotlab/alice/x', '$share/g/']) {
+for (const filter of [
+  '$share',
+  '$share/',
+  '$share/g',
+  '$share//iotlab/alice/x',
+  '$share/+/iotlab/alice/x',
+  '$share/g/',
+]) {
   test(`the malformed shared filter '${filter}' is never granted`, async () => {
     await using client = await RawClient.connect(broker);
     client.send(mqtt.subscribe(1, [filter, 0]));

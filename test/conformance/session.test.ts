@@ -301,7 +301,10 @@ test('1000 messages wait beyond the 20 in flight; the newest are dropped, and ac
     }
     if (!progress) break;
   }
-  assert.deepEqual(seen, Array.from({ length: seen.length }, (_, index) => index));
+  assert.deepEqual(
+    seen,
+    Array.from({ length: seen.length }, (_, index) => index),
+  );
   assert.ok(seen.length >= 1000 && seen.length <= 1020, `${seen.length} of ${total} came`);
 });
 

@@ -19,9 +19,7 @@ test('[MQTT-3.8.3-3] a SUBSCRIBE without a filter closes the connection', () => 
 test('[MQTT-3.8.3-3] a SUBSCRIBE whose filter has no QoS closes the connection', () =>
   closes(mqtt.packet(0x82, mqtt.u16(1), mqtt.field('iotlab/alice/a'))));
 test('[MQTT-3.8.3-3] a SUBSCRIBE whose second filter has no QoS closes the connection', () =>
-  closes(
-    mqtt.packet(0x82, mqtt.u16(1), mqtt.field('iotlab/alice/a'), Buffer.from([0]), mqtt.field('iotlab/alice/b')),
-  ));
+  closes(mqtt.packet(0x82, mqtt.u16(1), mqtt.field('iotlab/alice/a'), Buffer.from([0]), mqtt.field('iotlab/alice/b'))));
 for (const options of [3, 4, 0x80, 0x41, 0xff]) {
   test(`[MQTT-3-8.3-4] the requested QoS byte ${options} closes the connection`, () =>
     closes(mqtt.subscribe(1, ['iotlab/alice/a', options])));
@@ -181,7 +179,10 @@ test('a shared subscription gives each message to one member of its group', asyn
   for (let count = 0; count < 10; count += 1) await publisher.publish(topic, `${count}`, { qos: 1 });
   const seen: string[] = [];
   for (let count = 0; count < 5; count += 1) seen.push((await one.receive()).payload, (await two.receive()).payload);
-  assert.deepEqual(seen.map(Number).sort((a, b) => a - b), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  assert.deepEqual(
+    seen.map(Number).sort((a, b) => a - b),
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+  );
   await one.expectNothing();
   await two.expectNothing();
   for (let count = 0; count < 10; count += 1) assert.equal((await alone.receive()).payload, `${count}`);

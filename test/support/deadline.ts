@@ -12,7 +12,11 @@ export async function within<T>(timeoutMs: number, what: string, promise: Promis
 }
 
 /** Asks again and again until the answer is yes. For what no event tells: another process's memory, a closed port. */
-export async function eventually(timeoutMs: number, what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+export async function eventually(
+  timeoutMs: number,
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+): Promise<void> {
   const until = Date.now() + timeoutMs;
   while (!(await holds())) {
     if (Date.now() > until) throw new Error(`${what}: not within ${timeoutMs} ms`);

@@ -11,7 +11,11 @@ import { passwordOf, type Target } from './raw-client.js';
  * `TEST_TARGET=mosquitto npm test -- conformance` tells whether a test asks for what the original does. Where the
  * original falls short on purpose of ours, such a run fails and should.
  */
-export async function startMosquitto(users: readonly string[], acl: readonly string[]): Promise<Mosquitto> {
+export async function startMosquitto(
+  users: readonly string[],
+  acl: readonly string[],
+  queuedMessages = 1000,
+): Promise<Mosquitto> {
   const folder = await mkdtemp(join(tmpdir(), 'iotlab-mosquitto-'));
   const run = (command: string, ...args: string[]) => execFileSync(command, args, { cwd: folder, stdio: 'ignore' });
   const subject = '/CN=localhost';
@@ -22,7 +26,14 @@ export async function startMosquitto(users: readonly string[], acl: readonly str
   await writeFile(join(folder, 'acl'), acl.map((line) => `${line}\n`).join(''));
   const port = await freePort();
   const files = ['password_file passwd', 'acl_file acl', `listener ${port} 127.0.0.1`];
-  const certificates = ['cafile pem', 'certfile pem', 'keyfile key', 'user root', 'allow_anonymous false'];
+  const certificates = [
+    'cafile pem',
+    'certfile pem',
+    'keyfile key',
+    'user root',
+    'allow_anonymous false',
+    `max_queued_messages ${queuedMessages}`,
+  ];
   const lines = [...files, ...certificates].map((line) => line.replace(/^(\w*file) /, `$1 ${folder}/`));
   await writeFile(join(folder, 'conf'), `${lines.join('\n')}\n`);
   const child = spawn('mosquitto', ['-c', join(folder, 'conf')], { stdio: 'ignore' });

@@ -1,10 +1,12 @@
 import { after, before } from 'node:test';
+import type { LimitsConfig } from '../../src/config/config.js';
 import { type Mosquitto, startMosquitto } from './mosquitto.js';
 import type { Target } from './raw-client.js';
 
 export interface TestBrokerOptions {
   readonly users?: readonly string[];
   readonly acl?: readonly { access: 'read' | 'write' | 'readwrite'; topic: string }[];
+  readonly limits?: Partial<LimitsConfig>;
 }
 
 /** One broker for all tests of a file. */
@@ -12,7 +14,11 @@ export function useTestBroker(options: TestBrokerOptions = {}): Target {
   let broker: Mosquitto | undefined;
   before(async () => {
     const { users = ['alice', 'bob', 'al'], acl = [{ access: 'readwrite', topic: 'iotlab/%u/#' }] } = options;
-    broker = await startMosquitto(users, acl.map(({ access, topic }) => `pattern ${access} ${topic}`));
+    broker = await startMosquitto(
+      users,
+      acl.map(({ access, topic }) => `pattern ${access} ${topic}`),
+      options.limits?.queuedMessages,
+    );
   });
   after(() => broker?.stop());
   const running = () => {
