@@ -86,7 +86,7 @@ export class World {
       if (action.kind === 'publish') await this.#publish(publisher, leaf, qos, action.retain);
       else if (action.kind === 'interrupted') await this.#publishAndCut(publisher, leaf, qos);
       // More than fit into the window of 20.
-      else for (let count = 0; count < 25; count += 1) await this.#publish(publisher, leaf, qos, false);
+      else for (let count = 1; count <= 25; count += 1) await this.#publish(publisher, leaf, qos, false, count === 25);
       return;
     }
     const subscriber = this.#subscribers[action.subscriber] as Subscriber;
@@ -126,12 +126,13 @@ export class World {
     return client;
   }
 
-  async #publish(index: number, leaf: string, qos: number, retain: boolean): Promise<void> {
+  async #publish(index: number, leaf: string, qos: number, retain: boolean, look = true): Promise<void> {
     const client = await this.#publisher(index);
     const payload = `${++this.#messages}`;
     if (retain) this.#retained.set(leaf, { payload, qos });
     this.#expect(leaf, payload, qos, true);
     await client.publish(`${this.#base}/${leaf}`, payload, { qos, retain });
+    if (!look) return;
     for (const subscriber of this.#subscribers) if (subscriber.client) await this.#look(subscriber);
   }
 

@@ -7,10 +7,12 @@ import { useTestBroker } from '../support/test-broker.js';
 // One user who may use every topic, so that the rules of matching show and not the rules of access.
 const broker = useTestBroker({
   users: ['root'],
-  acl: [
-    { access: 'readwrite', topic: '#' },
-    { access: 'readwrite', topic: '$lab/#' },
-  ],
+  config: {
+    acl: [
+      { access: 'readwrite', topic: '#' },
+      { access: 'readwrite', topic: '$lab/#' },
+    ],
+  },
 });
 const connect = () => RawClient.connect(broker, { as: 'root' });
 

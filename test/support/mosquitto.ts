@@ -42,6 +42,8 @@ export async function startMosquitto(
   return {
     host: '127.0.0.1',
     port,
+    folder,
+    caFile: join(folder, 'pem'),
     ca: await readFile(join(folder, 'pem'), 'utf8'),
     async stop() {
       child.kill();
@@ -52,6 +54,8 @@ export async function startMosquitto(
 }
 
 export interface Mosquitto extends Target {
+  readonly folder: string;
+  readonly caFile: string;
   stop(): Promise<void>;
 }
 

@@ -1,39 +1,128 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before } from 'node:test';
-import type { LimitsConfig } from '../../src/config/config.js';
-import { type Mosquitto, startMosquitto } from './mosquitto.js';
-import type { Target } from './raw-client.js';
+import { systemClock } from '../../src/clock.js';
+import type { Config } from '../../src/config/config.js';
+import { type DeepPartial, defaultConfig } from '../../src/config/defaults.js';
+import { makeAuthority } from '../../src/listener/certificates.js';
+import { type CapturedLog, captureLog } from './captured-log.js';
+import { startMosquitto } from './mosquitto.js';
+import { passwordOf, type Target } from './raw-client.js';
 
 export interface TestBrokerOptions {
+  /** Each with the password `passwordOf(login)`. */
   readonly users?: readonly string[];
-  readonly acl?: readonly { access: 'read' | 'write' | 'readwrite'; topic: string }[];
-  readonly limits?: Partial<LimitsConfig>;
+  /** `folder` for LevelDB in a folder of its own; `memory` is the default. */
+  readonly store?: 'memory' | 'folder';
+  readonly config?: DeepPartial<Config>;
+}
+
+export interface TestBroker extends Target, AsyncDisposable {
+  /** The PEM file behind `ca`. */
+  readonly caFile: string;
+  /** Holds everything that the broker has; removed by `stop`. */
+  readonly folder: string;
+  readonly usersFile: string;
+  readonly logs: CapturedLog;
+  /** Stops the broker and starts it again on the same port with the same store. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** mosquitto's former hash: one round of SHA-512, so that a thousand logins cost a test nothing. */
+export function cheapHash(password: string): string {
+  const salt = Buffer.from('a test salt!');
+  const digest = createHash('sha512').update(password).update(salt).digest('base64');
+  return `$6$${salt.toString('base64')}$${digest}`;
+}
+
+/** A broker in this process, on a port of its own. */
+export async function startTestBroker(options: TestBrokerOptions = {}): Promise<TestBroker> {
+  const { users = ['alice', 'bob', 'al'], store = 'memory', config = {} } = options;
+  if (process.env.TEST_TARGET === 'mosquitto') return yardstick(users, config);
+  const { createBroker } = await import('../../src/broker.js');
+  const folder = await mkdtemp(join(tmpdir(), 'iotlab-broker-test-'));
+  const files = { cert: join(folder, 'server.pem'), key: join(folder, 'server.key'), ca: join(folder, 'ca.pem') };
+  const usersFile = join(folder, 'users');
+  const authority = await makeAuthority();
+  const { cert, key } = await authority.issue();
+  await Promise.all([
+    writeFile(files.cert, cert),
+    writeFile(files.key, key, { mode: 0o600 }),
+    writeFile(files.ca, authority.cert),
+    writeFile(usersFile, users.map((login) => `${login}:${cheapHash(passwordOf(login))}\n`).join(''), { mode: 0o600 }),
+  ]);
+  const logs = captureLog();
+  const start = async (port: number) => {
+    const base = defaultConfig(config);
+    const broker = await createBroker(
+      {
+        ...base,
+        listener: { ...base.listener, host: '127.0.0.1', port, ...files },
+        // Logins of two letters, and failures without end: the tests say bob, and say wrong passwords all day.
+        credentials: {
+          ...base.credentials,
+          file: { path: usersFile },
+          loginPattern: '^[a-z][a-z0-9]{1,19}$',
+          throttle: { ...base.credentials.throttle, maxFailures: 100_000 },
+        },
+        storage: { ...base.storage, path: store === 'folder' ? join(folder, 'store') : 'memory' },
+        admin: { ...base.admin, port: 0 },
+      },
+      { log: logs.log, clock: systemClock },
+    );
+    await broker.start();
+    return broker;
+  };
+  let broker = await start(0);
+  const { port } = broker;
+  const stop = async () => {
+    await broker.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+  return {
+    host: '127.0.0.1',
+    port,
+    ca: authority.cert,
+    caFile: files.ca,
+    folder,
+    usersFile,
+    logs,
+    async restart() {
+      await broker.stop();
+      broker = await start(port);
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
 }
 
 /** One broker for all tests of a file. */
-export function useTestBroker(options: TestBrokerOptions = {}): Target {
-  let broker: Mosquitto | undefined;
+export function useTestBroker(options: TestBrokerOptions = {}): TestBroker {
+  let running: TestBroker | undefined;
   before(async () => {
-    const { users = ['alice', 'bob', 'al'], acl = [{ access: 'readwrite', topic: 'iotlab/%u/#' }] } = options;
-    broker = await startMosquitto(
-      users,
-      acl.map(({ access, topic }) => `pattern ${access} ${topic}`),
-      options.limits?.queuedMessages,
-    );
+    running = await startTestBroker(options);
   });
-  after(() => broker?.stop());
-  const running = () => {
-    if (!broker) throw new Error('The broker runs only inside of a test');
-    return broker;
-  };
+  after(() => running?.stop());
+  return new Proxy({} as TestBroker, {
+    get(_, name) {
+      if (!running) throw new Error('The broker runs only while tests do');
+      return Reflect.get(running, name);
+    },
+  });
+}
+
+async function yardstick(users: readonly string[], config: DeepPartial<Config>): Promise<TestBroker> {
+  const { acl, limits } = defaultConfig(config);
+  const rules = acl.map(({ access, topic }) => `pattern ${access} ${topic}`);
+  const mosquitto = await startMosquitto(users, rules, limits.queuedMessages);
   return {
-    get host() {
-      return running().host;
-    },
-    get port() {
-      return running().port;
-    },
-    get ca() {
-      return running().ca;
-    },
+    ...mosquitto,
+    usersFile: '',
+    logs: captureLog(),
+    restart: () => Promise.reject(new Error('Not with mosquitto')),
+    [Symbol.asyncDispose]: () => mosquitto.stop(),
   };
 }
