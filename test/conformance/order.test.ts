@@ -6,7 +6,7 @@ import { useTestBroker } from '../support/test-broker.js';
 
 const broker = useTestBroker();
 const roomy = useTestBroker({
-  limits: { queuedMessages: 50_000, queuedBytes: 64 << 20, queuedBytesPerUser: 64 << 20 },
+  config: { limits: { queuedMessages: 50_000, queuedBytes: 64 << 20, queuedBytesPerUser: 64 << 20 } },
 });
 
 const total = 20_000;
