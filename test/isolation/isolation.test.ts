@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as mqtt from '../support/packets.js';
+import { freshId, RawClient, type RawConnectOptions } from '../support/raw-client.js';
+import { useTestBroker } from '../support/test-broker.js';
+import { type Attack, attacks, markOf, neighbours, type Reach, reachOf } from './attacks.js';
+
+// The promise of the product: nobody reads and nobody writes another user's tree, by whatever way. Every attack of the
+// table is also made on the attacker's own tree, where it must succeed: a test that can't fail would promise nothing.
+const broker = useTestBroker({ users: ['alice', 'al', 'alicea', 'bob', 'bo', 'bobb'] });
+
+const versions = [3, 4] as const;
+const everyQos = [0, 1, 2] as const;
+
+/** The owner's traffic: retained, live, as a Will, at every QoS, all over the tree. Resolves when all of it is out. */
+async function traffic(owner: string, reach: Reach): Promise<void> {
+  await using client = await RawClient.connect(broker, { as: owner });
+  for (const topic of reach.topics) {
+    for (const qos of everyQos) await client.publish(topic, `live at ${qos}`, { qos });
+  }
+  const [topic = ''] = reach.topics;
+  const will = { topic, payload: 'will', qos: 1 };
+  const dying = await RawClient.connect(broker, { as: owner, will });
+  dying.cut();
+  await dying.closed();
+}
+
+/** What `client` gets until a message to its own tree comes through, which has been sent behind everything else. */
+async function harvest(client: RawClient, login: string): Promise<mqtt.Message[]> {
+  const mark = markOf(login);
+  const payload = freshId('mark');
+  await using publisher = await RawClient.connect(broker, { as: login });
+  await publisher.publish(mark, payload, { qos: 1 });
+  const messages: mqtt.Message[] = [];
+  for (;;) {
+    const message = await client.receive();
+    if (message.topic === mark && message.payload === payload) return messages;
+    if (message.topic !== mark) messages.push(message);
+  }
+}
+
+/** Subscribes alone, so that a filter that is thrown out by a close can't take the others with it. */
+async function trySubscribe(client: RawClient, filter: string, qos: number): Promise<number | 'closed'> {
+  client.send(mqtt.subscribe(client.nextId(), [filter, qos]));
+  try {
+    return (await client.take(mqtt.SUBACK)).body[2] ?? -1;
+  } catch (error) {
+    if (client.isOver) return 'closed';
+    throw error;
+  }
+}
+
+/** Alice's way to read: subscribe, see what comes live, go away, come back, see what waited. */
+async function reading(attack: Attack, reach: Reach, options: RawConnectOptions, qos: number): Promise<mqtt.Message[]> {
+  const login = options.as ?? 'alice';
+  const first = await RawClient.connect(broker, options);
+  await first.subscribe([markOf(login), 1]);
+  const code = await trySubscribe(first, attack.pattern(reach), qos);
+  if (reach.foreign) assert.ok(code === 0x80 || code === 'closed', `${attack.pattern(reach)} was granted ${code}`);
+  const seen: mqtt.Message[] = [];
+  if (code !== 'closed') {
+    await traffic(reach.owner, reach);
+    seen.push(...(await harvest(first, login)));
+    await first.disconnect();
+  }
+  await traffic(reach.owner, reach);
+  await using again = await RawClient.connect(broker, options);
+  if (options.clean !== false) await again.subscribe([markOf(login), 1]);
+  seen.push(...(await harvest(again, login)));
+  await again.disconnect();
+  if (options.clean === false) await (await RawClient.connect(broker, { ...options, clean: true })).disconnect();
+  return seen;
+}
+
+async function retain(reach: Reach, payload: string): Promise<void> {
+  await using client = await RawClient.connect(broker, { as: reach.owner });
+  for (const topic of reach.topics) await client.publish(topic, payload, { qos: 1, retain: true });
+}
+
+for (const attack of attacks.filter(({ way }) => way === 'read')) {
+  for (const clean of [true, false]) {
+    const session = clean ? 'clean' : 'stored';
+    test(`reading by ${attack.name}, ${session} session: nothing of bob's comes to alice`, async () => {
+      const foreign = reachOf('bob', 'alice');
+      await retain(foreign, 'kept');
+      for (const level of versions) {
+        for (const qos of everyQos) {
+          const options = { as: 'alice', level, clean, clientId: freshId() };
+          assert.deepEqual(await reading(attack, foreign, options, qos), [], `level ${level}, QoS ${qos}`);
+        }
+      }
+      if (!attack.control) return;
+      const own = reachOf('alice', 'alice');
+      await retain(own, 'kept');
+      const messages = await reading(attack, own, { as: 'alice', clean, clientId: freshId() }, 1);
+      const payloads = new Set(messages.map(({ payload }) => payload));
+      assert.ok(payloads.has('live at 1'), 'the control: the same way leads to her own messages');
+      assert.ok(payloads.has('will'));
+      if (!attack.pattern(own).startsWith('$share')) assert.ok(payloads.has('kept'));
+      await retain(own, '');
+    });
+  }
+}
+
+/** Bob's eyes: a live subscriber, a stored session, and later somebody who asks for retained messages. */
+async function watch(owner: string, act: () => Promise<void>): Promise<mqtt.Message[]> {
+  const filters = [`iotlab/${owner}`, `iotlab/${owner}/#`].map((filter) => [filter, 2] as const);
+  const stored = { as: owner, clean: false, clientId: freshId('stored') };
+  const sleeper = await RawClient.connect(broker, stored);
+  await sleeper.subscribe(...filters);
+  await sleeper.disconnect();
+  await using live = await RawClient.connect(broker, { as: owner });
+  await live.subscribe(...filters);
+  const before = await harvest(live, owner);
+  await act();
+  const seen = [...(await harvest(live, owner))];
+  await using awake = await RawClient.connect(broker, stored);
+  seen.push(...(await harvest(awake, owner)));
+  await using late = await RawClient.connect(broker, { as: owner });
+  await late.subscribe(...filters);
+  const kept = await harvest(late, owner);
+  const known = new Set(before.map(({ topic, payload }) => `${topic} ${payload}`));
+  seen.push(...kept.filter(({ topic, payload }) => !known.has(`${topic} ${payload}`)));
+  await awake.disconnect();
+  await (await RawClient.connect(broker, { ...stored, clean: true })).disconnect();
+  return seen;
+}
+
+/** Alice's way to write: a message, retained and not, at every QoS, and the same as a Will. */
+async function writing(attack: Attack, reach: Reach, options: RawConnectOptions): Promise<void> {
+  const topic = attack.pattern(reach);
+  for (const qos of everyQos) {
+    for (const retained of [false, true]) {
+      const client = await RawClient.connect(broker, { ...options, clientId: freshId() });
+      // Some topics are malformed: then the connection is closed, which is as good.
+      await client.publish(topic, `attack ${qos}`, { qos, retain: retained }).catch((error) => {
+        if (!client.isOver) throw error;
+      });
+      client.cut();
+      const will = { topic, payload: `will ${qos}`, qos, retain: retained };
+      const dying = await RawClient.open(broker);
+      dying.send(mqtt.connect({ ...credentials(options), clientId: freshId(), will }));
+      await dying.next().catch(() => undefined);
+      dying.cut();
+      await dying.closed();
+    }
+  }
+}
+
+const credentials = ({ as, level = 4 }: RawConnectOptions) => ({ level, login: `${as}`, password: `${as}-secret` });
+
+for (const attack of attacks.filter(({ way }) => way === 'write')) {
+  for (const level of versions) {
+    test(`writing by ${attack.name}, level ${level}: nothing of alice's comes to bob`, async () => {
+      const seen = await watch('bob', () => writing(attack, reachOf('bob', 'alice'), { as: 'alice', level }));
+      assert.deepEqual(
+        seen.filter(({ payload }) => /attack|will \d/.test(payload)),
+        [],
+      );
+      if (!attack.control) return;
+      const own = await watch('alice', () => writing(attack, reachOf('alice', 'alice'), { as: 'alice', level }));
+      const payloads = new Set(own.map(({ payload }) => payload));
+      for (const expected of ['attack 0', 'attack 1', 'attack 2', 'will 0', 'will 1', 'will 2']) {
+        assert.ok(payloads.has(expected), `the control: ${expected} comes to herself`);
+      }
+      assert.ok(
+        own.some(({ retain: kept }) => kept),
+        'the control: it is also retained',
+      );
+      await using cleaner = await RawClient.connect(broker, { as: 'alice' });
+      await cleaner.publish(attack.pattern(reachOf('alice', 'alice')), '', { qos: 1, retain: true });
+    });
+  }
+}
+
+for (const [attacker, victim] of neighbours) {
+  test(`${attacker} and ${victim}, whose names begin alike, see and change nothing of each other`, async () => {
+    const reach = reachOf(victim, attacker);
+    await retain(reach, 'kept');
+    for (const attack of attacks) {
+      if (!attack.control) continue;
+      if (attack.way === 'read') {
+        const options = { as: attacker, clean: false, clientId: freshId() };
+        assert.deepEqual(await reading(attack, reach, options, 2), [], attack.name);
+      } else {
+        const seen = await watch(victim, () => writing(attack, reach, { as: attacker }));
+        assert.deepEqual(
+          seen.filter(({ payload }) => /attack|will \d/.test(payload)),
+          [],
+          attack.name,
+        );
+      }
+    }
+  });
+}
