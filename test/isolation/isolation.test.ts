@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
+import { type Outgoing, publishAll } from '../support/flows.js';
 import * as mqtt from '../support/packets.js';
-import { freshId, RawClient, type RawConnectOptions } from '../support/raw-client.js';
+import { connectPacket, freshId, RawClient, type RawConnectOptions } from '../support/raw-client.js';
 import { useTestBroker } from '../support/test-broker.js';
 import { type Attack, attacks, markOf, neighbours, type Reach, reachOf } from './attacks.js';
 
@@ -11,26 +12,46 @@ const broker = useTestBroker({ users: ['alice', 'al', 'alicea', 'bob', 'bo', 'bo
 
 const versions = [3, 4] as const;
 const everyQos = [0, 1, 2] as const;
+const everyWay = versions.flatMap((level) => everyQos.map((qos) => [level, qos] as const));
+const someWays = [[3, 0] as const, [4, 2] as const];
 
-/** The owner's traffic: retained, live, as a Will, at every QoS, all over the tree. Resolves when all of it is out. */
-async function traffic(owner: string, reach: Reach): Promise<void> {
-  await using client = await RawClient.connect(broker, { as: owner });
-  for (const topic of reach.topics) {
-    for (const qos of everyQos) await client.publish(topic, `live at ${qos}`, { qos });
-  }
-  const [topic = ''] = reach.topics;
-  const will = { topic, payload: 'will', qos: 1 };
-  const dying = await RawClient.connect(broker, { as: owner, will });
+/** One connection of each user that only publishes: so many tests need one, and only for a moment. */
+const publishers = new Map<string, RawClient>();
+after(() => Promise.all([...publishers.values()].map((client) => client[Symbol.asyncDispose]())));
+
+async function publisherOf(login: string): Promise<RawClient> {
+  const known = publishers.get(login);
+  if (known) return known;
+  const client = await RawClient.connect(broker, { as: login, keepaliveSeconds: 0 });
+  publishers.set(login, client);
+  return client;
+}
+
+/** Connects with a Will and is cut. When the next connection of the same client id is in, the Will is out. */
+async function die(options: RawConnectOptions): Promise<void> {
+  const clientId = freshId('dying');
+  const dying = await RawClient.open(broker);
+  dying.send(connectPacket({ ...options, clientId }));
+  await dying.next().catch(() => undefined);
   dying.cut();
   await dying.closed();
+  await (await RawClient.connect(broker, { as: options.as ?? 'alice', clientId })).disconnect();
+}
+
+/** The owner's traffic: live and as a Will, at every QoS, all over the tree. Resolves when all of it is out. */
+async function traffic({ owner, topics, tree }: Reach): Promise<void> {
+  const messages: Outgoing[] = topics.flatMap((topic) =>
+    everyQos.map((qos) => ({ topic, payload: `live at ${qos}`, qos })),
+  );
+  await publishAll(await publisherOf(owner), messages);
+  for (const topic of [tree, `${tree}/x`]) await die({ as: owner, will: { topic, payload: 'will', qos: 1 } });
 }
 
 /** What `client` gets until a message to its own tree comes through, which has been sent behind everything else. */
 async function harvest(client: RawClient, login: string): Promise<mqtt.Message[]> {
   const mark = markOf(login);
   const payload = freshId('mark');
-  await using publisher = await RawClient.connect(broker, { as: login });
-  await publisher.publish(mark, payload, { qos: 1 });
+  await (await publisherOf(login)).publish(mark, payload, { qos: 1 });
   const messages: mqtt.Message[] = [];
   for (;;) {
     const message = await client.receive();
@@ -59,11 +80,11 @@ async function reading(attack: Attack, reach: Reach, options: RawConnectOptions,
   if (reach.foreign) assert.ok(code === 0x80 || code === 'closed', `${attack.pattern(reach)} was granted ${code}`);
   const seen: mqtt.Message[] = [];
   if (code !== 'closed') {
-    await traffic(reach.owner, reach);
+    await traffic(reach);
     seen.push(...(await harvest(first, login)));
     await first.disconnect();
   }
-  await traffic(reach.owner, reach);
+  await traffic(reach);
   await using again = await RawClient.connect(broker, options);
   if (options.clean !== false) await again.subscribe([markOf(login), 1]);
   seen.push(...(await harvest(again, login)));
@@ -72,10 +93,11 @@ async function reading(attack: Attack, reach: Reach, options: RawConnectOptions,
   return seen;
 }
 
-async function retain(reach: Reach, payload: string): Promise<void> {
-  await using client = await RawClient.connect(broker, { as: reach.owner });
-  for (const topic of reach.topics) await client.publish(topic, payload, { qos: 1, retain: true });
-}
+const retain = async (reach: Reach, payload: string): Promise<void> =>
+  publishAll(
+    await publisherOf(reach.owner),
+    reach.topics.map((topic) => ({ topic, payload, qos: 1, retain: true })),
+  );
 
 for (const attack of attacks.filter(({ way }) => way === 'read')) {
   for (const clean of [true, false]) {
@@ -83,11 +105,9 @@ for (const attack of attacks.filter(({ way }) => way === 'read')) {
     test(`reading by ${attack.name}, ${session} session: nothing of bob's comes to alice`, async () => {
       const foreign = reachOf('bob', 'alice');
       await retain(foreign, 'kept');
-      for (const level of versions) {
-        for (const qos of everyQos) {
-          const options = { as: 'alice', level, clean, clientId: freshId() };
-          assert.deepEqual(await reading(attack, foreign, options, qos), [], `level ${level}, QoS ${qos}`);
-        }
+      for (const [level, qos] of attack.control ? everyWay : someWays) {
+        const options = { as: 'alice', level, clean, clientId: freshId() };
+        assert.deepEqual(await reading(attack, foreign, options, qos), [], `level ${level}, QoS ${qos}`);
       }
       if (!attack.control) return;
       const own = reachOf('alice', 'alice');
@@ -138,16 +158,10 @@ async function writing(attack: Attack, reach: Reach, options: RawConnectOptions)
       });
       client.cut();
       const will = { topic, payload: `will ${qos}`, qos, retain: retained };
-      const dying = await RawClient.open(broker);
-      dying.send(mqtt.connect({ ...credentials(options), clientId: freshId(), will }));
-      await dying.next().catch(() => undefined);
-      dying.cut();
-      await dying.closed();
+      await die({ ...options, will });
     }
   }
 }
-
-const credentials = ({ as, level = 4 }: RawConnectOptions) => ({ level, login: `${as}`, password: `${as}-secret` });
 
 for (const attack of attacks.filter(({ way }) => way === 'write')) {
   for (const level of versions) {
@@ -167,7 +181,7 @@ for (const attack of attacks.filter(({ way }) => way === 'write')) {
         own.some(({ retain: kept }) => kept),
         'the control: it is also retained',
       );
-      await using cleaner = await RawClient.connect(broker, { as: 'alice' });
+      const cleaner = await publisherOf('alice');
       await cleaner.publish(attack.pattern(reachOf('alice', 'alice')), '', { qos: 1, retain: true });
     });
   }
@@ -185,7 +199,7 @@ for (const [attacker, victim] of neighbours) {
       } else {
         const seen = await watch(victim, () => writing(attack, reach, { as: attacker }));
         assert.deepEqual(
-          seen.filter(({ payload }) => /attack|will \d/.test(payload)),
+          seen.filter(({ topic, payload }) => topic === attack.pattern(reach) && payload !== 'kept'),
           [],
           attack.name,
         );
