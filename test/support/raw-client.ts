@@ -199,7 +199,9 @@ export class RawClient implements AsyncDisposable {
 
   /** Drops the connection without a word, as a cut cable would (a TCP reset). */
   cut(): void {
-    this.#tcp.resetAndDestroy();
+    // libuv can't reset a socket that is being shut down: it would stay half open, and the process would never end.
+    if (this.#over || this.#tcp.writableEnded) this.socket.destroy();
+    else this.#tcp.resetAndDestroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
