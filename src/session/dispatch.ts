@@ -59,11 +59,13 @@ export function controlPacket(
       return;
     case SUBSCRIBE: // [MQTT-3.8.1-1]
       if (flagged !== ((SUBSCRIBE << 4) | 2)) throw new ProtocolError('MQTT-3.8.1-1', 'reserved bits of SUBSCRIBE');
+      chunk[start] = flagged; // The parser knows the head of 3.1.1 only.
       subscribe(connection, chunk.subarray(start, end));
       return;
     case UNSUBSCRIBE: // [MQTT-3.10.1-1]
       if (flagged !== ((UNSUBSCRIBE << 4) | 2))
         throw new ProtocolError('MQTT-3.10.1-1', 'reserved bits of UNSUBSCRIBE');
+      chunk[start] = flagged; // The parser knows the head of 3.1.1 only.
       unsubscribe(connection, chunk.subarray(start, end));
       return;
     case DISCONNECT:
