@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
@@ -47,9 +47,10 @@ export class BrokerProcess {
 
   /** Resolves when clients can connect. */
   async start(): Promise<Address> {
-    const child = spawn(process.execPath, [main, 'serve', '--config', join(this.#folder, 'broker.yaml')], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    // With the signal ignored, writing beyond the limit of `limitFiles` is an error like that of a full disk.
+    const script = 'trap "" XFSZ; exec "$0" "$@"';
+    const serve = [process.execPath, main, 'serve', '--config', join(this.#folder, 'broker.yaml')];
+    const child = spawn('/bin/sh', ['-c', script, ...serve], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     child.stderr.on('data', (text) => this.complaints.push(String(text)));
     return await new Promise((resolve, reject) => {
@@ -61,6 +62,15 @@ export class BrokerProcess {
         if (level === 'warn' || level === 'error' || level === 'fatal') this.complaints.push(line);
       });
     });
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** From now on no file of the broker's can grow beyond that; null: without limit. */
+  limitFiles(bytes: number | null): void {
+    execFileSync('prlimit', ['--pid', `${this.pid}`, `--fsize=${bytes ?? 'unlimited'}:unlimited`]);
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {

@@ -61,6 +61,10 @@ abstract class ExactClient {
     await connack;
   }
 
+  get connected(): boolean {
+    return this.#socket !== null && !this.#socket.destroyed;
+  }
+
   /** The session was saved by the broker: from now on it has to be there. */
   protected established(): void {
     this.#known = true;
