@@ -52,7 +52,10 @@ export class Publication {
   readonly login: string;
   /** The first byte when a QoS 0 receiver may get the very bytes that came in; 0 when they must be written anew. */
   readonly verbatim: boolean;
-  /** QoS 2 from a persistent session: see SafetyTicket. */
+  /**
+   * No receiver may see it before it is safe: QoS 2 from a persistent session, whose packet id must be on disk first, or
+   * a crash in between would let the publisher's retransmission through a second time.
+   */
   readonly hold: boolean;
   /** What the publisher waits for; null while nothing of this message needed the store. */
   ticket: SafetyTicket | null = null;
@@ -121,7 +124,7 @@ export class Publication {
 
   /** The ticket, made when the first part of the message is handed to the store or must wait for it. */
   needsStore(): SafetyTicket {
-    this.ticket ??= new SafetyTicket(this.hold);
+    this.ticket ??= new SafetyTicket();
     return this.ticket;
   }
 }

@@ -5,23 +5,15 @@
 export class SafetyTicket {
   /** On disk, all of it. */
   safe = false;
-  /**
-   * No receiver may see the message before it is safe: QoS 2 from a persistent session, whose packet id must be on disk
-   * first, or a crash in between would let the publisher's retransmission through a second time.
-   */
-  readonly hold: boolean;
   /** Parts that are neither on disk nor acknowledged by their receiver yet. */
   private pending = 0;
   private onSafe: ((failed: boolean) => void) | null = null;
   private waiting: { pump(): void }[] | null = null;
 
-  constructor(hold: boolean) {
-    this.hold = hold;
-  }
-
   /** One more part was handed to the store. */
-  add(): void {
+  add(): this {
     this.pending++;
+    return this;
   }
 
   /** A receiver acknowledged its part before that was on disk: nothing of it can be lost any more. */

@@ -11,6 +11,12 @@ export class Deque<T> {
     this.items.push(item);
   }
 
+  /** Puts items in front of the others, the first of them foremost. */
+  unshift(items: readonly T[]): void {
+    this.items = [...items, ...this.items.slice(this.head)];
+    this.head = 0;
+  }
+
   peek(): T | undefined {
     return this.items[this.head];
   }

@@ -49,7 +49,7 @@ export function controlPacket(
       connection.outbox.packet(pingresp);
       return;
     case PUBREC:
-      release(connection, acknowledgedId(head, PUBREC << 4, chunk, bodyStart, end));
+      session.outgoing.pubrec(acknowledgedId(head, PUBREC << 4, chunk, bodyStart, end));
       return;
     case PUBREL: // [MQTT-3.6.1-1]
       connection.incoming!.pubrel(acknowledgedId(flagged, (PUBREL << 4) | 2, chunk, bodyStart, end));
@@ -85,18 +85,4 @@ function acknowledgedId(head: number, expected: number, chunk: Buffer, bodyStart
   if (head !== expected) throw new ProtocolError('MQTT-2.2.2-2', 'reserved bits of an acknowledgement');
   if (end - bodyStart !== 2) throw new ProtocolError('malformed', 'an acknowledgement that is not two bytes long');
   return (chunk[bodyStart]! << 8) | chunk[bodyStart + 1]!;
-}
-
-/** PUBREC: PUBREL follows once it is on disk that the receiver has the message [MQTT-4.3.3-1]. */
-function release(connection: Connection, packetId: number): void {
-  const { outgoing, writer } = connection.session!;
-  const { store } = connection.services;
-  outgoing.pubrec(packetId);
-  if (writer === null || store.idle) {
-    outgoing.sendRelease(packetId);
-    return;
-  }
-  store.committed((fault) => {
-    if (fault === null && connection.connected) outgoing.sendRelease(packetId);
-  });
 }

@@ -9,6 +9,8 @@ export interface OutgoingContext {
   readonly clock: Clock;
   readonly account: UserAccount;
   readonly retained: RetainedIndex;
+  /** Calls back once everything handed to the store so far is on disk; at once when it is already. */
+  whenStored(callback: () => void): void;
   /** A message was dropped: the queue is full, or its reader does not read. */
   onDropped(reason: DropReason): void;
 }

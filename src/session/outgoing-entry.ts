@@ -1,7 +1,8 @@
-import { lowerQos, type Qos } from '../mqtt/packets.js';
+import type { Qos } from '../mqtt/packets.js';
 import { Message } from '../mqtt/publication.js';
 import type { SafetyTicket } from '../mqtt/safety-ticket.js';
-import type { OutgoingRecord, RetainedMessage } from '../store/store.js';
+import type { OutgoingRecord } from '../store/store.js';
+import type { NextRetained } from './retained-batch.js';
 
 /** One message on its way to one session. */
 export interface Entry {
@@ -13,6 +14,10 @@ export interface Entry {
   readonly retain: boolean;
   /** QoS 2: PUBREC has come, PUBREL is owed or sent. */
   released: boolean;
+  /** PUBREL may be sent: that PUBREC has come is on disk, or nothing of this session is. */
+  releaseStored: boolean;
+  /** It must not be sent before its ticket is safe. */
+  readonly hold: boolean;
   /** It may have been sent before: the next time it carries DUP [MQTT-3.3.1-1]. */
   sent: boolean;
   /** Null once it is not needed any more: released, or sent to a session that ends with its connection. */
@@ -25,20 +30,26 @@ const EMPTY = Buffer.alloc(0);
 
 /** A message that was just published: it carries no retain flag [MQTT-3.3.1-9]. */
 export function liveEntry(seq: number, packetId: number, qos: Qos, ticket: SafetyTicket | null): Entry {
-  return { seq, packetId, qos, retain: false, released: false, sent: false, message: null, ticket };
+  const state = { released: false, releaseStored: false, sent: false, hold: ticket !== null };
+  return { seq, packetId, qos, retain: false, ...state, message: null, ticket };
 }
 
-/** A retained message for a new subscription [MQTT-3.3.1-8], about to be sent. */
-export function retainedEntry(seq: number, packetId: number, qos: Qos, { topic, payload }: RetainedMessage): Entry {
-  const message = Message.of(topic, payload);
-  return { seq, packetId, qos, retain: true, released: false, sent: true, message, ticket: null };
+/** A retained message for a new subscription [MQTT-3.3.1-8]. With a ticket it waits for that. */
+export function retainedEntry(
+  seq: number,
+  packetId: number,
+  { message, qos }: NextRetained,
+  ticket: SafetyTicket | null,
+): Entry {
+  const state = { released: false, releaseStored: false, sent: false, hold: ticket !== null };
+  return { seq, packetId, qos, retain: true, ...state, message: Message.of(message.topic, message.payload), ticket };
 }
 
 /** The entry that the store kept. `sent`: it may have left before. */
 export function entryOf(record: OutgoingRecord, sent: boolean): Entry {
   const { seq, packetId, qos, retain, released, topic, payload } = record;
   const message = released ? null : Message.of(topic, payload);
-  return { seq, packetId, qos, retain, released, sent, message, ticket: null };
+  return { seq, packetId, qos, retain, released, releaseStored: released, hold: false, sent, message, ticket: null };
 }
 
 /** The entry as the store keeps it. */
@@ -54,34 +65,4 @@ export function recordOf(entry: Entry): OutgoingRecord {
     payload: entry.released || entry.message === null ? EMPTY : entry.message.payload,
     properties: null,
   };
-}
-
-/**
- * The retained messages that match a new subscription, sent as the window and the socket have room. A session that
- * subscribes to ten thousand of them neither fills its queue with them nor holds up the event loop.
- */
-export class RetainedBatch {
-  private readonly messages: readonly RetainedMessage[];
-  private readonly granted: Qos;
-  private index = 0;
-
-  constructor(messages: readonly RetainedMessage[], granted: Qos) {
-    this.messages = messages;
-    this.granted = granted;
-  }
-
-  get length(): number {
-    return this.messages.length - this.index;
-  }
-
-  /** The message to send next, with its QoS; null at the end. */
-  next(): { message: RetainedMessage; qos: Qos } | null {
-    const message = this.messages[this.index];
-    if (message === undefined) return null;
-    return { message, qos: lowerQos(message.qos, this.granted) };
-  }
-
-  advance(): void {
-    this.index++;
-  }
 }

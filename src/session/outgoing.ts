@@ -1,20 +1,19 @@
-import { lowerQos, PUBREL, type Qos } from '../mqtt/packets.js';
+import { lowerQos, type Qos } from '../mqtt/packets.js';
 import type { Publication } from '../mqtt/publication.js';
+import { SafetyTicket } from '../mqtt/safety-ticket.js';
 import type { OutgoingRecord, SessionWriter } from '../store/store.js';
 import { Deque } from './deque.js';
 import type { Outbox } from './outbox.js';
+import { OUTBOX_LIMIT_BYTES, OUTBOX_PRESSURE_BYTES } from './outbox-limits.js';
 import type { DropReason, OutgoingContext } from './outgoing-context.js';
-import { type Entry, entryOf, liveEntry, RetainedBatch, recordOf, retainedEntry } from './outgoing-entry.js';
+import { type Entry, entryOf, liveEntry, recordOf, retainedEntry } from './outgoing-entry.js';
 import { PacketIds } from './packet-ids.js';
 import { QueueQuota } from './queue-quota.js';
 import { ReaderPace } from './reader-pace.js';
+import { acknowledgeRelease, whenReleaseStored } from './release.js';
+import { type NextRetained, RetainedBatch } from './retained-batch.js';
 import { writeEntry, writePublication } from './write-message.js';
 
-const PUBREL_HEAD = (PUBREL << 4) | 2; // [MQTT-3.6.1-1]
-/** A socket that has not taken this much gets no further messages until it has; QoS 0 messages are dropped. */
-const OUTBOX_LIMIT_BYTES = 1024 * 1024;
-/** A socket that has not taken this much asks the publishers of its own user to slow down. */
-const OUTBOX_PRESSURE_BYTES = 256 * 1024;
 /**
  * The messages on their way to one session: in flight (sent, not acknowledged) and queued behind them, in order. It
  * outlives connections; `attach` and `detach` say when there is one. Persistent sessions have a `writer`, and every
@@ -64,8 +63,10 @@ export class OutgoingQueue {
   deliver(publication: Publication, granted: Qos): void {
     const { outbox } = this;
     const qos = lowerQos(publication.qos, granted);
+    // The receiver remembers the packet id of QoS 2 over a crash: given to another message then, it would lose that one.
+    const hold = publication.hold || (qos === 2 && this.writer !== null);
     publication.deliveries++;
-    if (outbox !== null && this.queue.length === 0 && !publication.hold) {
+    if (outbox !== null && this.queue.length === 0 && !hold) {
       if (outbox.bytes < OUTBOX_LIMIT_BYTES) {
         if (qos === 0) {
           writePublication(outbox, publication, 0, 0);
@@ -83,7 +84,7 @@ export class OutgoingQueue {
     }
     // A QoS 0 message waits in the queue too, so that it does not overtake [MQTT-4.6.0-5]; offline it is not kept.
     if (qos === 0 && outbox === null) return;
-    this.enqueue(publication, qos);
+    this.enqueue(publication, qos, hold);
   }
 
   /** Retained messages, for a new subscription: they follow what is queued already and precede what comes later. */
@@ -102,13 +103,14 @@ export class OutgoingQueue {
     return true;
   }
 
-  /**
-   * PUBREC: the receiver has the message. PUBREL is sent by `sendRelease` once that is on disk, or a crash would send
-   * the message a second time [MQTT-4.3.3-2]. Null for a packet id that is not in flight at QoS 2.
-   */
-  pubrec(packetId: number): Entry | null {
+  /** PUBREC: the receiver has the message. PUBREL answers it, also one for a message that is not known any more. */
+  pubrec(packetId: number): void {
     const entry = this.inflight.get(packetId);
-    if (entry === undefined || entry.qos !== 2) return null;
+    if (entry?.qos === 2) this.release(entry);
+    else acknowledgeRelease(this.outbox, packetId);
+  }
+
+  private release(entry: Entry): void {
     if (!entry.released) {
       entry.released = true;
       if (this.writer !== null) this.writer.releaseOutgoing(recordOf(entry));
@@ -116,11 +118,9 @@ export class OutgoingQueue {
       entry.ticket = null;
       entry.message = null;
     }
-    return entry;
-  }
-
-  sendRelease(packetId: number): void {
-    this.outbox?.acknowledge(PUBREL_HEAD, packetId);
+    whenReleaseStored(entry, this.writer === null ? null : this.context, () => {
+      if (this.inflight.get(entry.packetId) === entry) acknowledgeRelease(this.outbox, entry.packetId);
+    });
   }
 
   /** PUBCOMP: the flow of a QoS 2 message ends. */
@@ -137,8 +137,8 @@ export class OutgoingQueue {
     this.outbox = outbox;
     this.pace.tooSlow = false;
     for (const entry of this.inflight.values()) {
-      if (entry.released) outbox.acknowledge(PUBREL_HEAD, entry.packetId);
-      else writeEntry(outbox, entry, true);
+      if (entry.released) this.release(entry);
+      else writeEntry(outbox, entry);
     }
     this.pump();
   }
@@ -194,12 +194,11 @@ export class OutgoingQueue {
         if (!this.sendRetained(outbox, entry, window)) break;
         continue;
       }
-      if (entry.ticket?.hold && !entry.ticket.safe) break;
+      if (entry.hold && entry.ticket !== null && !entry.ticket.safe) break;
       if (entry.qos > 0 && this.inflight.size >= window) break;
       this.queue.shift();
       this.quota.remove(entry);
-      writeEntry(outbox, entry, entry.sent);
-      entry.sent = true;
+      writeEntry(outbox, entry);
       if (entry.qos > 0) {
         this.inflight.set(entry.packetId, entry);
         if (this.writer === null) entry.message = null;
@@ -209,26 +208,27 @@ export class OutgoingQueue {
   }
 
   private sendNow(outbox: Outbox, publication: Publication, qos: 1 | 2): void {
-    const entry = this.newEntry(publication, qos);
+    const entry = liveEntry(++this.lastSeq, this.ids.next(this.inflight), qos, null);
     entry.sent = true;
     writePublication(outbox, publication, qos, entry.packetId);
     this.inflight.set(entry.packetId, entry);
     if (this.writer !== null) this.keep(entry, publication);
   }
 
-  private enqueue(publication: Publication, qos: Qos): void {
+  private enqueue(publication: Publication, qos: Qos, hold: boolean): void {
     const { limits } = this.context;
     const refusal = this.quota.refuses(publication.end - publication.topicStart, this.queue.length);
     if (refusal !== null) {
       this.drop(refusal, publication);
       return;
     }
-    const entry = this.newEntry(publication, qos);
+    const packetId = qos === 0 ? 0 : this.ids.next(this.inflight);
+    const entry = liveEntry(++this.lastSeq, packetId, qos, hold ? publication.needsStore() : null);
     entry.message = publication.message();
     this.quota.add(entry);
     this.queue.push(entry);
     if (qos > 0 && this.writer !== null) this.keep(entry, publication);
-    if (publication.hold) publication.needsStore().holds(this);
+    if (hold) publication.needsStore().holds(this);
     if (this.queue.length > limits.queuedMessages / 2 || this.quota.bytes > limits.queuedBytes / 2) {
       this.press(publication);
     }
@@ -240,16 +240,10 @@ export class OutgoingQueue {
     publication.pressure ??= this.pace;
   }
 
-  private newEntry(publication: Publication, qos: Qos): Entry {
-    const packetId = qos === 0 ? 0 : this.ids.next(this.inflight);
-    return liveEntry(++this.lastSeq, packetId, qos, publication.hold ? publication.needsStore() : null);
-  }
-
   /** Hands the message to the store. The publisher is answered when it is on disk, or acknowledged from here. */
   private keep(entry: Entry, publication: Publication): void {
     entry.message = publication.message();
-    entry.ticket = publication.needsStore();
-    entry.ticket.add();
+    entry.ticket = publication.needsStore().add();
     this.writer!.putOutgoing(recordOf(entry));
   }
 
@@ -263,27 +257,39 @@ export class OutgoingQueue {
 
   /** Sends the next retained message of a batch. False when there is no room for it now. */
   private sendRetained(outbox: Outbox, batch: RetainedBatch, window: number): boolean {
-    const next = batch.next();
+    const next = batch.next(this.context.retained);
     if (next === null) {
       this.queue.shift();
       return true;
     }
-    if (this.context.retained.get(next.message.topic) !== next.message) {
-      // Replaced or deleted since: whoever did that was delivered as a live message.
-      batch.advance();
+    if (next.qos > 0 && this.inflight.size >= window) return false;
+    if (next.qos === 2 && this.writer !== null) {
+      this.holdRetained(batch.takeQos2(window, this.context.retained));
       return true;
     }
-    if (next.qos > 0 && this.inflight.size >= window) return false;
     batch.advance();
     const packetId = next.qos === 0 ? 0 : this.ids.next(this.inflight);
-    const entry = retainedEntry(++this.lastSeq, packetId, next.qos, next.message);
-    writeEntry(outbox, entry, false);
+    const entry = retainedEntry(++this.lastSeq, packetId, next, null);
+    writeEntry(outbox, entry);
     if (entry.qos > 0) {
       this.inflight.set(entry.packetId, entry);
       if (this.writer !== null) this.writer.putOutgoing(recordOf(entry));
       else entry.message = null;
     }
     return true;
+  }
+
+  /** Puts QoS 2 messages at the front of the queue, where they wait to be on disk. */
+  private holdRetained(messages: readonly NextRetained[]): void {
+    const ticket = new SafetyTicket();
+    const entries = messages.map((next) => retainedEntry(++this.lastSeq, this.ids.next(this.inflight), next, ticket));
+    for (const entry of entries) {
+      this.writer!.putOutgoing(recordOf(entry));
+      this.quota.add(entry);
+    }
+    this.queue.unshift(entries);
+    ticket.holds(this);
+    this.context.whenStored(() => ticket.committed());
   }
 
   private drop(reason: DropReason, publication: Publication): void {

@@ -189,6 +189,7 @@ export class Sessions {
         clock,
         account,
         retained: store.retained,
+        whenStored: (callback) => store.whenStored(callback),
         onDropped(reason) {
           counters.messagesDropped++;
           noisyLog.line(`drop:${id}`, (suppressed) =>

@@ -4,7 +4,7 @@ import { isValidTopicFilter } from '../mqtt/topics.js';
 import type { StoredSubscription } from '../store/store.js';
 import { decodeSubscribe, decodeUnsubscribe, ProtocolError, suback, unsuback } from './codec.js';
 import type { Connection } from './connection.js';
-import { RetainedBatch } from './outgoing-entry.js';
+import { RetainedBatch } from './retained-batch.js';
 
 /**
  * Handles a SUBSCRIBE: each filter is granted or refused for itself [MQTT-3.8.4-5], what is refused is never kept, and

@@ -10,9 +10,11 @@ export function writePublication(outbox: Outbox, publication: Publication, qos: 
   else outbox.publish((PUBLISH << 4) | (qos << 1), chunk, topicStart, topicEnd, packetId, payloadStart, end);
 }
 
-/** Writes a message from its copy. Only QoS 1 and 2 carry DUP [MQTT-3.3.1-2]. */
-export function writeEntry(outbox: Outbox, entry: Entry, dup: boolean): void {
+/** Writes a message from its copy, with DUP the second time. Only QoS 1 and 2 carry DUP [MQTT-3.3.1-2]. */
+export function writeEntry(outbox: Outbox, entry: Entry): void {
   const { body, topicEnd } = entry.message!;
+  const dup = entry.sent;
+  entry.sent = true;
   const head = (PUBLISH << 4) | (dup && entry.qos > 0 ? 8 : 0) | (entry.qos << 1) | (entry.retain ? 1 : 0);
   outbox.publish(head, body, 0, topicEnd, entry.packetId, topicEnd, body.length);
 }

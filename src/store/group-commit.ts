@@ -41,6 +41,8 @@ export class GroupCommit {
   readonly #clock: Clock;
   readonly #onFault: ((fault: Fault) => void)[] = [];
   readonly #onRecovered: (() => void)[] = [];
+  /** Of `whenStored`, put off by a fault. */
+  readonly #afterRecovery: (() => void)[] = [];
   #db: Database;
   #gathering = new Group();
   #inFlight: Group | null = null;
@@ -106,6 +108,13 @@ export class GroupCommit {
     else if (!this.#gathering.empty) this.#gathering.callbacks.push(callback);
     else if (this.#inFlight !== null) this.#inFlight.callbacks.push(callback);
     else callback(null);
+  }
+
+  whenStored(callback: () => void): void {
+    this.committed((fault) => {
+      if (fault === null) callback();
+      else this.#afterRecovery.push(callback);
+    });
   }
 
   async get(key: string): Promise<Buffer | undefined> {
@@ -175,6 +184,7 @@ export class GroupCommit {
     this.#inFlight = null;
     if (recovered) {
       this.#log.info('the store can be written again');
+      for (const callback of this.#afterRecovery.splice(0)) this.whenStored(callback);
       for (const callback of this.#onRecovered) callback();
     }
     if (!this.#gathering.empty) this.#schedule();

@@ -30,6 +30,8 @@ export interface Store {
    * nothing is pending (always, for memory). With a Fault when it could not be written.
    */
   committed(callback: (fault: Fault | null) => void): void;
+  /** As `committed`, but a fault only delays: calls back once the store can be written again and has everything. */
+  whenStored(callback: () => void): void;
   /** True if nothing is pending, so that `committed` would answer at once. */
   readonly idle: boolean;
   /** Null when healthy. While set, callers must not take on anything that needs storing. */
@@ -160,6 +162,7 @@ export async function openStore(options: {
       deleteWill: (clientId) => persistence.forgetWill(clientId),
       loadWills: () => loadWills(persistence),
       committed: (callback) => group.committed(callback),
+      whenStored: (callback) => group.whenStored(callback),
       get idle() {
         return group.idle;
       },

@@ -1,0 +1,4 @@
+/** A socket that has not taken this much gets no further messages until it has; QoS 0 messages are dropped. */
+export const OUTBOX_LIMIT_BYTES = 1024 * 1024;
+/** A socket that has not taken this much asks the publishers of its own user to slow down. */
+export const OUTBOX_PRESSURE_BYTES = 256 * 1024;

@@ -1,0 +1,54 @@
+import { lowerQos, type Qos } from '../mqtt/packets.js';
+import type { RetainedIndex, RetainedMessage } from '../store/store.js';
+
+export interface NextRetained {
+  readonly message: RetainedMessage;
+  readonly qos: Qos;
+}
+
+/**
+ * The retained messages that match a new subscription, sent as the window and the socket have room. A session that
+ * subscribes to ten thousand of them neither fills its queue with them nor holds up the event loop.
+ */
+export class RetainedBatch {
+  private readonly messages: readonly RetainedMessage[];
+  private readonly granted: Qos;
+  private index = 0;
+
+  constructor(messages: readonly RetainedMessage[], granted: Qos) {
+    this.messages = messages;
+    this.granted = granted;
+  }
+
+  get length(): number {
+    return this.messages.length - this.index;
+  }
+
+  /**
+   * The message to send next, with its QoS; null at the end. One that was replaced or deleted since is passed over:
+   * whoever did that was delivered as a live message.
+   */
+  next(retained: RetainedIndex): NextRetained | null {
+    for (; this.index < this.messages.length; this.index++) {
+      const message = this.messages[this.index]!;
+      if (retained.get(message.topic) === message) return { message, qos: lowerQos(message.qos, this.granted) };
+    }
+    return null;
+  }
+
+  advance(): void {
+    this.index++;
+  }
+
+  /** At most `limit` messages from here on that are all to be sent at QoS 2. */
+  takeQos2(limit: number, retained: RetainedIndex): NextRetained[] {
+    const taken: NextRetained[] = [];
+    while (taken.length < limit) {
+      const next = this.next(retained);
+      if (next?.qos !== 2) break;
+      taken.push(next);
+      this.advance();
+    }
+    return taken;
+  }
+}

@@ -1,0 +1,144 @@
+// What may leave before it is on disk, and what not, so that a crash at the worst moment costs or doubles no message.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { systemClock } from '../../src/clock.js';
+import { defaultConfig } from '../../src/config/defaults.js';
+import { PUBLISH, PUBREL } from '../../src/mqtt/packets.js';
+import { Publication } from '../../src/mqtt/publication.js';
+import type { Outbox } from '../../src/session/outbox.js';
+import { OutgoingQueue } from '../../src/session/outgoing.js';
+import { RetainedBatch } from '../../src/session/retained-batch.js';
+import { UserAccount } from '../../src/session/user-account.js';
+import { openStore } from '../../src/store/store.js';
+import { sessionRecord } from '../contract/store.js';
+import { FlawedDisk } from '../support/flawed-database.js';
+import { collect, committed, silent } from '../support/open-store.js';
+
+const publication = (qos: 1 | 2) => Publication.of('iotlab/alice/x', Buffer.from('1'), qos, false, 'alice');
+
+/** One persistent session over a disk whose writes wait for `write`. */
+async function sessionOnSlowDisk() {
+  const disk = new FlawedDisk();
+  const config = { path: '/nowhere', sessionExpiryMs: 1_000 };
+  const options = { config, log: silent, clock: systemClock, open: disk.open };
+  const store = await openStore(options);
+  const writer = store.session('alice/a');
+  writer.save(sessionRecord('alice/a'));
+  await committed(store);
+  let write = () => {};
+  disk.pause = () =>
+    new Promise((resolve) => {
+      write = resolve;
+    });
+  const sent: { type: number; packetId: number }[] = [];
+  const record = (head: number, packetId: number) => sent.push({ type: head >> 4, packetId });
+  // As much of an outbox as the queue sees.
+  const outbox = () =>
+    ({
+      bytes: 0,
+      acknowledge: record,
+      publish: (head: number, _chunk: Buffer, _start: number, _end: number, packetId: number) => record(head, packetId),
+    }) as unknown as Outbox;
+  const queue = new OutgoingQueue(
+    {
+      limits: defaultConfig().limits,
+      clock: systemClock,
+      account: new UserAccount('alice'),
+      retained: store.retained,
+      whenStored: (callback) => store.whenStored(callback),
+      onDropped: () => assert.fail('dropped'),
+    },
+    writer,
+  );
+  const written = async () => {
+    for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve));
+    write();
+    await committed(store);
+  };
+  const crash = async () => {
+    disk.cutPower();
+    disk.pause = async () => {};
+    const after = await openStore(options);
+    const [session] = await collect(after.loadSessions());
+    await after.close();
+    return session!.outgoing;
+  };
+  return { store, queue, sent, outbox, written, crash };
+}
+
+describe('exactly once', () => {
+  test('a QoS 2 message leaves when its packet id is on disk, whoever published it', async () => {
+    const { store, queue, sent, outbox, written, crash } = await sessionOnSlowDisk();
+    queue.attach(outbox());
+    const message = publication(2);
+    queue.deliver(message, 2);
+    store.whenStored(() => message.ticket!.committed());
+    assert.deepEqual(sent, []);
+    await written();
+    assert.deepEqual(sent, [{ type: PUBLISH, packetId: 1 }]);
+    assert.deepEqual(
+      (await crash()).map(({ packetId }) => packetId),
+      [1],
+    );
+  });
+
+  test('a QoS 1 message needs not wait: its receiver forgets the packet id', async () => {
+    const { queue, sent, outbox } = await sessionOnSlowDisk();
+    queue.attach(outbox());
+    queue.deliver(publication(1), 2);
+    assert.deepEqual(sent, [{ type: PUBLISH, packetId: 1 }]);
+  });
+
+  test('a retained QoS 2 message waits too, in its place', async () => {
+    const { store, queue, sent, outbox, written, crash } = await sessionOnSlowDisk();
+    for (const topic of ['a', 'b', 'c']) {
+      store.retained.set({
+        topic,
+        payload: Buffer.from(topic),
+        qos: topic === 'b' ? 1 : 2,
+        properties: null,
+        storedAt: 0,
+      });
+    }
+    await written();
+    queue.attach(outbox());
+    queue.deliverRetained(new RetainedBatch(store.retained.match('+'), 2));
+    assert.deepEqual(sent, []);
+    await written();
+    assert.deepEqual(
+      sent.map(({ packetId }) => packetId),
+      [1, 2],
+    );
+    await written();
+    assert.deepEqual(
+      sent.map(({ packetId }) => packetId),
+      [1, 2, 3],
+    );
+    assert.deepEqual(
+      (await crash()).map(({ topic, retain }) => [topic, retain]),
+      [
+        ['a', true],
+        ['b', true],
+        ['c', true],
+      ],
+    );
+  });
+
+  test('PUBREL leaves when PUBREC is on disk, also on a connection that came in between', async () => {
+    const { store, queue, sent, outbox, written, crash } = await sessionOnSlowDisk();
+    queue.attach(outbox());
+    const message = publication(2);
+    queue.deliver(message, 2);
+    store.whenStored(() => message.ticket!.committed());
+    await written();
+    sent.length = 0;
+    queue.pubrec(1);
+    queue.detach();
+    queue.attach(outbox());
+    queue.pubrec(1);
+    assert.deepEqual(sent, []);
+    await written();
+    assert.deepEqual(sent, [{ type: PUBREL, packetId: 1 }]);
+    assert.equal((await crash())[0]?.released, true);
+  });
+});
