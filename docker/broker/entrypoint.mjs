@@ -11,7 +11,7 @@ import {
   statSync,
 } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 const data = '/data';
 const shared = '/ca';
@@ -83,18 +83,16 @@ async function prepare() {
   checkData();
   const { loadConfig } = await import('/app/dist/config/load.js');
   const { ensureCertificates } = await import('/app/dist/listener/certificates.js');
-  let config;
   try {
-    config = await loadConfig(undefined, process.env);
-    const { created } = await ensureCertificates(config.listener);
-    publish(config.listener.ca);
-    if (!created) return;
+    const { listener } = await loadConfig(undefined, process.env);
+    await ensureCertificates(listener);
+    publish(listener.ca);
+    // The lines that the broker prints name a file that only the container has.
+    const outside = `docker cp ${hostname()}:${listener.ca} ${basename(listener.ca)}`;
+    if (listener.ca.startsWith(`${data}/`)) console.log(`For --cafile outside of the container: ${outside}`);
   } catch {
     // The broker itself meets the same error, and says it in its own words.
-    return;
   }
-  // Without this the lines that the broker prints name files that only the container has.
-  console.log(`To have the CA's certificate outside of the container: docker cp ${hostname()}:${config.listener.ca} .`);
 }
 
 const args = process.argv.slice(2);

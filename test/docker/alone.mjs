@@ -1,7 +1,19 @@
 // The broker's image without the compose file, and the production examples.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { alone, alonePort, compose, documented, eventually, image, root, run, succeeds } from './lab.mjs';
+import {
+  alone,
+  alonePort,
+  documented,
+  eventually,
+  folder,
+  image,
+  mqttPort,
+  production,
+  root,
+  run,
+  succeeds,
+} from './lab.mjs';
 
 export const aloneSteps = {
   'runs the broker alone with nothing but a volume': async () => {
@@ -16,7 +28,7 @@ export const aloneSteps = {
       'the broker alone is healthy',
     );
     const { output } = await run(`docker logs ${alone}`);
-    const [copy] = output.match(/docker cp \S+ \./) ?? assert.fail(output);
+    const [copy] = output.match(/docker cp \S+ \S+\.pem/) ?? assert.fail(output);
     await succeeds(copy);
     const [, login, password] = output.match(/mosquitto_sub .*-u (\S+) -P (\S+)/) ?? assert.fail(output);
     await succeeds(
@@ -31,11 +43,38 @@ export const aloneSteps = {
     assert.equal(refused.code, 2, refused.output);
     assert.match(refused.output, /^iotlab-broker: \/data belongs to 4711:4711.* Remedy: .*chown -R 1000:1000.*\n$/);
   },
-  'accepts the production examples': async () => {
-    for (const name of ['broker.yaml', 'broker.container.yaml']) {
-      const file = join(root, 'config', 'production', name);
-      await succeeds(`docker run --rm -v ${file}:/app/config/broker.yaml:ro ${image} config check`);
-    }
-    await succeeds(`${compose} -f ${join(root, 'config', 'production', 'compose.yaml')} config`);
+  'accepts the production configuration for systemd': async () => {
+    const file = join(root, 'config', 'production', 'broker.yaml');
+    await succeeds(`docker run --rm -v ${file}:/app/config/broker.yaml:ro ${image} config check`);
+  },
+  'runs the production compose file, and renews its certificate without a restart': async () => {
+    const tools = `docker run --rm --user 0 -v ${folder}/production:/work --entrypoint sh iotlab-directory:test -ec`;
+    const renewal = join(root, 'config', 'production', 'renew-certificate');
+    const issue = (name) =>
+      succeeds(
+        `${tools.replace('--entrypoint', `-v ${renewal}:/renew:ro -e IOTLAB_TLS=/work/tls -e IOTLAB_OWNER=1000 --entrypoint`)} '
+          live=/work/live/mqtt.example.org; mkdir -p $live /work/tls
+          openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=${name} -days 90 \
+            -keyout $live/privkey.pem -out $live/fullchain.pem
+          RENEWED_LINEAGE=$live /renew'`,
+      );
+    const subject = async () =>
+      (await run(`openssl s_client -connect localhost:${mqttPort} </dev/null | openssl x509 -noout -subject`)).stdout;
+
+    await issue('first');
+    await succeeds(
+      `${tools} 'cd /work && mkdir secrets && echo secret > secrets/ldap-password && chmod -R go= . && chown -R 1000:1000 .
+        cat tls/server.pem > tls/ca.pem && cp tls/ca.pem tls/ldap-ca.pem && chown 1000:1000 tls/*'`,
+    );
+    await succeeds(`${production} up -d`);
+    const state = (format) => succeeds(`docker inspect --format '${format}' $(${production} ps -q broker)`);
+    await eventually(async () => (await state('{{.State.Health.Status}}')) === 'healthy', 'the broker is healthy');
+    const started = await state('{{.State.StartedAt}}');
+    assert.match(await subject(), /CN ?= ?first/);
+    await issue('second');
+    await eventually(async () => /CN ?= ?second/.test(await subject()), 'the renewed certificate is in use');
+    assert.equal(await state('{{.State.StartedAt}}'), started);
+    await succeeds(`${production} down -v`);
+    await succeeds(`${tools} 'rm -rf /work/*'`);
   },
 };

@@ -20,6 +20,8 @@ export const project = `iotlab-test-${process.pid}`;
 export const alone = `${project}-alone`;
 export const folder = mkdtempSync(join(tmpdir(), 'iotlab-docker-'));
 export const [mqttPort, sshPort, alonePort] = [await freePort(), await freePort(), await freePort()];
+/** The compose command for config/production. */
+export const production = `${compose} -f ${join(root, 'config', 'production', 'compose.yaml')} -p ${project}-production`;
 export const page = openPage(join(root, 'docs', 'docker.md'));
 
 const env = {
@@ -29,6 +31,9 @@ const env = {
   IOTLAB_TAG: 'test',
   IOTLAB_MQTT_PORT: String(mqttPort),
   IOTLAB_SSH_PORT: String(sshPort),
+  IOTLAB_VERSION: 'test',
+  IOTLAB_TLS: join(folder, 'production', 'tls'),
+  IOTLAB_SECRETS: join(folder, 'production', 'secrets'),
   SSH_ASKPASS: join(folder, 'askpass'),
   SSH_ASKPASS_REQUIRE: 'force',
 };
@@ -93,6 +98,7 @@ export function cleanUp() {
   cleaned = true;
   const quiet = { env, cwd: folder, stdio: 'ignore' };
   spawnSync('bash', ['-c', `${compose} down -v --remove-orphans --timeout 5`], quiet);
+  spawnSync('bash', ['-c', `${production} down -v --timeout 5`], quiet);
   spawnSync('bash', ['-c', `docker rm -f -v ${alone}; docker volume rm ${alone}`], quiet);
   rmSync(folder, { recursive: true, force: true });
   stopEngine();
