@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { compileAcl } from './acl/acl.js';
+import type { BrokerSeams } from './broker-seams.js';
 import { type Clock, systemClock } from './clock.js';
 import type { Config } from './config/config.js';
 import { type CredentialGuard, createCredentialGuard } from './credentials/guard.js';
@@ -44,7 +45,7 @@ export interface Broker {
   readonly services: Services;
 }
 
-export interface BrokerOptions {
+export interface BrokerOptions extends BrokerSeams {
   readonly log: Log;
   readonly clock?: Clock;
   readonly env?: NodeJS.ProcessEnv;
@@ -52,7 +53,7 @@ export interface BrokerOptions {
 
 /** Wires the parts together. Nothing is opened before `start`; what is opened is closed in reverse by `stop`. */
 export async function createBroker(config: Config, options: BrokerOptions): Promise<Broker> {
-  return new ComposedBroker(config, options.log, options.clock ?? systemClock, options.env ?? process.env);
+  return new ComposedBroker(config, options);
 }
 
 class ComposedBroker implements Broker {
@@ -60,17 +61,19 @@ class ComposedBroker implements Broker {
   private readonly log: Log;
   private readonly clock: Clock;
   private readonly env: NodeJS.ProcessEnv;
+  private readonly seams: BrokerSeams;
   private parts: Services | null = null;
   private listener: Listener | null = null;
   private health: Health | null = null;
   private stopping = false;
   private readonly closers: (() => Promise<void> | void)[] = [];
 
-  constructor(config: Config, log: Log, clock: Clock, env: NodeJS.ProcessEnv) {
+  constructor(config: Config, options: BrokerOptions) {
     this.config = config;
-    this.log = log;
-    this.clock = clock;
-    this.env = env;
+    this.log = options.log;
+    this.clock = options.clock ?? systemClock;
+    this.env = options.env ?? process.env;
+    this.seams = options;
   }
 
   get port(): number {
@@ -96,12 +99,13 @@ class ComposedBroker implements Broker {
   }
 
   private async open(): Promise<void> {
-    const { config, log, clock } = this;
+    const { config, log, clock, seams } = this;
     const startedAt = performance.now();
     const acl = compileAcl(config.acl);
-    const store = await openStore({ config: config.storage, log, clock });
+    const { openDatabase, certificates } = seams;
+    const store = await openStore({ config: config.storage, log, clock, ...(openDatabase && { open: openDatabase }) });
     this.closers.push(() => store.close());
-    const backend = await openBackend(config.credentials, { log, clock, env: this.env });
+    const backend = seams.backend ?? (await openBackend(config.credentials, { log, clock, env: this.env }));
     const guard = createCredentialGuard({ backend, config: config.credentials, log, clock });
     this.closers.push(() => guard.close());
     const noisyLog = createRateLimited({ clock });
@@ -119,7 +123,7 @@ class ComposedBroker implements Broker {
     const connections = new Set<Connection>();
     const turn = new Turn();
     this.parts = {
-      ...{ hub, sessions, connections, router, store, acl, turn },
+      ...{ hub: seams.wrapHub?.(hub) ?? hub, sessions, connections, router, store, acl, turn },
       ...{ clock, limits, log, noisyLog, counters },
     };
 
@@ -134,7 +138,8 @@ class ComposedBroker implements Broker {
       limits,
       log,
       clock,
-      onConnection: (socket, peer) => hub.accept(socket, peer.address),
+      ...(certificates && { certificates }),
+      onConnection: (socket, peer) => hub.accept(seams.wrapSocket?.(socket) ?? socket, peer.address),
     });
     this.closers.push(() => this.listener!.close());
     this.watch(guard);

@@ -7,7 +7,7 @@ import type { Log } from '../observe/log.js';
 import { createRateLimited } from '../observe/rate-limited.js';
 import { normalizeAddress } from './address.js';
 import { Admission } from './admission.js';
-import { openCertificateSource } from './certificate-source.js';
+import { type CertificateSource, openCertificateSource } from './certificate-source.js';
 import { type HandshakeEnd, shakeHands } from './handshake.js';
 
 export interface Peer {
@@ -34,6 +34,8 @@ export interface ListenerOptions {
   readonly limits: Pick<LimitsConfig, 'handshakeTimeoutMs' | 'connections' | 'connectionsPerAddress'>;
   readonly log: Log;
   readonly clock: Clock;
+  /** Instead of the files that the configuration names. */
+  readonly certificates?: CertificateSource;
   /**
    * Takes over a socket whose handshake is done: it must listen for `error` and `close`, and end its side itself when
    * the peer has (`allowHalfOpen`), after answering what came before.
@@ -49,11 +51,8 @@ const backlog = 1024;
 /** Listens for TLS 1.2 and 1.3, and for nothing else. Throws `UsageError` when certificate, key, host or port won't do. */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const { config, limits, log, clock, onConnection } = options;
-  const certificates = await openCertificateSource({
-    files: { cert: config.cert, key: config.key, ca: config.ca },
-    log,
-    clock,
-  });
+  const { cert, key, ca } = config;
+  const certificates = options.certificates ?? (await openCertificateSource({ files: { cert, key, ca }, log, clock }));
   const admission = new Admission(limits);
   const quiet = createRateLimited({ clock, periodMs: quietMs });
   const open = new Set<net.Socket>();
