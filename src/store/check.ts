@@ -1,3 +1,4 @@
+import { Fault } from '../errors.js';
 import type { Database } from './database.js';
 import { type ClientKind, RETAINED, SCHEMA_KEY, splitClientKey, WILL } from './keys.js';
 import { decodeOutgoing, decodeRetained, decodeSession, decodeSubscription } from './records.js';
@@ -18,6 +19,9 @@ const decoders = new Map<string, (rest: string, value: Buffer) => unknown>([
   ['outgoing', (rest, value) => decodeOutgoing(Number(rest), value)],
   ['incoming', () => {}],
 ]);
+
+const reasonOf = (error: unknown): string =>
+  error instanceof Fault ? 'unknown format' : error instanceof Error ? error.message : String(error);
 
 /** Reads every row as the broker would, and says which it could not, or would not, use. */
 export async function checkRows(db: Database, progress: (rows: number) => void): Promise<CheckResult> {
@@ -47,7 +51,7 @@ export async function checkRows(db: Database, progress: (rows: number) => void):
         problem(`${key}: unknown kind of row`);
       }
     } catch (error) {
-      problem(`${key}: cannot be read: ${error instanceof Error ? error.message : error}`);
+      problem(`${key}: cannot be read: ${reasonOf(error)}`);
     }
   }
   return result;

@@ -1,3 +1,4 @@
+import { Fault } from '../errors.js';
 import type { OutgoingRecord, RetainedMessage, SessionRecord, StoredSubscription } from './store.js';
 
 /**
@@ -24,7 +25,11 @@ export interface Origin {
 const EMPTY = Buffer.alloc(0);
 
 function checkVersion(value: Buffer): void {
-  if (value[0] !== VERSION) throw new Error(`a row of an unknown format (${value[0] ?? 'empty'})`);
+  if (value[0] === VERSION) return;
+  throw new Fault(
+    'E_STORE_ROW',
+    `the store has a row of an unknown format (${value[0] ?? 'empty'}); which one says: iotlab-broker storage check`,
+  );
 }
 
 /** [version, flags, packet id (2)] then, unless released: [topic length (2), topic], [properties length (4), properties], payload. */

@@ -1,5 +1,6 @@
 import { copyFile, link, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { Fault } from '../errors.js';
 
 const ATTEMPTS = 20;
@@ -12,7 +13,7 @@ const ATTEMPTS = 20;
 export async function snapshotOf(path: string): Promise<{ path: string; remove(): Promise<void> }> {
   let cause: unknown;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const copy = await mkdtemp(`${path}.reading-`);
+    const copy = await newFolder(path);
     const remove = () => rm(copy, { recursive: true, force: true });
     try {
       const before = await tableList(path);
@@ -20,7 +21,8 @@ export async function snapshotOf(path: string): Promise<{ path: string; remove()
         if (name === 'CURRENT' || name.startsWith('MANIFEST-') || name.endsWith('.log')) {
           await copyFile(join(path, name), join(copy, name));
         } else if (name.endsWith('.ldb')) {
-          await link(join(path, name), join(copy, name));
+          const [from, to] = [join(path, name), join(copy, name)];
+          await link(from, to).catch(() => copyFile(from, to));
         }
       }
       if (before.equals(await tableList(path)) && before.equals(await tableList(copy))) return { path: copy, remove };
@@ -34,6 +36,10 @@ export async function snapshotOf(path: string): Promise<{ path: string; remove()
     cause,
   });
 }
+
+/** Beside the store, where files can be linked, or where everybody may write. */
+const newFolder = (path: string): Promise<string> =>
+  mkdtemp(`${path}.reading-`).catch(() => mkdtemp(join(tmpdir(), `${basename(path)}.reading-`)));
 
 async function tableList(path: string): Promise<Buffer> {
   const current = await readFile(join(path, 'CURRENT'), 'utf8');

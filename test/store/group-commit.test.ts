@@ -238,6 +238,29 @@ describe('group commit, when the disk fails', () => {
     await group.close();
   });
 
+  test('a fault only delays what waits to be stored, until that is stored', async () => {
+    const { disk, clock, group, committed } = await newGroup();
+    disk.writeError = new Error('no');
+    const stored: string[] = [];
+    group.put('a', bytes('1'));
+    group.whenStored(() => stored.push('a'));
+    await committed();
+    group.put('b', bytes('1'));
+    group.whenStored(() => stored.push('b'));
+    assert.equal(stored.length, 0);
+    disk.writeError = null;
+    clock.advance(1000);
+    // Handed over while the first group is tried again: its row is not in that.
+    await turn();
+    group.put('c', bytes('1'));
+    group.whenStored(() => stored.push('c'));
+    await new Promise<void>((resolve) => group.onRecovered(resolve));
+    assert.equal(await committed(), null);
+    assert.deepEqual(stored, ['a', 'b', 'c']);
+    assert.equal((await disk.rows()).size, 3);
+    await group.close();
+  });
+
   test('the end writes once more, and says so when that fails too', async () => {
     const { disk, group, committed } = await newGroup();
     disk.writeError = new Error('no');
