@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -71,6 +71,17 @@ export class BrokerProcess {
   /** From now on no file of the broker's can grow beyond that; null: without limit. */
   limitFiles(bytes: number | null): void {
     execFileSync('prlimit', ['--pid', `${this.pid}`, `--fsize=${bytes ?? 'unlimited'}:unlimited`]);
+  }
+
+  /** CPU time that it has used so far, in seconds. Of Linux, in ticks of 10 ms. */
+  async cpuSeconds(): Promise<number> {
+    const stat = await readFile(`/proc/${this.pid}/stat`, 'utf8');
+    const [user, system] = stat.slice(stat.lastIndexOf(')')).split(' ').slice(12, 14).map(Number);
+    return (user! + system!) / 100;
+  }
+
+  get running(): boolean {
+    return this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
