@@ -5,10 +5,14 @@ import type { CommandIo } from './command.js';
 
 const maxPasswordBytes = 1024;
 
-/** Asks on the terminal, twice, without showing what is typed. Throws `UsageError` when the two differ. */
-export async function askPassword(io: CommandIo, login: string): Promise<string> {
+/**
+ * Asks on the terminal without showing what is typed; twice when it is a new one. Throws `UsageError` when the two
+ * differ.
+ */
+export async function askPassword(io: CommandIo, login: string, { twice = true } = {}): Promise<string> {
   if (io.stdin.isTTY !== true) {
-    throw new UsageError('there is no terminal to ask for a password: use --password-stdin or --random');
+    const remedy = twice ? '--password-stdin or --random' : '--password-stdin';
+    throw new UsageError(`there is no terminal to ask for a password: use ${remedy}`);
   }
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const terminal = createInterface({ input: io.stdin, output: silent, terminal: true, historySize: 0 });
@@ -27,7 +31,7 @@ export async function askPassword(io: CommandIo, login: string): Promise<string>
   };
   try {
     const password = checkPassword(await ask(`Password for ${login}: `));
-    if ((await ask('Again: ')) !== password) throw new UsageError('the two passwords differ');
+    if (twice && (await ask('Again: ')) !== password) throw new UsageError('the two passwords differ');
     return password;
   } finally {
     terminal.close();

@@ -5,6 +5,7 @@ export const commands: ReadonlyMap<string, () => Promise<Command>> = new Map<str
   ['acl', async () => (await import('./acl.js')).command],
   ['certs', async () => (await import('./certs.js')).command],
   ['config', async () => (await import('./config.js')).command],
+  ['credentials', async () => (await import('./credentials.js')).command],
   ['serve', async () => (await import('./serve.js')).command],
   ['storage', async () => (await import('./storage.js')).command],
   ['user', async () => (await import('./user.js')).command],
