@@ -31,6 +31,7 @@ interface Registry {
 type Hook = (client: HubClient, username: string | undefined, password: Buffer | undefined, done: HookDone) => void;
 type HookDone = (error: Error | null, success: boolean | null) => void;
 
+const NO_PAYLOAD = Buffer.alloc(0);
 const noop = (): void => {};
 
 /**
@@ -114,7 +115,8 @@ export class Hub extends Aedes implements HubPort {
       {
         cmd: 'publish',
         topic: publication.topic,
-        payload: publication.payload,
+        // Cut out only for those who look: the bus and the persistence know the publication itself.
+        payload: this.listenerCount('publish') > 0 ? publication.payload : NO_PAYLOAD,
         qos: publication.qos,
         retain: publication.retain,
         dup: false,

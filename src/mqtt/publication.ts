@@ -3,12 +3,13 @@ import { SafetyTicket } from './safety-ticket.js';
 
 /**
  * One message, copied out of the bytes it came in, so that queues can keep it for as long as they must. All receivers
- * of a message share one of these. `body` is what a PUBLISH carries around its packet id: length, topic, payload.
+ * of a message share one of these. `body` is what follows the fixed header of a PUBLISH at QoS 1 and 2: topic, two bytes
+ * for a packet id, payload. So it leaves with one copy; only the packet id is each receiver's own.
  */
 export class Message {
   readonly topic: string;
   readonly body: Buffer;
-  /** Offset in `body` at which the topic (with its two length bytes) ends and the payload begins. */
+  /** Offset in `body` at which the topic (with its two length bytes) ends; the payload begins two bytes later. */
   readonly topicEnd: number;
 
   constructor(topic: string, body: Buffer, topicEnd: number) {
@@ -18,15 +19,15 @@ export class Message {
   }
 
   get payload(): Buffer {
-    return this.body.subarray(this.topicEnd);
+    return this.body.subarray(this.topicEnd + 2);
   }
 
   static of(topic: string, payload: Buffer): Message {
     const length = Buffer.byteLength(topic);
-    const body = Buffer.allocUnsafe(2 + length + payload.length);
+    const body = Buffer.allocUnsafe(2 + length + 2 + payload.length);
     body.writeUInt16BE(length, 0);
     body.write(topic, 2);
-    payload.copy(body, 2 + length);
+    payload.copy(body, 2 + length + 2);
     return new Message(topic, body, 2 + length);
   }
 }
@@ -99,7 +100,7 @@ export class Publication {
   /** A publication that did not come from a connection's bytes: a Will, a message of the test harness. */
   static of(topic: string, payload: Buffer, qos: Qos, retain: boolean, login: string): Publication {
     const { body, topicEnd } = Message.of(topic, payload);
-    return new Publication(body, 0, 0, topicEnd, topicEnd, body.length, topic, qos, retain, login, false, false);
+    return new Publication(body, 0, 0, topicEnd, topicEnd + 2, body.length, topic, qos, retain, login, false, false);
   }
 
   get payload(): Buffer {
@@ -114,9 +115,13 @@ export class Publication {
   message(): Message {
     if (this.copied === null) {
       const topicBytes = this.topicEnd - this.topicStart;
-      const body = Buffer.allocUnsafe(topicBytes + this.payloadBytes);
-      this.chunk.copy(body, 0, this.topicStart, this.topicEnd);
-      this.chunk.copy(body, topicBytes, this.payloadStart, this.end);
+      const body = Buffer.allocUnsafe(topicBytes + 2 + this.payloadBytes);
+      if (this.payloadStart === this.topicEnd + 2) {
+        this.chunk.copy(body, 0, this.topicStart, this.end);
+      } else {
+        this.chunk.copy(body, 0, this.topicStart, this.topicEnd);
+        this.chunk.copy(body, topicBytes + 2, this.payloadStart, this.end);
+      }
       this.copied = new Message(this.topic, body, topicBytes);
     }
     return this.copied;

@@ -58,7 +58,7 @@ export class FrameReader {
     this.handler = handler;
   }
 
-  /** More is on its way, as far as can be seen. */
+  /** More is likely on its way: bytes came in the turn that just ended, or half a frame is there. */
   get expectsMore(): boolean {
     return this.partial !== null || this.readTurn === this.turn.id - 1;
   }

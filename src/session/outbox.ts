@@ -7,10 +7,11 @@ const LARGE_BYTES = 64 * 1024;
 const POOLED_BUFFERS = 64;
 /**
  * A client may send fifty messages and close without reading one answer. Writing to its closed socket provokes a reset,
- * and with the reset go the bytes of it that are not read yet. So answers are held while received bytes wait to be handled,
- * and while a frame is half there for at most this many turns of the event loop (a millisecond or two).
+ * and with the reset go the bytes of it that are not read yet. So answers are held while received bytes wait to be
+ * handled, and for at most this long while more keeps coming in turn after turn. A client that waits for its answer
+ * sends nothing meanwhile, and gets it one turn later.
  */
-const HELD_TURNS = 100;
+const HELD_MS = 10;
 
 const smallPool: Buffer[] = [];
 const largePool: Buffer[] = [];
@@ -31,7 +32,7 @@ function giveBuffer(buffer: Buffer): void {
 
 /** How far the peer has been read. */
 export interface ReadingState {
-  /** Half a frame is there. */
+  /** Something came in this turn, or half a frame is there. */
   readonly expectsMore: boolean;
   /** Received bytes wait to be handled. */
   readonly waiting: boolean;
@@ -61,7 +62,7 @@ export class Outbox {
   private readonly reader: ReadingState;
   /** There are messages among what is to be sent, not only answers. */
   private urgent = false;
-  private heldTurns = 0;
+  private heldSince = 0;
   private readonly turn: Turn;
   private full: Buffer[] = [];
   private buffer: Buffer | null = null;
@@ -146,7 +147,7 @@ export class Outbox {
     bytes.copy(this.buffer!, i);
   }
 
-  /** The end of the turn. Answers wait a few turns while the peer is still sending: see HELD_TURNS. */
+  /** The end of the turn. Answers wait a few turns while the peer is still sending: see HELD_MS. */
   flush(): void {
     this.marked = false;
     if (this.busy) {
@@ -156,10 +157,13 @@ export class Outbox {
     }
     if (!this.urgent && this.bytes < LARGE_BYTES) {
       if (this.reader.waiting) return; // `resume` comes back to it.
-      if (this.reader.expectsMore && this.heldTurns < HELD_TURNS) {
-        this.heldTurns++;
-        this.mark();
-        return;
+      if (this.reader.expectsMore) {
+        const now = this.turn.endedAt;
+        if (this.heldSince === 0) this.heldSince = now;
+        if (now - this.heldSince < HELD_MS) {
+          this.mark();
+          return;
+        }
       }
     }
     this.flushNow();
@@ -173,7 +177,7 @@ export class Outbox {
   /** Hands everything to the socket, unless a write is under way: then it goes when that one is done. */
   flushNow(): void {
     if (this.busy || this.closed || this.bytes === 0) return;
-    this.heldTurns = 0;
+    this.heldSince = 0;
     this.urgent = false;
     this.writes++;
     const data = this.takeAll();

@@ -3,6 +3,7 @@ import type { Publication } from '../mqtt/publication.js';
 import { SafetyTicket } from '../mqtt/safety-ticket.js';
 import type { OutgoingRecord, SessionWriter } from '../store/store.js';
 import { Deque } from './deque.js';
+import { InflightWindow } from './inflight-window.js';
 import type { Outbox } from './outbox.js';
 import { OUTBOX_LIMIT_BYTES, OUTBOX_PRESSURE_BYTES } from './outbox-limits.js';
 import type { DropReason, OutgoingContext } from './outgoing-context.js';
@@ -26,7 +27,7 @@ export class OutgoingQueue {
   private readonly context: OutgoingContext;
   private readonly writer: SessionWriter | null;
   private outbox: Outbox | null = null;
-  private readonly inflight = new Map<number, Entry>();
+  private readonly inflight = new InflightWindow();
   private readonly queue = new Deque<Entry | RetainedBatch>();
   private readonly quota: QueueQuota;
   private readonly ids = new PacketIds();
@@ -96,8 +97,8 @@ export class OutgoingQueue {
 
   /** PUBACK: the message is delivered. False for a packet id that is not in flight at QoS 1. */
   puback(packetId: number): boolean {
-    const entry = this.inflight.get(packetId);
-    if (entry === undefined || entry.qos !== 1) return false;
+    const entry = this.inflight.find(packetId);
+    if (entry === null || entry.qos !== 1) return false;
     this.finish(entry);
     if (this.queue.length > 0) this.pump();
     return true;
@@ -105,7 +106,7 @@ export class OutgoingQueue {
 
   /** PUBREC: the receiver has the message. PUBREL answers it, also one for a message that is not known any more. */
   pubrec(packetId: number): void {
-    const entry = this.inflight.get(packetId);
+    const entry = this.inflight.find(packetId);
     if (entry?.qos === 2) this.release(entry);
     else acknowledgeRelease(this.outbox, packetId);
   }
@@ -119,14 +120,14 @@ export class OutgoingQueue {
       entry.message = null;
     }
     whenReleaseStored(entry, this.writer === null ? null : this.context, () => {
-      if (this.inflight.get(entry.packetId) === entry) acknowledgeRelease(this.outbox, entry.packetId);
+      if (this.inflight.find(entry.packetId) === entry) acknowledgeRelease(this.outbox, entry.packetId);
     });
   }
 
   /** PUBCOMP: the flow of a QoS 2 message ends. */
   pubcomp(packetId: number): boolean {
-    const entry = this.inflight.get(packetId);
-    if (entry === undefined || entry.qos !== 2 || !entry.released) return false;
+    const entry = this.inflight.find(packetId);
+    if (entry === null || entry.qos !== 2 || !entry.released) return false;
     this.finish(entry);
     if (this.queue.length > 0) this.pump();
     return true;
@@ -136,7 +137,7 @@ export class OutgoingQueue {
   attach(outbox: Outbox): void {
     this.outbox = outbox;
     this.pace.tooSlow = false;
-    for (const entry of this.inflight.values()) {
+    for (const entry of this.inflight) {
       if (entry.released) this.release(entry);
       else writeEntry(outbox, entry);
     }
@@ -157,7 +158,7 @@ export class OutgoingQueue {
   /** The session ends: everything is let go of. What is on disk is removed by the session. */
   clear(): void {
     this.outbox = null;
-    for (const entry of this.inflight.values()) entry.ticket?.receiverDone();
+    for (const entry of this.inflight) entry.ticket?.receiverDone();
     this.inflight.clear();
     for (let entry = this.queue.shift(); entry !== undefined; entry = this.queue.shift()) {
       if (entry instanceof RetainedBatch) continue;
@@ -174,7 +175,7 @@ export class OutgoingQueue {
       this.lastSeq = Math.max(this.lastSeq, record.seq);
       this.ids.continueAfter(record.packetId);
       if (record.released) {
-        this.inflight.set(entry.packetId, entry);
+        this.inflight.add(entry);
       } else {
         this.quota.add(entry);
         this.queue.push(entry);
@@ -200,7 +201,7 @@ export class OutgoingQueue {
       this.quota.remove(entry);
       writeEntry(outbox, entry);
       if (entry.qos > 0) {
-        this.inflight.set(entry.packetId, entry);
+        this.inflight.add(entry);
         if (this.writer === null) entry.message = null;
       }
     }
@@ -211,7 +212,7 @@ export class OutgoingQueue {
     const entry = liveEntry(++this.lastSeq, this.ids.next(this.inflight), qos, null);
     entry.sent = true;
     writePublication(outbox, publication, qos, entry.packetId);
-    this.inflight.set(entry.packetId, entry);
+    this.inflight.add(entry);
     if (this.writer !== null) this.keep(entry, publication);
   }
 
@@ -248,7 +249,7 @@ export class OutgoingQueue {
   }
 
   private finish(entry: Entry): void {
-    this.inflight.delete(entry.packetId);
+    this.inflight.delete(entry);
     if (this.writer !== null) {
       this.writer.deleteOutgoing(entry.seq);
       entry.ticket?.receiverDone();
@@ -272,7 +273,7 @@ export class OutgoingQueue {
     const entry = retainedEntry(++this.lastSeq, packetId, next, null);
     writeEntry(outbox, entry);
     if (entry.qos > 0) {
-      this.inflight.set(entry.packetId, entry);
+      this.inflight.add(entry);
       if (this.writer !== null) this.writer.putOutgoing(recordOf(entry));
       else entry.message = null;
     }

@@ -21,6 +21,8 @@ export interface Deferred {
 export class Turn {
   /** Counts turns; accounts compare it to know whether their units are of this turn. */
   id = 1;
+  /** Milliseconds, at the end of the last turn. */
+  endedAt = 0;
   /** What one user may spend in this turn. */
   unitsPerUser = UNITS_PER_TURN;
 
@@ -63,6 +65,7 @@ export class Turn {
   private end(): void {
     this.scheduled = false;
     this.id++;
+    this.endedAt = performance.now();
     this.unitsPerUser = Math.max(LEAST_UNITS_PER_USER, UNITS_PER_TURN / (this.activeUsers + 1));
     this.activeUsers = 0;
     const dirty = this.dirty;

@@ -16,5 +16,5 @@ export function writeEntry(outbox: Outbox, entry: Entry): void {
   const dup = entry.sent;
   entry.sent = true;
   const head = (PUBLISH << 4) | (dup && entry.qos > 0 ? 8 : 0) | (entry.qos << 1) | (entry.retain ? 1 : 0);
-  outbox.publish(head, body, 0, topicEnd, entry.packetId, topicEnd, body.length);
+  outbox.publish(head, body, 0, topicEnd, entry.packetId, topicEnd + 2, body.length);
 }
