@@ -41,7 +41,6 @@ export class OutgoingQueue {
     this.quota = new QueueQuota(context.limits, context.account);
   }
 
-  /** Messages sent and not acknowledged. */
   get inflightMessages(): number {
     return this.inflight.size;
   }
