@@ -1,0 +1,36 @@
+// The rows of the table. Each is measured on a broker that was just started, and says which figure is compared.
+const load = (name, options) => ({
+  name,
+  unit: 'µs of CPU per delivery',
+  run: ({ measure, seconds }) => measure('load', { seconds, warmup: 2, ...options }),
+});
+
+/** The same measure while ten other users keep 100 000 things. */
+const beside = (name, unit, keeper, work, options) => ({
+  name,
+  unit,
+  async run({ measure, keep, users, seconds }) {
+    const before = await measure(work, { seconds, warmup: 1, ...options });
+    await keep(keeper, { users: users.slice(50, 60), count: 100_000 });
+    const after = await measure(work, { seconds, warmup: 1, ...options });
+    return { ...after, alone: before.microseconds };
+  },
+});
+
+const one = { pairs: 1, fan: 1, qos: 0 };
+
+export const rows = [
+  load('QoS 0, 10 users, 1 → 1', { pairs: 10, fan: 1, qos: 0 }),
+  load('QoS 1, 10 users, 1 → 1, clean', { pairs: 10, fan: 1, qos: 1 }),
+  load('QoS 0, 4 users, 1 → 20', { pairs: 4, fan: 20, qos: 0 }),
+  load('QoS 1, 10 users, 1 → 1, persistent, window 20', { pairs: 10, fan: 1, qos: 1, clean: false, window: 20 }),
+  {
+    name: 'connect + authenticate + subscribe',
+    unit: 'µs of CPU per connection',
+    run: ({ measure }) => measure('connections', { count: 900 }),
+  },
+  beside('publish beside 100 000 subscriptions', 'µs of CPU per delivery', 'keepSubscriptions', 'load', one),
+  beside('publish beside 100 000 retained messages', 'µs of CPU per delivery', 'keepRetained', 'load', one),
+  beside('subscribe beside 100 000 subscriptions', 'µs of CPU per SUBSCRIBE', 'keepSubscriptions', 'subscribing', {}),
+  beside('subscribe beside 100 000 retained messages', 'µs of CPU per SUBSCRIBE', 'keepRetained', 'subscribing', {}),
+];

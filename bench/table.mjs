@@ -1,0 +1,41 @@
+// The measurements as one Markdown table.
+const median = (values) => {
+  const sorted = values.filter((value) => value !== undefined).sort((a, b) => a - b);
+  if (sorted.length === 0) return undefined;
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+};
+
+function figure(value) {
+  if (value === undefined) return '–';
+  if (value >= 100) return Math.round(value).toLocaleString('en').replaceAll(',', ' ');
+  return value.toFixed(value >= 10 ? 1 : 2);
+}
+
+export function table({ machine, versions, rounds, seconds, measured, names }) {
+  const [ours, theirs] = names;
+  const lines = [
+    `${machine}; TLS 1.3, RSA-2048, 100 bytes; medians of ${rounds} rounds of ${seconds} s; lower is better,`,
+    `but for the rates. ${names.map((name) => `${name} ${versions[name]}`).join(', ')}.`,
+    '',
+    `| | ${names.join(' | ')} |${theirs ? ' ratio |' : ''}`,
+    `| --- |${' --- |'.repeat(names.length)}${theirs ? ' --- |' : ''}`,
+  ];
+  for (const { row, results } of measured) {
+    const of = (name, key) => median(results.get(name).map((result) => result[key]));
+    const add = (title, key) => {
+      const values = names.map((name) => of(name, key));
+      if (values.every((value) => value === undefined)) return;
+      const ratio = theirs ? [values[0] && values[1] ? `${(values[1] / values[0]).toFixed(2)} ×` : '–'] : [];
+      lines.push(`| ${[title, ...values.map(figure), ...ratio].join(' | ')} |`);
+    };
+    add(`**${row.name}**: ${row.unit}`, 'microseconds');
+    add('… without the others', 'alone');
+    add('… per second', 'rate');
+    add('… p50, ms', 'p50Ms');
+    add('… p99, ms', 'p99Ms');
+    add('… memory per idle connection, KB', 'kilobytes');
+  }
+  if (theirs) lines.push('', `Ratio: ${theirs} divided by ${ours}.`);
+  return lines.join('\n');
+}
