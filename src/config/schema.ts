@@ -53,7 +53,7 @@ const ldap = section('Used with "backend: ldap".', {
   connectTimeoutMs: durationMs(2_000, 'Longest wait for a connection to one server, TLS included.'),
   bindTimeoutMs: durationMs(3_000, 'Longest wait for the answer to a bind.'),
   searchTimeoutMs: durationMs(3_000, 'Longest wait for the answer to a search.'),
-  maxBackoffMs: durationMs(2_000, 'Longest time for which a failed server is passed over while another one answers.'),
+  maxBackoffMs: durationMs(30_000, 'Longest time for which a failed server is passed over while another one answers.'),
   poolSize: integer(4, 'Connections kept open for searches.', { min: 1, max: 100 }),
 });
 

@@ -4,17 +4,20 @@ import { Fault } from '../errors.js';
 import type { Log } from '../observe/log.js';
 import type { CredentialBackend, RefusalReason, Verdict } from './backend.js';
 import { accountAttributes, type LdapAccount, toAccount } from './ldap-account.js';
-import { connectLdap } from './ldap-client.js';
+import { whyRefused } from './ldap-bind-result.js';
+import type { LdapConnection } from './ldap-client.js';
 import { ldapFault } from './ldap-fault.js';
 import { dnFor, filterFor, type LdapFilter } from './ldap-filter.js';
 import type { LdapResult, LdapServer } from './ldap-messages.js';
-import { SearchPool } from './ldap-pool.js';
+import { LdapPool, throwIfBusy } from './ldap-pool.js';
 import { LdapServers } from './ldap-servers.js';
 import { type LdapSettings, readLdapSettings } from './ldap-settings.js';
 import { isMailAddress, isPlausibleLogin } from './mail-login.js';
 import { PasswordSealer, type SealedPassword, SharedProofs } from './sealed-password.js';
 
 const longestPasswordBytes = 4096;
+/** User binds at the same time; `credentials.concurrency` is the limit that is meant. */
+const mostBinds = 64;
 
 /** What a session was accepted with. */
 class LdapProof {
@@ -67,8 +70,9 @@ class LdapBackend implements CredentialBackend {
   readonly #config: LdapConfig;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #servers: LdapServers;
-  readonly #pool: SearchPool;
+  /** Of the service account. No user's password ever passes through one of these, and no search through the others. */
+  readonly #searches: LdapPool;
+  readonly #binds: LdapPool;
   readonly #sealer = new PasswordSealer();
   readonly #proofs = new SharedProofs<LdapProof>();
   /** The questions that are being answered; closing calls them off. */
@@ -77,15 +81,17 @@ class LdapBackend implements CredentialBackend {
   #toldInvisible = false;
 
   constructor(settings: LdapSettings, { config, clock, log }: LdapBackendOptions) {
-    const { connectTimeoutMs, bindTimeoutMs, searchTimeoutMs, poolSize, maxBackoffMs } = config;
+    const { connectTimeoutMs, poolSize: keep, maxBackoffMs } = config;
     this.#settings = settings;
     this.#config = config;
     this.#clock = clock;
     this.#log = log;
-    this.#servers = new LdapServers(settings.servers, { maxBackoffMs, clock, log });
-    const { service } = settings;
-    const timeouts = { connectTimeoutMs, bindTimeoutMs, searchTimeoutMs };
-    this.#pool = new SearchPool({ servers: this.#servers, clock, size: poolSize, service, ...timeouts });
+    const servers = new LdapServers(settings.servers, { maxBackoffMs, clock, log });
+    const prepareSearch = (connection: LdapConnection, server: LdapServer, signal: AbortSignal) =>
+      this.#serviceBind(connection, server, signal);
+    const shared = { servers, clock, keep, connectTimeoutMs };
+    this.#searches = new LdapPool({ ...shared, size: keep, prepare: prepareSearch });
+    this.#binds = new LdapPool({ ...shared, size: mostBinds, prepare: async () => {} });
   }
 
   /** A mail address, which is looked up and mapped. */
@@ -107,7 +113,8 @@ class LdapBackend implements CredentialBackend {
   async close(): Promise<void> {
     this.#closed = true;
     for (const asked of this.#asked) asked.abort(stopped());
-    this.#pool.close();
+    this.#searches.close();
+    this.#binds.close();
   }
 
   async #ask<T>(signal: AbortSignal, answer: (signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -234,7 +241,9 @@ class LdapBackend implements CredentialBackend {
   ): Promise<readonly LdapAccount[]> {
     const { loginAttribute } = this.#config;
     const attributes = accountAttributes(loginAttribute);
-    const answer = await this.#pool.search({ base, scope, filter, attributes, sizeLimit: 2 }, signal);
+    const query = { base, scope, filter, attributes, sizeLimit: 2 };
+    const wait = { timeoutMs: this.#config.searchTimeoutMs, signal, clock: this.#clock };
+    const answer = await this.#searches.ask(signal, (connection) => connection.search(query, wait));
     const { code, message, entries } = answer;
     // 4: there are more entries than the two that were asked for. 32: there is no such entry, which is an answer only
     // where the entry itself was asked for.
@@ -247,20 +256,21 @@ class LdapBackend implements CredentialBackend {
     return entries.map((entry) => toAccount(entry, loginAttribute, this.#clock.now()));
   }
 
-  /** On a connection of its own that ends with it: nothing else is ever asked with a user's rights. */
+  /** Each bind forgets the one before it (RFC 4511, 4.2.1), and nothing but binds is asked on these connections. */
   #bind(dn: string, password: string, signal: AbortSignal): Promise<LdapResult> {
-    const { connectTimeoutMs, bindTimeoutMs } = this.#config;
-    const clock = this.#clock;
-    return this.#servers.attempt(signal, async (server: LdapServer) => {
-      const connection = await connectLdap(server, { timeoutMs: connectTimeoutMs, signal, clock });
-      try {
-        const result = await connection.bind(dn, password, { timeoutMs: bindTimeoutMs, signal, clock });
-        if (result.code !== 51 && result.code !== 52) return result;
-        throw ldapFault('E_LDAP_BUSY', `${server.name}: ${result.message} (LDAP result ${result.code})`);
-      } finally {
-        connection.close();
-      }
-    });
+    const wait = { timeoutMs: this.#config.bindTimeoutMs, signal, clock: this.#clock };
+    return this.#binds.ask(signal, (connection) => connection.bind(dn, password, wait));
+  }
+
+  async #serviceBind(connection: LdapConnection, server: LdapServer, signal: AbortSignal): Promise<void> {
+    const { service } = this.#settings;
+    if (service === null) return;
+    const wait = { timeoutMs: this.#config.bindTimeoutMs, signal, clock: this.#clock };
+    const result = await connection.bind(service.dn, await service.password(), wait);
+    if (result.code === 0) return;
+    throwIfBusy(result, server);
+    const words = `${result.message} (LDAP result ${result.code})`;
+    throw ldapFault('E_LDAP_SERVICE_BIND', `${server.name}: rejects the service account ${service.dn}: ${words}`);
   }
 }
 
@@ -270,29 +280,4 @@ function stopped(): Fault {
 
 function refused(reason: RefusalReason): Verdict {
   return { accepted: false, reason };
-}
-
-/** What the result of a user's bind says about the user: null for success. Throws where it says nothing about them. */
-function whyRefused({ code, message }: LdapResult, direct: boolean): RefusalReason | null {
-  switch (code) {
-    case 0:
-      return null;
-    case 49: // invalidCredentials; Active Directory hides the reason in its words
-      return /\bdata (533|701|775)\b/u.test(message) ? 'disabled' : 'wrong-password';
-    case 48: // inappropriateAuthentication: the entry has no password
-      return 'wrong-password';
-    case 19: // constraintViolation: too many attempts, in 389 Directory Server
-      return 'disabled';
-    case 32: // noSuchObject
-      return 'unknown-user';
-    case 53: // unwillingToPerform: of a locked account in some servers, of anything in all of them
-      if (/inactivated|locked|disabled|expired/iu.test(message)) return 'disabled';
-      break;
-    case 34: // invalidDNSyntax
-      if (direct) return 'invalid-login';
-      break;
-    case 10:
-      throw ldapFault('E_LDAP_REFERRAL', `bind: the account is on another server, which is not asked: ${message}`);
-  }
-  throw ldapFault('E_LDAP_BIND', `bind: ${message} (LDAP result ${code})`);
 }

@@ -209,13 +209,12 @@ export class LdapConnection {
   }
 }
 
-function tlsOptions({ host, ca }: LdapServer): ConnectionOptions {
+function tlsOptions({ host, trust }: LdapServer): ConnectionOptions {
   return {
     host,
     // An IP address is no server name in TLS (RFC 6066, 3); the certificate is checked against `host` all the same.
     ...(isIP(host) === 0 ? { servername: host } : {}),
-    ...(ca === undefined ? {} : { ca }),
-    minVersion: 'TLSv1.2',
+    secureContext: trust,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { SecureContext } from 'node:tls';
 import type { Clock } from '../clock.js';
 import type { LdapFilter } from './ldap-filter.js';
 
@@ -7,8 +8,8 @@ export interface LdapServer {
   readonly host: string;
   readonly port: number;
   readonly security: 'none' | 'tls' | 'starttls';
-  /** CA certificates (PEM) to trust; undefined: those that Node.js trusts. */
-  readonly ca: string | undefined;
+  /** Whom to trust. Made once: it costs more than a bind. */
+  readonly trust: SecureContext;
 }
 
 /** How long to wait, and who may call it off. */

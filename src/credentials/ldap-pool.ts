@@ -2,19 +2,19 @@ import type { Clock } from '../clock.js';
 import type { Fault } from '../errors.js';
 import { connectLdap, type LdapConnection } from './ldap-client.js';
 import { isServerFault, ldapFault } from './ldap-fault.js';
-import type { LdapAnswer, LdapQuery, LdapServer } from './ldap-messages.js';
+import type { LdapResult, LdapServer } from './ldap-messages.js';
 import type { LdapServers } from './ldap-servers.js';
 
-export interface SearchPoolOptions {
+export interface LdapPoolOptions {
   readonly servers: LdapServers;
   readonly clock: Clock;
   /** Most connections at the same time. */
   readonly size: number;
+  /** Most of them that stay open while nobody needs them. */
+  readonly keep: number;
   readonly connectTimeoutMs: number;
-  readonly bindTimeoutMs: number;
-  readonly searchTimeoutMs: number;
-  /** The service account; null searches anonymously. Its password is asked for anew for each connection. */
-  readonly service: { readonly dn: string; password(): Promise<string> } | null;
+  /** Makes a new connection fit for use, or throws a fault. */
+  prepare(connection: LdapConnection, server: LdapServer, signal: AbortSignal): Promise<void>;
 }
 
 interface Pooled {
@@ -28,12 +28,12 @@ interface Pooled {
 const maxWaiting = 1_000;
 /** Shorter than the idle limits of directories and the memory of firewalls, so that a dead connection is rare. */
 const idleMs = 30_000;
-/** After that long a connection to a second choice gives way to the first. */
+/** So that a service account that is rejected by now, or a name that leads elsewhere, is noticed. */
 const lifeMs = 5 * 60_000;
 
-/** Connections of the service account, for searches only: no user's password ever passes through one of them. */
-export class SearchPool {
-  readonly #options: SearchPoolOptions;
+/** Connections for one kind of question, each used by one question at a time. */
+export class LdapPool {
+  readonly #options: LdapPoolOptions;
   readonly #idle: Pooled[] = [];
   readonly #busy = new Set<Pooled>();
   readonly #waiting: { resolve: () => void; reject: (fault: Fault) => void }[] = [];
@@ -41,15 +41,19 @@ export class SearchPool {
   #taken = 0;
   #closed = false;
 
-  constructor(options: SearchPoolOptions) {
+  constructor(options: LdapPoolOptions) {
     this.#options = options;
     this.#stopSweeping = options.clock.every(idleMs / 3, () => this.#sweep());
   }
 
-  async search(query: LdapQuery, signal: AbortSignal): Promise<LdapAnswer> {
+  /** Asks on an open connection or on a new one; on another server when this one fails, until all have. */
+  async ask<T extends LdapResult>(
+    signal: AbortSignal,
+    question: (connection: LdapConnection) => Promise<T>,
+  ): Promise<T> {
     await this.#takePlace(signal);
     try {
-      return await this.#search(query, signal);
+      return await this.#ask(signal, question);
     } finally {
       this.#taken -= 1;
       this.#waiting.shift()?.resolve();
@@ -63,77 +67,71 @@ export class SearchPool {
     for (const { connection } of [...this.#idle.splice(0), ...this.#busy]) connection.close();
   }
 
-  async #search(query: LdapQuery, signal: AbortSignal): Promise<LdapAnswer> {
-    const { servers, searchTimeoutMs, clock } = this.#options;
-    for (let failures = 0; ; ) {
+  async #ask<T extends LdapResult>(
+    signal: AbortSignal,
+    question: (connection: LdapConnection) => Promise<T>,
+  ): Promise<T> {
+    const { servers } = this.#options;
+    for (;;) {
       const used = this.#takeIdle();
-      const pooled = used ?? (await this.#connect(signal));
-      this.#busy.add(pooled);
+      if (used === null) return servers.attempt(signal, (server) => this.#askAnew(server, signal, question));
       try {
-        const answer = await pooled.connection.search(query, { timeoutMs: searchTimeoutMs, signal, clock });
-        // 51 busy, 52 unavailable
-        if (answer.code !== 51 && answer.code !== 52) return answer;
-        throw ldapFault('E_LDAP_BUSY', `${pooled.server.name}: ${answer.message} (LDAP result ${answer.code})`);
+        return await this.#askOn(used, question);
       } catch (error) {
-        pooled.connection.close();
         if (!isServerFault(error) || this.#closed) throw error;
         // Closed while nobody looked: that is no failure of the server, a fresh connection tells.
-        if (used !== null && error.code === 'E_LDAP_CLOSED') continue;
-        servers.failed(pooled.server, error);
-        this.#dropIdle(pooled.server);
-        failures += 1;
-        if (failures >= servers.count || signal.aborted) throw error;
-      } finally {
-        this.#busy.delete(pooled);
-        this.#putBack(pooled);
+        if (error.code === 'E_LDAP_CLOSED' || error.code === 'E_LDAP_UNREACHABLE') continue;
+        servers.failed(used.server, error);
+        for (const { server, connection } of this.#idle) if (server === used.server) connection.close();
+        if (signal.aborted) throw error;
       }
     }
   }
 
-  async #connect(signal: AbortSignal): Promise<Pooled> {
-    const { servers, service, clock, connectTimeoutMs, bindTimeoutMs } = this.#options;
-    return servers.attempt(signal, async (server) => {
+  async #askAnew<T extends LdapResult>(
+    server: LdapServer,
+    signal: AbortSignal,
+    question: (connection: LdapConnection) => Promise<T>,
+  ): Promise<T> {
+    const { clock, connectTimeoutMs, prepare } = this.#options;
+    if (this.#closed) throw stopped();
+    const connection = await connectLdap(server, { timeoutMs: connectTimeoutMs, signal, clock });
+    try {
+      await prepare(connection, server, signal);
       if (this.#closed) throw stopped();
-      const connection = await connectLdap(server, { timeoutMs: connectTimeoutMs, signal, clock });
-      try {
-        if (service !== null) {
-          const password = await service.password();
-          const { code, message } = await connection.bind(service.dn, password, {
-            timeoutMs: bindTimeoutMs,
-            signal,
-            clock,
-          });
-          if (code !== 0) {
-            const busy = code === 51 || code === 52;
-            throw ldapFault(
-              busy ? 'E_LDAP_BUSY' : 'E_LDAP_SERVICE_BIND',
-              `${server.name}: rejects the service account ${service.dn}: ${message} (LDAP result ${code})`,
-            );
-          }
-        }
-        if (this.#closed) throw stopped();
-      } catch (error) {
-        connection.close();
-        throw error;
-      }
-      return { connection, server, openedAtMs: clock.now(), idleSinceMs: clock.now() };
-    });
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+    return this.#askOn({ connection, server, openedAtMs: clock.now(), idleSinceMs: clock.now() }, question);
+  }
+
+  async #askOn<T extends LdapResult>(pooled: Pooled, question: (connection: LdapConnection) => Promise<T>): Promise<T> {
+    this.#busy.add(pooled);
+    try {
+      const answer = await question(pooled.connection);
+      throwIfBusy(answer, pooled.server);
+      return answer;
+    } catch (error) {
+      pooled.connection.close();
+      throw error;
+    } finally {
+      this.#busy.delete(pooled);
+      this.#putBack(pooled);
+    }
   }
 
   #takeIdle(): Pooled | null {
     this.#sweep();
-    return this.#idle.pop() ?? null;
+    const index = this.#idle.findLastIndex(({ server }) => this.#options.servers.isFirstChoice(server));
+    return index === -1 ? null : this.#idle.splice(index, 1)[0]!;
   }
 
   #putBack(pooled: Pooled): void {
-    if (this.#closed) pooled.connection.close();
+    if (this.#closed || this.#idle.length >= this.#options.keep) pooled.connection.close();
     if (pooled.connection.failure !== null) return;
     pooled.idleSinceMs = this.#options.clock.now();
     this.#idle.push(pooled);
-  }
-
-  #dropIdle(server: LdapServer): void {
-    for (const pooled of this.#idle) if (pooled.server === server) pooled.connection.close();
   }
 
   #sweep(): void {
@@ -148,32 +146,35 @@ export class SearchPool {
 
   async #takePlace(signal: AbortSignal): Promise<void> {
     if (this.#closed) throw stopped();
-    if (this.#taken >= this.#options.size) {
-      if (this.#waiting.length >= maxWaiting) throw ldapFault('E_LDAP_BUSY', `${maxWaiting} searches wait already`);
-      await new Promise<void>((resolve, reject) => {
-        const entry = {
-          resolve: () => {
-            signal.removeEventListener('abort', abort);
-            this.#taken += 1;
-            resolve();
-          },
-          reject,
-        };
-        const abort = (): void => {
-          const index = this.#waiting.indexOf(entry);
-          if (index !== -1) this.#waiting.splice(index, 1);
-          reject(
-            ldapFault('E_LDAP_CANCELLED', 'called off while waiting for a connection to search on', signal.reason),
-          );
-        };
-        this.#waiting.push(entry);
-        signal.addEventListener('abort', abort, { once: true });
-        if (signal.aborted) abort();
-      });
+    if (this.#taken < this.#options.size) {
+      this.#taken += 1;
       return;
     }
-    this.#taken += 1;
+    if (this.#waiting.length >= maxWaiting) throw ldapFault('E_LDAP_BUSY', `${maxWaiting} questions wait already`);
+    await new Promise<void>((resolve, reject) => {
+      const entry = {
+        resolve: () => {
+          signal.removeEventListener('abort', abort);
+          this.#taken += 1;
+          resolve();
+        },
+        reject,
+      };
+      const abort = (): void => {
+        const index = this.#waiting.indexOf(entry);
+        if (index !== -1) this.#waiting.splice(index, 1);
+        reject(ldapFault('E_LDAP_CANCELLED', 'called off while waiting for a connection', signal.reason));
+      };
+      this.#waiting.push(entry);
+      signal.addEventListener('abort', abort, { once: true });
+      if (signal.aborted) abort();
+    });
   }
+}
+
+/** 51 busy, 52 unavailable: the server says that another one should be asked. */
+export function throwIfBusy({ code, message }: LdapResult, server: LdapServer): void {
+  if (code === 51 || code === 52) throw ldapFault('E_LDAP_BUSY', `${server.name}: ${message} (LDAP result ${code})`);
 }
 
 function stopped(): Fault {

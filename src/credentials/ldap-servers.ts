@@ -59,11 +59,13 @@ export class LdapServers {
         });
       }
     }
-    const now = this.#clock.now();
-    const fit = this.#states.filter(
-      ({ failures, blockedUntilMs, trying }) => failures === 0 || (blockedUntilMs <= now && !trying),
-    );
+    const fit = this.#states.filter((state) => this.#isFit(state));
     return this.#tryAll(fit.length > 0 ? fit : this.#states, signal, work);
+  }
+
+  /** Is there no better server to ask just now? */
+  isFirstChoice(server: LdapServer): boolean {
+    return this.#states.find((state) => state.server === server || this.#isFit(state))?.server === server;
   }
 
   /** Tells of a failure that was noticed outside `attempt`, on a connection that was open before. */
@@ -95,6 +97,10 @@ export class LdapServers {
       }
     }
     throw last ?? ldapFault('E_LDAP_CANCELLED', 'called off before any server was asked', signal.reason);
+  }
+
+  #isFit({ failures, blockedUntilMs, trying }: State): boolean {
+    return failures === 0 || (blockedUntilMs <= this.#clock.now() && !trying);
   }
 
   #failed(state: State, fault: Fault): void {

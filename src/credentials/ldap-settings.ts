@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import type { LdapConfig } from '../config/config.js';
 import { UsageError } from '../errors.js';
 import { ldapFault } from './ldap-fault.js';
@@ -18,10 +19,10 @@ export interface LdapSettings {
 
 /** Throws `UsageError`, naming the key, for what the operator has to mend. */
 export async function readLdapSettings(config: LdapConfig, env: NodeJS.ProcessEnv): Promise<LdapSettings> {
-  const ca = config.ca === '' ? undefined : await readCa(config.ca);
+  const trust = await readTrust(config.ca);
   if (config.urls.length === 0)
     throw new UsageError('credentials.ldap.urls: names no server, such as ldaps://ldap.example.org');
-  const servers = config.urls.map((url) => toServer(url, config.startTls, ca));
+  const servers = config.urls.map((url) => toServer(url, config.startTls, trust));
   const byMail = config.searchBase !== '' && config.mailAttribute !== '';
   return {
     servers,
@@ -33,7 +34,7 @@ export async function readLdapSettings(config: LdapConfig, env: NodeJS.ProcessEn
   };
 }
 
-function toServer(text: string, startTls: boolean, ca: string | undefined): LdapServer {
+function toServer(text: string, startTls: boolean, trust: SecureContext): LdapServer {
   const url = new URL(text);
   const secure = url.protocol === 'ldaps:';
   if (secure && startTls) {
@@ -46,17 +47,24 @@ function toServer(text: string, startTls: boolean, ca: string | undefined): Ldap
     host: url.hostname.replace(/^\[(.*)\]$/u, '$1'),
     port: url.port === '' ? (secure ? 636 : 389) : Number(url.port),
     security: secure ? 'tls' : startTls ? 'starttls' : 'none',
-    ca,
+    trust,
   };
 }
 
-async function readCa(path: string): Promise<string> {
+/** An empty path: whom Node.js trusts. */
+async function readTrust(path: string): Promise<SecureContext> {
+  const minVersion = 'TLSv1.2';
+  if (path === '') return createSecureContext({ minVersion });
   const key = 'credentials.ldap.ca';
-  const text = await readFile(path, 'utf8').catch((error) => {
+  const ca = await readFile(path, 'utf8').catch((error) => {
     throw new UsageError(`${key}: ${path} cannot be read: ${(error as Error).message}`, { cause: error });
   });
-  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw new UsageError(`${key}: ${path} holds no certificate (PEM)`);
-  return text;
+  if (!ca.includes('-----BEGIN CERTIFICATE-----')) throw new UsageError(`${key}: ${path} holds no certificate (PEM)`);
+  try {
+    return createSecureContext({ ca, minVersion });
+  } catch (error) {
+    throw new UsageError(`${key}: ${path} holds a broken certificate: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** The file is read anew for each connection, so that a new password needs no restart. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { TLSSocket } from 'node:tls';
+import { createSecureContext, TLSSocket } from 'node:tls';
 import { systemClock } from '../../src/clock.js';
 import { connectLdap } from '../../src/credentials/ldap-client.js';
 import type { LdapServer } from '../../src/credentials/ldap-messages.js';
@@ -14,7 +14,7 @@ const bindAnswer = 0x61;
 const startTlsAnswer = 0x78;
 
 function server(port: number, security: LdapServer['security'] = 'none', ca?: string): LdapServer {
-  return { name: `ldap://127.0.0.1:${port}`, host: '127.0.0.1', port, security, ca };
+  return { name: `ldap://127.0.0.1:${port}`, host: '127.0.0.1', port, security, trust: createSecureContext({ ca }) };
 }
 
 describe('an LDAP connection', () => {
