@@ -1,0 +1,41 @@
+/** The few forms of DER (X.690) that a certificate is made of. */
+
+export function tlv(tag: number, ...parts: readonly Buffer[]): Buffer {
+  const content = Buffer.concat(parts);
+  const { length } = content;
+  const size = length < 128 ? [length] : length < 256 ? [0x81, length] : [0x82, length >> 8, length & 255];
+  return Buffer.concat([Buffer.from([tag, ...size]), content]);
+}
+
+export const sequence = (...parts: readonly Buffer[]): Buffer => tlv(0x30, ...parts);
+export const set = (...parts: readonly Buffer[]): Buffer => tlv(0x31, ...parts);
+export const octets = (content: Buffer): Buffer => tlv(0x04, content);
+export const utf8 = (text: string): Buffer => tlv(0x0c, Buffer.from(text));
+export const yes: Buffer = Buffer.from([0x01, 1, 0xff]);
+
+/** A whole number, as the bytes of its positive value. */
+export function integer(bytes: Buffer): Buffer {
+  return tlv(0x02, bytes[0]! > 127 ? Buffer.concat([Buffer.from([0]), bytes]) : bytes);
+}
+
+/** `unused`: how many of the last byte's bits don't count. */
+export function bits(bytes: Buffer, unused = 0): Buffer {
+  return tlv(0x03, Buffer.from([unused]), bytes);
+}
+
+export function objectId(dotted: string): Buffer {
+  const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number);
+  const bytes = [first * 40 + second];
+  for (const arc of rest) {
+    const digits = [arc & 127];
+    for (let left = arc >> 7; left > 0; left >>= 7) digits.unshift((left & 127) | 128);
+    bytes.push(...digits);
+  }
+  return tlv(0x06, Buffer.from(bytes));
+}
+
+/** UTCTime up to 2049, GeneralizedTime from then on (RFC 5280, 4.1.2.5). */
+export function time(date: Date): Buffer {
+  const digits = `${date.toISOString().slice(0, 19).replaceAll(/[-:T]/g, '')}Z`;
+  return date.getUTCFullYear() < 2050 ? tlv(0x17, Buffer.from(digits.slice(2))) : tlv(0x18, Buffer.from(digits));
+}

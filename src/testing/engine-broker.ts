@@ -1,0 +1,188 @@
+import { Publication } from '../mqtt/publication.js';
+import { isValidTopicFilter, isValidTopicName } from '../mqtt/topics.js';
+import type {
+  ClientInfo,
+  ClientScope,
+  ConnectOptions,
+  MessageOptions,
+  PublishOptions,
+  SeenMessage,
+  TestBroker,
+  TestUsers,
+  WaitOptions,
+} from './api.js';
+import { throwAwayCa } from './certificates.js';
+import { isAmong, nameOf, sessionsOf } from './clients.js';
+import type { Engine } from './engine.js';
+import type { Faults } from './fault-api.js';
+import { FaultSwitches } from './fault-switches.js';
+import { ManualClock } from './manual-clock.js';
+import { writeTempFile } from './temp-files.js';
+
+/** The public face of an Engine; what each member promises is said in api.ts. */
+export class EngineBroker implements TestBroker {
+  readonly host: string;
+  readonly port: number;
+  readonly url: string;
+  readonly ca: string;
+  readonly caFile: string;
+  readonly users: TestUsers;
+  readonly faults: Faults;
+  private readonly engine: Engine;
+  private readonly removeCaFile: () => void;
+  private stopped: Promise<void> | null = null;
+
+  constructor(engine: Engine, host: string) {
+    this.engine = engine;
+    this.host = host === '::' || host === '0.0.0.0' ? 'localhost' : host;
+    this.port = engine.running.port;
+    this.url = `mqtts://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}`;
+    this.ca = throwAwayCa();
+    const file = writeTempFile('iot-lab-ca.pem', this.ca);
+    this.caFile = file.path;
+    this.removeCaFile = file.remove;
+    this.users = engine.users;
+    this.faults = new FaultSwitches(engine.board);
+  }
+
+  connectOptions(login: string): ConnectOptions {
+    const { host, port, ca } = this;
+    return { host, port, protocol: 'mqtts', ca, username: login, password: this.users.passwordOf(login) };
+  }
+
+  mosquittoArgs(login: string): string[] {
+    const password = this.users.passwordOf(login);
+    return ['-h', this.host, '-p', `${this.port}`, '--cafile', this.caFile, '-u', login, '-P', password];
+  }
+
+  clients(): ClientInfo[] {
+    return this.sessions().filter(({ connected }) => connected);
+  }
+
+  sessions(): ClientInfo[] {
+    return sessionsOf(this.engine.services);
+  }
+
+  waitForClient(scope: ClientScope & WaitOptions = {}): Promise<ClientInfo> {
+    return this.engine.waiting.until(() => this.find((client) => client.connected && isAmong(client, scope)), {
+      timeoutMs: scope.timeoutMs,
+      failure: () => `${capitalized(nameOf(scope))} did not connect`,
+    });
+  }
+
+  async waitForDisconnect(scope: ClientScope & WaitOptions = {}): Promise<void> {
+    const connected = () => this.find((client) => client.connected && isAmong(client, scope));
+    await this.engine.waiting.until(() => connected() === undefined || undefined, {
+      timeoutMs: scope.timeoutMs,
+      failure: () => `${capitalized(nameOf(scope))} did not disconnect`,
+    });
+  }
+
+  waitForSubscription(filter: string, scope: ClientScope & WaitOptions = {}): Promise<ClientInfo> {
+    const subscribed = (client: ClientInfo) =>
+      client.connected && isAmong(client, scope) && client.subscriptions.some((each) => each.filter === filter);
+    return this.engine.waiting.until(() => this.find(subscribed), {
+      timeoutMs: scope.timeoutMs,
+      failure: () => `${capitalized(nameOf(scope))} did not subscribe to ${filter}`,
+    });
+  }
+
+  waitForMessage(filter: string, options?: MessageOptions & { readonly count?: undefined }): Promise<SeenMessage>;
+  waitForMessage(filter: string, options: MessageOptions & { readonly count: number }): Promise<SeenMessage[]>;
+  waitForMessage(
+    filter: string,
+    { count, timeoutMs, where = () => true }: MessageOptions & { readonly count?: number | undefined } = {},
+  ): Promise<SeenMessage | SeenMessage[]> {
+    const found = () => this.messages(filter).filter(where);
+    const wanted = count ?? 1;
+    const look = (): SeenMessage | SeenMessage[] | undefined => {
+      const messages = found().slice(0, wanted);
+      if (messages.length < wanted) return undefined;
+      return count === undefined ? messages[0] : messages;
+    };
+    const failure = () => `${found().length} of ${wanted} messages to ${filter} came`;
+    return this.engine.waiting.until(look, { timeoutMs, failure, about: filter });
+  }
+
+  messages(filter = '#'): SeenMessage[] {
+    if (!isValidTopicFilter(filter)) throw new RangeError(`${JSON.stringify(filter)} is not a valid topic filter`);
+    return this.engine.messages.matching(filter);
+  }
+
+  forgetMessages(): void {
+    this.engine.messages.clear();
+  }
+
+  async publish(
+    login: string,
+    topic: string,
+    payload: string | Uint8Array = '',
+    { qos = 1, retain = false }: PublishOptions = {},
+  ): Promise<void> {
+    const { hub, acl } = this.engine.services;
+    this.users.passwordOf(login);
+    if (!isValidTopicName(topic)) throw new RangeError(`${JSON.stringify(topic)} is not a topic to publish to`);
+    if (!acl.forLogin(login).publish(topic).allowed) throw new Error(`${login} may not publish to ${topic}`);
+    const publication = Publication.of(topic, Buffer.from(payload as Uint8Array), qos, retain, login);
+    hub.send(publication, null);
+    const { ticket } = publication;
+    if (ticket === null) return;
+    const failed = await new Promise<boolean>((resolve) => {
+      ticket.whenSafe(resolve);
+      hub.commit(ticket);
+    });
+    if (failed) throw new Error(`The message to ${topic} could not be stored`);
+  }
+
+  retain(
+    login: string,
+    topic: string,
+    payload: string | Uint8Array,
+    options: Pick<PublishOptions, 'qos'> = {},
+  ): Promise<void> {
+    return this.publish(login, topic, payload, { ...options, retain: true });
+  }
+
+  kick(login: string, clientId?: string): number {
+    return this.engine.running.disconnect(login, clientId);
+  }
+
+  advance(byMs: number): void {
+    const { clock } = this.engine;
+    if (!(clock instanceof ManualClock)) throw new Error("advance() needs startBroker({ clock: 'manual' })");
+    clock.advance(byMs);
+  }
+
+  restart(options: { readonly store?: 'keep' | 'empty'; readonly whileDown?: () => unknown } = {}): Promise<void> {
+    const { store = 'keep', whileDown = () => {} } = options;
+    return this.engine.restart(store, whileDown);
+  }
+
+  async reset(): Promise<void> {
+    this.faults.liftAll();
+    await this.restart({ store: 'empty' });
+    this.engine.messages.clear();
+    this.engine.log.clear();
+  }
+
+  logLines(): string[] {
+    return this.engine.log.all();
+  }
+
+  stop(): Promise<void> {
+    this.stopped ??= this.engine.close().finally(() => this.removeCaFile());
+    return this.stopped;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  private find(test: (client: ClientInfo) => boolean): ClientInfo | undefined {
+    return this.engine.up ? this.sessions().find(test) : undefined;
+  }
+}
+
+function capitalized(text: string): string {
+  return `${text[0]!.toUpperCase()}${text.slice(1)}`;
+}

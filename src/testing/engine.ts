@@ -1,0 +1,134 @@
+import { setTimeout as later } from 'node:timers/promises';
+import { type Broker, createBroker } from '../broker.js';
+import { type Clock, systemClock } from '../clock.js';
+import type { Config } from '../config/config.js';
+import { createLog, type Log } from '../observe/log.js';
+import type { HubPort, Services } from '../session/services.js';
+import { testCertificates } from './certificates.js';
+import { describeClients } from './clients.js';
+import { FaultBoard } from './fault-board.js';
+import { KeepableStore } from './keepable-store.js';
+import { Link } from './link.js';
+import { LogRing } from './log-ring.js';
+import { ManualClock } from './manual-clock.js';
+import { MessageLog } from './messages.js';
+import type { StartOptions } from './options.js';
+import { MutableUsers } from './users.js';
+import { Waiting } from './waiting.js';
+
+/** `startBroker`'s own default: short of the five seconds after which test runners give up without a word. */
+const defaultTimeoutMs = 4_000;
+/** While the broker is down its port is nobody's: a client's own outgoing connection may have it for a moment. */
+const bindRetries = 20;
+const bindRetryMs = 50;
+
+/** The service with the harness's parts in their places, through any number of restarts. */
+export class Engine {
+  readonly clock: Clock;
+  readonly users: MutableUsers;
+  readonly board: FaultBoard;
+  readonly messages = new MessageLog();
+  readonly log = new LogRing();
+  readonly waiting: Waiting;
+  private readonly config: Config;
+  private readonly brokerLog: Log;
+  private readonly store: KeepableStore;
+  private broker: Broker | null = null;
+
+  constructor(config: Config, { clock, users = { alice: 'secret' }, timeoutMs = defaultTimeoutMs }: StartOptions) {
+    this.config = config;
+    this.clock = clock === 'manual' ? new ManualClock() : (clock ?? systemClock);
+    this.users = new MutableUsers(users);
+    this.waiting = new Waiting(timeoutMs, (about) => this.describe(about));
+    this.board = new FaultBoard(this.clock, this.waiting);
+    this.brokerLog = createLog(config.log, this.log);
+    this.store = new KeepableStore(config.storage.path, this.brokerLog, this.clock);
+  }
+
+  get services(): Services {
+    if (this.broker === null) throw new Error('The broker is not running.');
+    return this.broker.services;
+  }
+
+  get running(): Broker {
+    if (this.broker === null) throw new Error('The broker is not running.');
+    return this.broker;
+  }
+
+  /** Not between `stop` and `start` of a restart. */
+  get up(): boolean {
+    return this.broker !== null;
+  }
+
+  async start(port = this.config.listener.port): Promise<void> {
+    const { config, clock, board, users } = this;
+    const broker = await createBroker(
+      { ...config, listener: { ...config.listener, port } },
+      {
+        log: this.brokerLog,
+        clock,
+        backend: users.backend(board),
+        certificates: testCertificates(board),
+        openDatabase: this.store.open,
+        wrapSocket: (socket) => new Link(socket, { faults: board, clock, changed: () => this.waiting.changed() }),
+        wrapHub: (hub) => this.observed(hub),
+      },
+    );
+    await broker.start();
+    this.broker = broker;
+  }
+
+  /** Stops and starts again on the same port. */
+  async restart(store: 'keep' | 'empty', whileDown: () => unknown): Promise<void> {
+    const { port } = this.running;
+    await this.stop();
+    if (store === 'empty') await this.store.empty();
+    await whileDown();
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.start(port);
+        return;
+      } catch (error) {
+        if ((error as { cause?: { code?: string } }).cause?.code !== 'EADDRINUSE' || attempt === bindRetries)
+          throw error;
+        await later(bindRetryMs);
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    const { broker } = this;
+    this.broker = null;
+    await broker?.stop();
+  }
+
+  /** Ends for good. */
+  async close(): Promise<void> {
+    this.waiting.close();
+    this.board.liftAll();
+    await this.stop();
+    await this.store.close();
+  }
+
+  private observed(hub: HubPort): HubPort {
+    return {
+      identify: (connection, username, password) => hub.identify(connection, username, password),
+      register: (connection) => hub.register(connection),
+      unregister: (connection) => hub.unregister(connection),
+      commit: (ticket) => hub.commit(ticket),
+      send: (publication, connection) => {
+        this.messages.record(publication, connection?.session?.clientId ?? null, this.clock.now());
+        hub.send(publication, connection);
+        this.waiting.changed();
+      },
+    };
+  }
+
+  private describe(about: string | null): string {
+    const clients = this.broker === null ? ['The broker is not running.'] : describeClients(this.services);
+    const messages = this.messages.describe(about);
+    return [...(about === null ? [...clients, ...messages] : [...messages, ...clients]), ...this.log.describe()].join(
+      '\n',
+    );
+  }
+}

@@ -1,0 +1,59 @@
+import type { Clock } from '../clock.js';
+import type { Log } from '../observe/log.js';
+import { type Database, type OpenDatabase, openDatabase } from '../store/database.js';
+
+const everything = { gte: '', lt: '\uffff' };
+const rowsAtOnce = 1_000;
+
+/** The database of a test's broker. One in memory outlives the broker's restarts, as a folder does. */
+export class KeepableStore {
+  private readonly path: string;
+  private readonly log: Log;
+  private readonly clock: Clock;
+  private memory: Database | null = null;
+
+  constructor(path: string, log: Log, clock: Clock) {
+    this.path = path;
+    this.log = log;
+    this.clock = clock;
+  }
+
+  readonly open: OpenDatabase = async (mode) => {
+    const { path, log, clock } = this;
+    if (path !== 'memory') return openDatabase({ path, log, clock, mode });
+    this.memory ??= await openDatabase({ path, log, clock, mode });
+    const { memory } = this;
+    return {
+      get: (key) => memory.get(key),
+      iterator: (range) => memory.iterator(range),
+      batch: () => memory.batch(),
+      close: async () => {},
+    };
+  };
+
+  /** Forgets everything that was stored; the broker must not be running. */
+  async empty(): Promise<void> {
+    if (this.path === 'memory') {
+      await this.close();
+      return;
+    }
+    const database = await this.open('create');
+    try {
+      const iterator = database.iterator(everything);
+      for (let rows = await iterator.nextv(rowsAtOnce); rows.length > 0; rows = await iterator.nextv(rowsAtOnce)) {
+        const batch = database.batch();
+        for (const [key] of rows) batch.del(key);
+        await batch.write({ sync: false });
+      }
+      await iterator.close();
+    } finally {
+      await database.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    const { memory } = this;
+    this.memory = null;
+    await memory?.close();
+  }
+}

@@ -1,0 +1,79 @@
+import type { WaitOptions } from './api.js';
+
+interface Waiter {
+  look(): void;
+  fail(error: Error): void;
+}
+
+/** Those who wait for something to have happened. `changed` makes them look again. */
+export class Waiting {
+  private readonly waiters = new Set<Waiter>();
+  private readonly timeoutMs: number;
+  /** What there is to see, for the error of whoever waited in vain. */
+  private readonly describe: (about: string | null) => string;
+  private scheduled = false;
+  private closed = false;
+
+  constructor(timeoutMs: number, describe: (about: string | null) => string) {
+    this.timeoutMs = timeoutMs;
+    this.describe = describe;
+  }
+
+  /**
+   * Resolves with the first value of `look` that is not undefined. Rejects after the deadline with `failure`, followed
+   * by what there was to see instead, above all `about` that topic filter.
+   */
+  until<T>(
+    look: () => T | undefined,
+    {
+      timeoutMs = this.timeoutMs,
+      failure,
+      about = null,
+    }: WaitOptions & { readonly failure: () => string; readonly about?: string | null },
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const now = look();
+      if (now !== undefined) return resolve(now);
+      if (this.closed) return reject(new Error(`${failure()}, and the broker is stopped.`));
+      const end = (): void => {
+        clearTimeout(timer);
+        this.waiters.delete(waiter);
+      };
+      const waiter: Waiter = {
+        look: () => {
+          const value = look();
+          if (value === undefined) return;
+          end();
+          resolve(value);
+        },
+        fail: (error) => {
+          end();
+          reject(error);
+        },
+      };
+      const timer = setTimeout(
+        () => waiter.fail(new Error(`${failure()} within ${timeoutMs} ms.\n${this.describe(about)}`)),
+        timeoutMs,
+      );
+      this.waiters.add(waiter);
+      return undefined;
+    });
+  }
+
+  /** Something happened. Who waits looks once what is going on has come to its end. */
+  changed(): void {
+    if (this.scheduled || this.waiters.size === 0) return;
+    this.scheduled = true;
+    queueMicrotask(() => {
+      this.scheduled = false;
+      for (const waiter of [...this.waiters]) waiter.look();
+    });
+  }
+
+  /** Nothing more will happen. */
+  close(): void {
+    this.closed = true;
+    const error = new Error('The broker was stopped while a test waited for it.');
+    for (const waiter of [...this.waiters]) waiter.fail(error);
+  }
+}
