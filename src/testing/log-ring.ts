@@ -1,12 +1,10 @@
-import type { DestinationStream } from 'pino';
-
 const keptLines = 200;
 const namedLines = 8;
 /** What every line has, and nobody who reads an error needs. */
 const unsaid = new Set(['level', 'time', 'msg', 'part', 'event']);
 
 /** The broker's last log lines, for the error of whoever waited in vain. */
-export class LogRing implements DestinationStream {
+export class LogRing {
   private readonly lines: string[] = [];
 
   write(line: string): void {
