@@ -31,7 +31,6 @@ interface Registry {
 type Hook = (client: HubClient, username: string | undefined, password: Buffer | undefined, done: HookDone) => void;
 type HookDone = (error: Error | null, success: boolean | null) => void;
 
-const NO_PAYLOAD = Buffer.alloc(0);
 const noop = (): void => {};
 
 /**
@@ -106,8 +105,19 @@ export class Hub extends Aedes implements HubPort {
     if (client?.connection === connection) this.registry.unregisterClient(client);
   }
 
+  /**
+   * Messages that somebody keeps (retained, or for persistent sessions) and those that somebody watches go through
+   * aedes's publish pipeline. For all others the pipeline would only call the bus, so the bus is called at once (bench
+   * row "QoS 1, 1 → 1": 0.6 µs of 4).
+   */
   send(publication: Publication): void {
     const { bus } = this;
+    publication.route ??= bus.route(publication.topic);
+    const kept = publication.retain || (publication.qos > 0 && publication.route.keeps);
+    if (!kept && this.listenerCount('publish') === 0) {
+      bus.deliver(publication);
+      return;
+    }
     // A Will can be published while another message is on its way: a full queue closes a connection, for instance.
     const outer = bus.current;
     bus.current = publication;
@@ -115,8 +125,7 @@ export class Hub extends Aedes implements HubPort {
       {
         cmd: 'publish',
         topic: publication.topic,
-        // Cut out only for those who look: the bus and the persistence know the publication itself.
-        payload: this.listenerCount('publish') > 0 ? publication.payload : NO_PAYLOAD,
+        payload: publication.payload,
         qos: publication.qos,
         retain: publication.retain,
         dup: false,

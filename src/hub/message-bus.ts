@@ -1,5 +1,5 @@
 import type { Publication } from '../mqtt/publication.js';
-import type { Router } from '../routing/router.js';
+import type { Route, Router } from '../routing/router.js';
 import type { Packet } from './packet.js';
 
 type Listener = (packet: Packet, done: () => void) => void;
@@ -39,17 +39,22 @@ export class MessageBus {
 
   emit(packet: Packet, done: (error?: Error) => void): this {
     const { current } = this;
-    if (current === null) {
-      this.tellHub(packet);
-    } else {
-      current.route ??= this.router.route(current.topic);
-      const { route } = current;
-      // At QoS 1 and 2 the sessions that keep messages were served by the persistence, one stage earlier.
-      if (current.qos === 0) route.deliverPersistent(current);
-      route.deliverTransient(current);
-    }
+    if (current === null) this.tellHub(packet);
+    else this.deliver(current);
     done();
     return this;
+  }
+
+  /** Delivers to everyone who was not served by the persistence, one stage earlier. */
+  deliver(publication: Publication): void {
+    publication.route ??= this.router.route(publication.topic);
+    const { route } = publication;
+    if (publication.qos === 0) route.deliverPersistent(publication);
+    route.deliverTransient(publication);
+  }
+
+  route(topic: string): Route {
+    return this.router.route(topic);
   }
 
   close(done: () => void): this {

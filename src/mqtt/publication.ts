@@ -136,6 +136,8 @@ export class Publication {
 
 /** The receivers of one topic, as the router found them. */
 export interface DeliveryRoute {
+  /** There are sessions that keep messages while their client is away. */
+  readonly keeps: boolean;
   /** To the sessions that keep messages while their client is away. */
   deliverPersistent(publication: Publication): void;
   /** To the sessions that end with their connection, and to one member of each shared subscription. */

@@ -46,6 +46,10 @@ export class Route {
     this.cost = cost;
   }
 
+  get keeps(): boolean {
+    return this.persistent.length > 0;
+  }
+
   get current(): boolean {
     return this.epoch === this.partition.epoch;
   }

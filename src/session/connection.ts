@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { LARGEST_CONNECT_BYTES, PUBLISH } from '../mqtt/packets.js';
+import { LARGEST_CONNECT_BYTES, PUBACK, PUBLISH } from '../mqtt/packets.js';
 import type { PressurePoint } from '../mqtt/publication.js';
 import type { CloseReason } from './close-reason.js';
 import { ProtocolError } from './codec.js';
@@ -91,6 +91,10 @@ export class Connection implements FrameHandler {
     const head = chunk[start]!;
     if (this.state === State.Connected) {
       if (head >> 4 === PUBLISH) return this.incoming!.publish(chunk, start, bodyStart, end);
+      if (head === PUBACK << 4 && end - bodyStart === 2) {
+        this.session!.outgoing.puback((chunk[bodyStart]! << 8) | chunk[bodyStart + 1]!);
+        return 1;
+      }
       controlPacket(this, head, chunk, start, bodyStart, end);
       return 1;
     }

@@ -30,8 +30,7 @@ const EMPTY = Buffer.alloc(0);
 
 /** A message that was just published: it carries no retain flag [MQTT-3.3.1-9]. */
 export function liveEntry(seq: number, packetId: number, qos: Qos, ticket: SafetyTicket | null): Entry {
-  const state = { released: false, releaseStored: false, sent: false, hold: ticket !== null };
-  return { seq, packetId, qos, retain: false, ...state, message: null, ticket };
+  return newEntry(seq, packetId, qos, false, ticket !== null, null, ticket);
 }
 
 /** A retained message for a new subscription [MQTT-3.3.1-8]. With a ticket it waits for that. */
@@ -41,8 +40,21 @@ export function retainedEntry(
   { message, qos }: NextRetained,
   ticket: SafetyTicket | null,
 ): Entry {
-  const state = { released: false, releaseStored: false, sent: false, hold: ticket !== null };
-  return { seq, packetId, qos, retain: true, ...state, message: Message.of(message.topic, message.payload), ticket };
+  const copy = Message.of(message.topic, message.payload);
+  return newEntry(seq, packetId, qos, true, ticket !== null, copy, ticket);
+}
+
+/** All entries have one shape, whoever makes them. */
+function newEntry(
+  seq: number,
+  packetId: number,
+  qos: Qos,
+  retain: boolean,
+  hold: boolean,
+  message: Message | null,
+  ticket: SafetyTicket | null,
+): Entry {
+  return { seq, packetId, qos, retain, released: false, releaseStored: false, hold, sent: false, message, ticket };
 }
 
 /** The entry that the store kept. `sent`: it may have left before. */

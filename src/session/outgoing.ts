@@ -5,7 +5,7 @@ import type { OutgoingRecord, SessionWriter } from '../store/store.js';
 import { Deque } from './deque.js';
 import { InflightWindow } from './inflight-window.js';
 import type { Outbox } from './outbox.js';
-import { OUTBOX_LIMIT_BYTES, OUTBOX_PRESSURE_BYTES } from './outbox-limits.js';
+import { BEHIND_MESSAGES, OUTBOX_LIMIT_BYTES, OUTBOX_PRESSURE_BYTES } from './outbox-limits.js';
 import type { DropReason, OutgoingContext } from './outgoing-context.js';
 import { type Entry, entryOf, liveEntry, recordOf, retainedEntry } from './outgoing-entry.js';
 import { PacketIds } from './packet-ids.js';
@@ -39,10 +39,6 @@ export class OutgoingQueue {
     this.writer = writer;
     this.pace = new ReaderPace(context.clock);
     this.quota = new QueueQuota(context.limits, context.account);
-  }
-
-  get inflightMessages(): number {
-    return this.inflight.size;
   }
 
   /** Messages waiting for room in the window, or for a connection. */
@@ -204,7 +200,7 @@ export class OutgoingQueue {
         if (this.writer === null) entry.message = null;
       }
     }
-    if (this.queue.length < this.context.limits.queuedMessages / 4) this.pace.caughtUp();
+    if (this.queue.length <= window) this.pace.caughtUp();
   }
 
   private sendNow(outbox: Outbox, publication: Publication, qos: 1 | 2): void {
@@ -229,9 +225,9 @@ export class OutgoingQueue {
     this.queue.push(entry);
     if (qos > 0 && this.writer !== null) this.keep(entry, publication);
     if (hold) publication.needsStore().holds(this);
-    if (this.queue.length > limits.queuedMessages / 2 || this.quota.bytes > limits.queuedBytes / 2) {
-      this.press(publication);
-    }
+    if (this.queue.length > limits.queuedMessages / 2 || this.quota.bytes > limits.queuedBytes / 2) this.pace.fills();
+    else if (this.queue.length < BEHIND_MESSAGES) return;
+    this.press(publication);
   }
 
   /** Asks the publisher to be read less, if it is of the same user and this reader keeps up at all. */
@@ -294,6 +290,7 @@ export class OutgoingQueue {
 
   private drop(reason: DropReason, publication: Publication): void {
     this.dropped++;
+    this.pace.fills();
     this.press(publication);
     this.context.onDropped(reason);
   }
