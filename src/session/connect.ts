@@ -70,6 +70,11 @@ function accept(connection: Connection, request: ConnectRequest, who: Identifica
     logRefusal(connection, request.username, request.clientId, 'backend-unavailable', { code: who.error.code });
     return;
   }
+  if (services.store.fault !== null && (!request.clean || request.will !== null)) {
+    connection.refuse(connack(ConnectCode.SERVER_UNAVAILABLE, false));
+    logRefusal(connection, who.login, request.clientId, 'store-fault', { code: services.store.fault.code });
+    return;
+  }
   const account = sessions.account(who.login);
   const clientId = request.clientId === '' ? `auto-${randomUUID()}` : request.clientId; // [MQTT-3.1.3-6]
   if (account.connections.size >= limits.connectionsPerUser && !sessions.get(`${who.login}/${clientId}`)?.connection) {
@@ -109,10 +114,23 @@ function accept(connection: Connection, request: ConnectRequest, who: Identifica
     },
     'connected',
   );
-  // [MQTT-3.2.2-2] [MQTT-3.2.2-3]; in MQTT 3.1 the byte is reserved and stays 0.
-  connection.outbox.packet(connack(ConnectCode.ACCEPTED, present && request.level > 3));
-  session.outgoing.attach(connection.outbox);
   connection.accepted();
+  const answer = () => {
+    // [MQTT-3.2.2-2] [MQTT-3.2.2-3]; in MQTT 3.1 the byte is reserved and stays 0.
+    connection.outbox.packet(connack(ConnectCode.ACCEPTED, present && request.level > 3));
+    session.outgoing.attach(connection.outbox);
+    connection.resume();
+  };
+  if (session.writer === null && connection.will === null) {
+    answer();
+    return;
+  }
+  // What CONNACK promises, a kept session or a Will, survives a crash from then on.
+  services.store.committed((fault) => {
+    if (connection.closed) return;
+    if (fault === null) answer();
+    else connection.close('store-fault');
+  });
 }
 
 function logRefusal(

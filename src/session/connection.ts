@@ -129,9 +129,13 @@ export class Connection implements FrameHandler {
     this.close(reason);
   }
 
-  /** CONNECT was accepted: what came behind it is handled now. */
+  /** CONNECT was accepted. What came behind it waits for `resume`. */
   accepted(): void {
     this.state = State.Connected;
+  }
+
+  /** CONNACK is on its way: what came behind CONNECT is handled now. */
+  resume(): void {
     this.reader.resume();
   }
 

@@ -41,9 +41,9 @@ export class OutgoingQueue {
     this.quota = new QueueQuota(context.limits, context.account);
   }
 
-  /** Messages waiting for room in the window, or for a connection. */
-  get queuedMessages(): number {
-    return this.queue.length;
+  /** Messages sent and not acknowledged, and those that wait behind them for room or for a connection. */
+  get backlog(): { inflightMessages: number; queuedMessages: number } {
+    return { inflightMessages: this.inflight.size, queuedMessages: this.queue.length };
   }
 
   /** A reader that is connected and takes what it is sent; shared subscriptions pass the others over. */

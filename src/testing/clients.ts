@@ -43,7 +43,6 @@ function infoOf(session: Session): ClientInfo {
   return {
     ...{ login, clientId, connected, protocol: protocols[level], clean: !persistent },
     subscriptions: [...session.subscriptions].map(([filter, qos]) => ({ filter, qos })),
-    inflightMessages: outgoing.inflightMessages,
-    queuedMessages: outgoing.queuedMessages,
+    ...outgoing.backlog,
   };
 }
