@@ -182,14 +182,19 @@ export async function startSlapd(options: SlapdOptions): Promise<Slapd> {
   const slapd = new Slapd(folder, await freePort(), await freePort(), authority);
   const names = options.certificateNames ?? ['localhost', '127.0.0.1', '::1'];
   const { cert, key } = await authority.issue({ names });
-  await mkdir(join(folder, 'data'));
-  await writeFile(slapd.ca, authority.cert);
-  await writeFile(join(folder, 'cert.pem'), cert);
-  await writeFile(join(folder, 'key.pem'), key, { mode: 0o600 });
-  await writeFile(join(folder, 'slapd.conf'), configuration(folder, options));
-  await writeFile(join(folder, 'tree.ldif'), tree(options));
-  await run(slapdCommand('slapadd'), ['-q', '-f', join(folder, 'slapd.conf'), '-l', join(folder, 'tree.ldif')]);
-  await slapd.start();
+  try {
+    await mkdir(join(folder, 'data'));
+    await writeFile(slapd.ca, authority.cert);
+    await writeFile(join(folder, 'cert.pem'), cert);
+    await writeFile(join(folder, 'key.pem'), key, { mode: 0o600 });
+    await writeFile(join(folder, 'slapd.conf'), configuration(folder, options));
+    await writeFile(join(folder, 'tree.ldif'), tree(options));
+    await run(slapdCommand('slapadd'), ['-q', '-f', join(folder, 'slapd.conf'), '-l', join(folder, 'tree.ldif')]);
+    await slapd.start();
+  } catch (error) {
+    await slapd.remove();
+    throw error;
+  }
   return slapd;
 }
 
