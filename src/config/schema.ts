@@ -151,13 +151,9 @@ const limits = section('How much one client, one user or all of them may ask for
   }),
   inflightMessages: integer(20, 'Messages of QoS 1 and 2 that a client may leave unacknowledged.', {
     min: 1,
-    max: 16_384,
+    max: 65_535,
   }),
-  // Packet ids are given out when messages are queued, and there are 65 535 of them.
-  queuedMessages: integer(1_000, 'Messages queued for a session beyond those; the newest are dropped.', {
-    min: 0,
-    max: 32_768,
-  }),
+  queuedMessages: integer(1_000, 'Messages queued for a session beyond those; the newest are dropped.', { min: 0 }),
   queuedBytes: integer(16 * mebibyte, 'Bytes queued for a session.', { min: 1_024 }),
   queuedBytesPerUser: integer(256 * mebibyte, 'Bytes queued for all sessions of a user.', { min: 1_024 }),
   sessionsPerUser: integer(1_000, 'Persistent sessions of a user.', { min: 1 }),

@@ -191,7 +191,8 @@ export class OutgoingQueue {
         continue;
       }
       if (entry.hold && entry.ticket !== null && !entry.ticket.safe) break;
-      if (entry.qos > 0 && this.inflight.size >= window) break;
+      // A queue of more than 65 535 messages has given some ids out twice: the second waits for the first.
+      if (entry.qos > 0 && (this.inflight.size >= window || this.inflight.has(entry.packetId))) break;
       this.queue.shift();
       this.quota.remove(entry);
       writeEntry(outbox, entry);

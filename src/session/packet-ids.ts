@@ -1,6 +1,6 @@
 /**
- * Packet ids in order. One that is still in flight is passed over [MQTT-2.3.1-2]; those of queued messages are among
- * the last that were given out, and queues are shorter than 65 535, so they cannot come round again.
+ * Packet ids in order. One that is in flight is passed over [MQTT-2.3.1-2]. A queued message has its id from the moment
+ * it is queued, so a queue of more than 65 535 holds some twice; that is harmless until both would be in flight.
  */
 export class PacketIds {
   private last = 0;
