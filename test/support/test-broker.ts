@@ -7,6 +7,7 @@ import { systemClock } from '../../src/clock.js';
 import type { Config } from '../../src/config/config.js';
 import { type DeepPartial, defaultConfig } from '../../src/config/defaults.js';
 import { makeAuthority } from '../../src/listener/certificates.js';
+import type { Services } from '../../src/session/services.js';
 import { type CapturedLog, captureLog } from './captured-log.js';
 import { startMosquitto } from './mosquitto.js';
 import { passwordOf, type Target } from './raw-client.js';
@@ -26,6 +27,8 @@ export interface TestBroker extends Target, AsyncDisposable {
   readonly folder: string;
   readonly usersFile: string;
   readonly logs: CapturedLog;
+  /** The insides of the running broker. */
+  services(): Services;
   /** Stops the broker and starts it again on the same port with the same store. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -90,6 +93,7 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
     folder,
     usersFile,
     logs,
+    services: () => broker.services,
     async restart() {
       await broker.stop();
       broker = await start(port);
@@ -122,6 +126,9 @@ async function yardstick(users: readonly string[], config: DeepPartial<Config>):
     ...mosquitto,
     usersFile: '',
     logs: captureLog(),
+    services: () => {
+      throw new Error('Not with mosquitto');
+    },
     restart: () => Promise.reject(new Error('Not with mosquitto')),
     [Symbol.asyncDispose]: () => mosquitto.stop(),
   };
