@@ -29,8 +29,8 @@ export interface TestBroker extends Target, AsyncDisposable {
   readonly logs: CapturedLog;
   /** The insides of the running broker. */
   services(): Services;
-  /** Stops the broker and starts it again on the same port with the same store. */
-  restart(): Promise<void>;
+  /** Stops the broker and starts it again on the same port with the same store, perhaps with another configuration. */
+  restart(config?: DeepPartial<Config>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -58,8 +58,8 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
     writeFile(usersFile, users.map((login) => `${login}:${cheapHash(passwordOf(login))}\n`).join(''), { mode: 0o600 }),
   ]);
   const logs = captureLog();
-  const start = async (port: number) => {
-    const base = defaultConfig(config);
+  const start = async (port: number, settings = config) => {
+    const base = defaultConfig(settings);
     const broker = await createBroker(
       {
         ...base,
@@ -94,9 +94,9 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
     usersFile,
     logs,
     services: () => broker.services,
-    async restart() {
+    async restart(settings) {
       await broker.stop();
-      broker = await start(port);
+      broker = await start(port, settings);
     },
     stop,
     [Symbol.asyncDispose]: stop,
