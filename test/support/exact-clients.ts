@@ -41,7 +41,8 @@ abstract class ExactClient {
         if (socket !== this.#socket) return;
         if (packet.cmd === 'connack') {
           if (packet.returnCode !== 0) reject(new Error(`CONNACK ${packet.returnCode}`));
-          if (this.#known && !packet.sessionPresent) this.violations.push(`${this.identity.clientId}: session lost`);
+          else if (this.#known && !packet.sessionPresent)
+            this.violations.push(`${this.identity.clientId}: session lost`);
           this.resume();
           resolve();
         } else {
