@@ -15,27 +15,28 @@ function figure(value) {
 export function table({ machine, versions, rounds, seconds, measured, names }) {
   const [ours, theirs] = names;
   const lines = [
-    `${machine}; TLS 1.3, RSA-2048, 100 bytes; medians of ${rounds} rounds of ${seconds} s; lower is better,`,
-    `but for the rates. ${names.map((name) => `${name} ${versions[name]}`).join(', ')}.`,
+    `${machine}; TLS 1.3, RSA-2048, 100 bytes; medians of ${rounds} rounds of ${seconds} s.`,
+    `${names.map((name) => `${name} ${versions[name]}`).join(', ')}.`,
     '',
     `| | ${names.join(' | ')} |${theirs ? ' ratio |' : ''}`,
     `| --- |${' --- |'.repeat(names.length)}${theirs ? ' --- |' : ''}`,
   ];
   for (const { row, results } of measured) {
     const of = (name, key) => median(results.get(name).map((result) => result[key]));
-    const add = (title, key) => {
+    const add = (title, key, moreIsBetter = false) => {
       const values = names.map((name) => of(name, key));
       if (values.every((value) => value === undefined)) return;
-      const ratio = theirs ? [values[0] && values[1] ? `${(values[1] / values[0]).toFixed(2)} ×` : '–'] : [];
+      const [better, worse] = moreIsBetter ? values : values.toReversed();
+      const ratio = theirs ? [better && worse ? `${(better / worse).toFixed(2)} ×` : '–'] : [];
       lines.push(`| ${[title, ...values.map(figure), ...ratio].join(' | ')} |`);
     };
     add(`**${row.name}**: ${row.unit}`, 'microseconds');
     add('… without the others', 'alone');
-    add('… per second', 'rate');
+    add('… per second', 'rate', true);
     add('… p50, ms', 'p50Ms');
     add('… p99, ms', 'p99Ms');
     add('… memory per idle connection, KB', 'kilobytes');
   }
-  if (theirs) lines.push('', `Ratio: ${theirs} divided by ${ours}.`);
+  if (theirs) lines.push('', `Ratio: how many times better ${ours} is than ${theirs}; below 1, it is worse.`);
   return lines.join('\n');
 }
