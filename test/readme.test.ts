@@ -66,6 +66,20 @@ test('files that are named exist', () => {
   );
 });
 
+test('the Docker section has no command that docs/docker.md, and so npm run test:docker, does not have', () => {
+  const commandsOf = (text: string) =>
+    [...text.matchAll(/^ *```sh\n(.*?)^ *```$/gms)].flatMap(([, block = '']) =>
+      block.split('\n').flatMap((line) => line.replace(/ +#.*/, '').trim() || []),
+    );
+  const named = commandsOf(sectionOf(readme, 'Docker'));
+  assert.ok(named.length > 8);
+  const run = commandsOf(openPage('docs/docker.md').text);
+  none(
+    'commands that are not run',
+    named.filter((line) => !run.includes(line)),
+  );
+});
+
 test('npm scripts that are named exist', () => {
   const named = pages.flatMap(({ file, text }) =>
     [...text.matchAll(/\bnpm (?:run (?:--silent )?([\w:-]+)|(start|test)\b)/g)].map(([, run, own]) => ({
