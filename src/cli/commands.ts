@@ -8,5 +8,6 @@ export const commands: ReadonlyMap<string, () => Promise<Command>> = new Map<str
   ['credentials', async () => (await import('./credentials.js')).command],
   ['serve', async () => (await import('./serve.js')).command],
   ['storage', async () => (await import('./storage.js')).command],
+  ['test', async () => (await import('./test.js')).command],
   ['user', async () => (await import('./user.js')).command],
 ]);

@@ -1,3 +1,4 @@
+import { UsageError } from '../errors.js';
 import type { TestBroker } from './api.js';
 import { Engine } from './engine.js';
 import { EngineBroker } from './engine-broker.js';
@@ -28,7 +29,7 @@ export async function startBroker(options: StartOptions = {}): Promise<TestBroke
   const wrong = engine.users.logins.find((login) => !new RegExp(config.credentials.loginPattern, 'u').test(login));
   if (wrong !== undefined) {
     const pattern = config.credentials.loginPattern;
-    throw new RangeError(
+    throw new UsageError(
       `startBroker: users: ${JSON.stringify(wrong)} cannot log in (credentials.loginPattern: ${pattern})`,
     );
   }

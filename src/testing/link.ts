@@ -79,6 +79,7 @@ export class Link extends Duplex implements Holder {
     if (this.stalledBy === null) this.raw.resume();
   }
 
+  /** What is kept is copied: the outbox writes into the same memory again once `done` is called. */
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
     this.changed();
     if (this.broken) {
@@ -101,7 +102,7 @@ export class Link extends Duplex implements Holder {
           break;
         }
         const rule = this.faults.strike('holdAcknowledgements', this.who);
-        if (rule !== null) this.held.push({ rule, bytes });
+        if (rule !== null) this.held.push({ rule, bytes: Buffer.from(bytes) });
         else out.push(bytes);
       } else if (type !== PUBLISH || !this.slowedDown(bytes)) {
         out.push(bytes);
@@ -225,7 +226,7 @@ export class Link extends Duplex implements Holder {
     const throttle = this.faults.strike('throttleDelivery', this.who);
     if (delay === null && throttle === null && this.lane.empty) return false;
     const spacingMs = throttle === null ? 0 : (bytes.length * 1000) / throttle.parameters.bytesPerSecond;
-    this.lane.push(bytes, delay?.parameters.delayMs ?? 0, spacingMs);
+    this.lane.push(Buffer.from(bytes), delay?.parameters.delayMs ?? 0, spacingMs);
     return true;
   }
 }

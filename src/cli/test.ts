@@ -1,0 +1,117 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { loadConfig } from '../config/load.js';
+import { randomPassword } from '../credentials/random-password.js';
+import { UsageError } from '../errors.js';
+import type { StartOptions, TestBroker } from '../testing/index.js';
+import type { Command, CommandIo } from './command.js';
+import { parseOptions } from './options.js';
+
+const help = `
+Usage: iotlab-broker test [--user LOGIN[:PASSWORD]]... [--config FILE] -- COMMAND [ARGUMENTS]
+       iotlab-broker test [--user LOGIN[:PASSWORD]]... [--config FILE] --json
+
+Starts a broker for a test, on a free port of the loopback interface, with a throw-away CA and nothing on disk. Runs
+COMMAND with IOTLAB_MQTT_HOST, IOTLAB_MQTT_PORT, IOTLAB_MQTT_CAFILE, IOTLAB_MQTT_LOGIN and IOTLAB_MQTT_PASSWORD in its
+environment, and exits with its exit code.
+
+  --user LOGIN[:PASSWORD]  a user, alice unless given; the password is random unless given. The first one is the one in
+                           the environment.
+  --json                   prints these variables as one line of JSON instead, and runs until standard input is closed
+  --config FILE            a configuration: its access rules (acl) and limits are used
+
+Examples: iotlab-broker test -- pytest
+          iotlab-broker test --user alice --user bob:hunter2 -- sh -c 'mosquitto_pub -h $IOTLAB_MQTT_HOST \\
+            -p $IOTLAB_MQTT_PORT --cafile $IOTLAB_MQTT_CAFILE -u $IOTLAB_MQTT_LOGIN -P $IOTLAB_MQTT_PASSWORD \\
+            -t iotlab/alice/hello -m world'
+`.trimStart();
+
+/** The signals that end a command; they are passed on to it, and it decides when to go. */
+const endings: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+async function run(args: readonly string[], io: CommandIo): Promise<number> {
+  const { values, positionals } = parseOptions('test', args, {
+    json: { type: 'boolean' },
+    user: { type: 'string', multiple: true },
+  });
+  const json = values.json === true;
+  const [command, ...rest] = positionals;
+  if (json && command !== undefined) throw new UsageError('test: --json runs no command; leave one of them away');
+  if (!json && command === undefined) {
+    throw new UsageError('COMMAND is missing; usage: iotlab-broker test -- COMMAND [ARGUMENTS]');
+  }
+  const users = usersOf(values.user ?? ['alice']);
+  const { startBroker } = await import('../testing/index.js');
+  const broker = await startBroker({ users: Object.fromEntries(users), ...(await rulesOf(values.config, io.env)) });
+  try {
+    const variables = variablesOf(broker, [...users.keys()][0]!);
+    if (command !== undefined) return await runCommand(command, rest, { ...io.env, ...variables });
+    io.stdout.write(`${JSON.stringify(variables)}\n`);
+    await untilClosed(io.stdin);
+    return 0;
+  } finally {
+    await broker.stop();
+  }
+}
+
+function usersOf(given: readonly string[]): Map<string, string> {
+  return new Map(
+    given.map((each) => {
+      const colon = each.indexOf(':');
+      return colon === -1 ? [each, randomPassword()] : [each.slice(0, colon), each.slice(colon + 1)];
+    }),
+  );
+}
+
+async function rulesOf(file: string | undefined, env: NodeJS.ProcessEnv): Promise<StartOptions> {
+  if (file === undefined) return {};
+  const { acl, limits } = await loadConfig(file, env);
+  const { stopTimeoutMs: _, ...others } = limits;
+  return { acl, limits: others };
+}
+
+function variablesOf(broker: TestBroker, login: string): Record<string, string> {
+  return {
+    IOTLAB_MQTT_HOST: broker.host,
+    IOTLAB_MQTT_PORT: `${broker.port}`,
+    IOTLAB_MQTT_CAFILE: broker.caFile,
+    IOTLAB_MQTT_LOGIN: login,
+    IOTLAB_MQTT_PASSWORD: broker.users.passwordOf(login),
+  };
+}
+
+/** Resolves with the exit code, as a shell would give it: 128 and the signal's number for who died of a signal. */
+async function runCommand(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const child = spawn(command, args, { env, stdio: 'inherit' });
+  const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  const forward = (signal: NodeJS.Signals): void => {
+    // Ctrl-C at a terminal has reached the command already.
+    if (signal !== 'SIGINT' || process.stdin.isTTY !== true) child.kill(signal);
+  };
+  for (const signal of endings) process.on(signal, forward);
+  try {
+    const [code, signal] = await ended;
+    return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? 'there is no such command' : (cause as Error).message;
+    throw new UsageError(`test: ${command} cannot be run: ${why}`, { cause });
+  } finally {
+    for (const signal of endings) process.off(signal, forward);
+  }
+}
+
+/** Resolves when standard input is closed, or a signal says that it is time to go. */
+async function untilClosed(stdin: NodeJS.ReadableStream): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      for (const signal of endings) process.off(signal, done);
+      resolve();
+    };
+    for (const signal of endings) process.on(signal, done);
+    stdin.once('end', done).once('close', done).once('error', done).resume();
+  });
+}
+
+export const command: Command = { name: 'test', summary: 'run a command with a broker to test against', help, run };
