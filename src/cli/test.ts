@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { loadConfig } from '../config/load.js';
@@ -47,8 +47,9 @@ async function run(args: readonly string[], io: CommandIo): Promise<number> {
   try {
     const variables = variablesOf(broker, [...users.keys()][0]!);
     if (command !== undefined) return await runCommand(command, rest, { ...io.env, ...variables });
+    const closed = untilClosed(io.stdin);
     io.stdout.write(`${JSON.stringify(variables)}\n`);
-    await untilClosed(io.stdin);
+    await closed;
     return 0;
   } finally {
     await broker.stop();
@@ -83,15 +84,16 @@ function variablesOf(broker: TestBroker, login: string): Record<string, string> 
 
 /** Resolves with the exit code, as a shell would give it: 128 and the signal's number for who died of a signal. */
 async function runCommand(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
-  const child = spawn(command, args, { env, stdio: 'inherit' });
-  const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  let child: ChildProcess | null = null;
   const forward = (signal: NodeJS.Signals): void => {
     // Ctrl-C at a terminal has reached the command already.
-    if (signal !== 'SIGINT' || process.stdin.isTTY !== true) child.kill(signal);
+    if (signal !== 'SIGINT' || process.stdin.isTTY !== true) child?.kill(signal);
   };
+  // Before the command runs: what it started would be left alone if a signal came first.
   for (const signal of endings) process.on(signal, forward);
   try {
-    const [code, signal] = await ended;
+    child = spawn(command, args, { env, stdio: 'inherit' });
+    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
     return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;

@@ -34,7 +34,7 @@ export interface ClientInfo {
 export interface SeenMessage {
   /** Who published. */
   readonly login: string;
-  /** Null for a Will of an earlier run, and for what the test itself published. */
+  /** Null for a Will, and for what the test itself published. */
   readonly clientId: string | null;
   readonly topic: string;
   readonly payload: Buffer;
