@@ -71,3 +71,21 @@ test('a second user is made, with a password that lets them in', async () => {
   const line = lineWith('Hello').replaceAll('alice', 'benoit').replace('<password>', stdout.trim());
   assert.deepEqual(await run(line).finished(), { code: 0, stdout: '', stderr: '' });
 });
+
+test('the test of the README passes, and fails when the message is another', async () => {
+  const page = sectionOf(openPage('README.md'), 'Inside a test');
+  const [, example = ''] = /^```js\n(.*?)^```$/ms.exec(page) ?? [];
+  const local = example
+    .replace("'iotlab-broker/testing'", JSON.stringify(new URL('../src/testing/index.js', import.meta.url).href))
+    .replace("'mqtt'", JSON.stringify(import.meta.resolve('mqtt')));
+  const file = join(folder, 'example.mjs');
+  for (const [text, code] of [
+    [local, 0],
+    [local.replace("text, '21.5'", "text, '20.5'"), 1],
+  ] as const) {
+    await writeFile(file, text);
+    const ended = await startClient(process.execPath, ['--test', file], { home: folder }).finished(20_000);
+    assert.equal(ended.code, code, ended.stdout);
+    assert.match(ended.stdout, /tests 1$/m);
+  }
+});
