@@ -89,6 +89,8 @@ export class Incoming {
     const retain = (flags & 1) === 1;
     const hold = qos === 2 && this.session.persistent;
     if (this.services.store.fault !== null && (retain || hold || (qos > 0 && route.persistent.length > 0))) {
+      // Not received, then: the client sends it again, and must not be told that it is known.
+      if (hold) this.session.deleteIncoming(packetId);
       this.connection.close('store-fault');
       return cost;
     }

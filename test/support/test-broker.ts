@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
+import type { BrokerSeams } from '../../src/broker-seams.js';
 import { systemClock } from '../../src/clock.js';
 import type { Config } from '../../src/config/config.js';
 import { type DeepPartial, defaultConfig } from '../../src/config/defaults.js';
@@ -18,6 +19,8 @@ export interface TestBrokerOptions {
   /** `folder` for LevelDB in a folder of its own; `memory` is the default. */
   readonly store?: 'memory' | 'folder';
   readonly config?: DeepPartial<Config>;
+  /** Parts of the test's own in the place of the broker's. */
+  readonly seams?: BrokerSeams;
 }
 
 export interface TestBroker extends Target, AsyncDisposable {
@@ -74,7 +77,7 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
         storage: { ...base.storage, path: store === 'folder' ? join(folder, 'store') : 'memory' },
         admin: { ...base.admin, port: 0 },
       },
-      { log: logs.log, clock: systemClock },
+      { log: logs.log, clock: systemClock, ...options.seams },
     );
     await broker.start();
     return broker;
