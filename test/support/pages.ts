@@ -24,11 +24,11 @@ export function allPages(): readonly Page[] {
 
 export function openPage(file: string): Page {
   const text = readFileSync(join(packageFolder(), file), 'utf8');
-  const blocks = [...text.matchAll(/^ *```(\w*)\n(.*?)^ *```$/gms)].map(([, language = '', block = '']) => ({
+  const blocks = [...text.matchAll(/^ *```(\w*)[^\n`]*\n(.*?)^ *```$/gms)].map(([, language = '', block = '']) => ({
     language,
     text: block,
   }));
-  const prose = text.replaceAll(/^ *```\w*\n.*?^ *```$/gms, '');
+  const prose = text.replaceAll(/^ *```[^\n`]*\n.*?^ *```$/gms, '');
   return {
     file,
     text,
