@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { useTestBroker } from '../support/test-broker.js';
 import { World } from './model.js';
 
-const broker = useTestBroker();
+const broker = useTestBroker({ store: 'folder' });
 const numRuns = Number(process.env.MODEL_RUNS ?? 40);
 
 const subscriber = fc.nat({ max: 1 });
@@ -25,6 +25,7 @@ const action = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('connect' as const), subscriber }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('disconnect' as const), subscriber }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('cut' as const), subscriber }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
   {
     weight: 3,
     arbitrary: fc.record({

@@ -1,5 +1,6 @@
 import * as mqtt from '../support/packets.js';
-import { freshId, RawClient, type Target } from '../support/raw-client.js';
+import { freshId, RawClient } from '../support/raw-client.js';
+import type { TestBroker } from '../support/test-broker.js';
 
 export type Action =
   | { kind: 'publish'; publisher: number; leaf: string; qos: number; retain: boolean }
@@ -8,7 +9,8 @@ export type Action =
   | { kind: 'subscribe'; subscriber: number; filter: string; qos: number }
   | { kind: 'unsubscribe'; subscriber: number; filter: string }
   | { kind: 'connect' | 'disconnect' | 'cut'; subscriber: number }
-  | { kind: 'acknowledge'; subscriber: number; count: number };
+  | { kind: 'acknowledge'; subscriber: number; count: number }
+  | { kind: 'restart' };
 
 /** One copy of a message that a subscriber may or must get. */
 interface Expected {
@@ -17,7 +19,9 @@ interface Expected {
   readonly qos: number;
   readonly retain: boolean;
   /** Whether it has to come: acknowledged at QoS 1 or 2, or sent to a connection that was up. */
-  readonly must: boolean;
+  must: boolean;
+  /** Whether it has waited through a restart: then the broker says DUP, since it may have sent it before. */
+  restored: boolean;
   /** How often it came as a new message, as a receiver of MQTT counts. */
   arrivals: number;
   /** Whether the subscriber's last word on it has reached the broker. */
@@ -43,6 +47,12 @@ function matches(filter: string, leaf: string): boolean {
   return fixed.every((level, index) => level === '+' || level === levels[index]);
 }
 
+/** What waited at QoS 0 behind a full window may go with the connection that it waited for. */
+function forgiveQos0({ expected }: Subscriber): void {
+  for (const entry of expected) if (entry.qos === 0) entry.must = false;
+}
+
+const patienceMs = 3_000;
 let worlds = 0;
 
 /**
@@ -50,7 +60,7 @@ let worlds = 0;
  * time, so the model knows the order of everything except where a connection is cut with packets on their way.
  */
 export class World {
-  readonly #target: Target;
+  readonly #target: TestBroker;
   readonly #base = `iotlab/alice/model/${process.pid}/${++worlds}`;
   readonly #publishers: (RawClient | null)[] = [null, null];
   readonly #subscribers: Subscriber[];
@@ -58,7 +68,7 @@ export class World {
   readonly #violations: string[] = [];
   #messages = 0;
 
-  private constructor(target: Target) {
+  private constructor(target: TestBroker) {
     this.#target = target;
     this.#subscribers = [0, 1].map(() => ({
       clientId: freshId('model'),
@@ -70,7 +80,7 @@ export class World {
     }));
   }
 
-  static async create(target: Target): Promise<World> {
+  static async create(target: TestBroker): Promise<World> {
     const world = new World(target);
     for (const subscriber of world.#subscribers) await world.#connect(subscriber);
     return world;
@@ -81,6 +91,7 @@ export class World {
   }
 
   async perform(action: Action): Promise<void> {
+    if (action.kind === 'restart') return this.#restart();
     if ('publisher' in action) {
       const { publisher, leaf, qos } = action;
       if (action.kind === 'publish') await this.#publish(publisher, leaf, qos, action.retain);
@@ -98,14 +109,20 @@ export class World {
     if (action.kind === 'disconnect' || action.kind === 'cut') await this.#leave(subscriber, action.kind);
   }
 
-  /** Everybody comes back and acknowledges until nothing more comes; then everything that must have come has. */
+  /** Everybody comes back and acknowledges until nothing is open; then everything that must have come has. */
   async settle(): Promise<void> {
     for (const subscriber of this.#subscribers) {
       await this.#connect(subscriber);
-      while (subscriber.unanswered.length > 0) await this.#acknowledge(subscriber, Number.POSITIVE_INFINITY);
-      for (const { payload, must, qos, arrivals } of subscriber.expected) {
-        if (must && arrivals === 0) this.#violations.push(`${payload} of QoS ${qos} never came`);
+      const { open, expected } = subscriber;
+      const missing = () => expected.filter(({ must, arrivals }) => must && arrivals === 0);
+      // What waits for the disk comes later than the answer to a PINGREQ: the end is when nothing is missing.
+      const until = Date.now() + patienceMs;
+      while ((open.size > 0 || missing().length > 0) && Date.now() < until) {
+        await this.#acknowledge(subscriber, Number.POSITIVE_INFINITY);
       }
+      for (const { payload, qos } of missing()) this.#violations.push(`${payload} of QoS ${qos} never came`);
+      for (const [id, { payload }] of open) this.#violations.push(`the flow ${id} of ${payload} is never ended`);
+      await this.#acknowledge(subscriber, Number.POSITIVE_INFINITY);
     }
   }
 
@@ -129,11 +146,19 @@ export class World {
   async #publish(index: number, leaf: string, qos: number, retain: boolean, look = true): Promise<void> {
     const client = await this.#publisher(index);
     const payload = `${++this.#messages}`;
-    if (retain) this.#retained.set(leaf, { payload, qos });
+    if (retain) this.#replace(leaf, { payload, qos });
     this.#expect(leaf, payload, qos, true);
     await client.publish(`${this.#base}/${leaf}`, payload, { qos, retain });
     if (!look) return;
     for (const subscriber of this.#subscribers) if (subscriber.client) await this.#look(subscriber);
+  }
+
+  /** A retained message that still waits when a newer one takes its place need not come any more. */
+  #replace(leaf: string, kept: { payload: string; qos: number }): void {
+    this.#retained.set(leaf, kept);
+    for (const { expected } of this.#subscribers) {
+      for (const entry of expected) if (entry.retain && entry.leaf === leaf) entry.must = false;
+    }
   }
 
   async #publishAndCut(index: number, leaf: string, qos: number): Promise<void> {
@@ -146,13 +171,31 @@ export class World {
     this.#publishers[index] = null;
   }
 
+  /** The broker stops and starts again: nothing that was promised may be lost by that. */
+  async #restart(): Promise<void> {
+    const clients: RawClient[] = [];
+    for (const subscriber of this.#subscribers) {
+      if (subscriber.client) await this.#look(subscriber);
+      for (const entry of subscriber.expected) entry.restored = true;
+      if (!subscriber.client) continue;
+      clients.push(subscriber.client);
+      subscriber.client = null;
+      subscriber.unanswered = [];
+      forgiveQos0(subscriber);
+    }
+    clients.push(...this.#publishers.filter((client) => client !== null));
+    this.#publishers.fill(null);
+    await this.#target.restart();
+    for (const client of clients) await client.closed();
+  }
+
   #expect(leaf: string, payload: string, published: number, certain: boolean): void {
     for (const { filters, client, expected } of this.#subscribers) {
       const granted = [...filters].filter(([filter]) => matches(filter, leaf)).map(([, qos]) => qos);
       if (granted.length === 0) continue;
       const qos = Math.min(published, Math.max(...granted));
       const must = certain && (qos > 0 || client !== null);
-      expected.push({ payload, leaf, qos, retain: false, must, arrivals: 0, done: false });
+      expected.push({ payload, leaf, qos, retain: false, must, restored: false, arrivals: 0, done: false });
     }
   }
 
@@ -171,7 +214,16 @@ export class World {
       if (!matches(filter, leaf)) continue;
       const granted = Math.min(qos, kept.qos);
       const { payload } = kept;
-      subscriber.expected.push({ payload, leaf, qos: granted, retain: true, must: true, arrivals: 0, done: false });
+      subscriber.expected.push({
+        payload,
+        leaf,
+        qos: granted,
+        retain: true,
+        must: true,
+        restored: false,
+        arrivals: 0,
+        done: false,
+      });
     }
     await client.subscribe([`${this.#base}/${filter}`, qos]);
     await this.#look(subscriber);
@@ -191,7 +243,7 @@ export class World {
     await client.closed();
     subscriber.client = null;
     subscriber.unanswered = [];
-    // QoS 0 that was not delivered to this connection is gone with it; nothing was left unread, so there is none.
+    forgiveQos0(subscriber);
   }
 
   /** Answers the oldest packets, and makes sure that the broker has read the answers. */
@@ -245,7 +297,7 @@ export class World {
       complain(candidates.length > 0 ? 'comes too often, or at another QoS' : 'may not come');
       return;
     }
-    if (dup) complain('comes for the first time with DUP');
+    if (dup && !found.restored) complain('comes for the first time with DUP');
     const index = subscriber.expected.indexOf(found);
     const later = subscriber.expected.slice(index + 1).find((entry) => entry.leaf === leaf && entry.arrivals > 0);
     if (later) complain(`comes after the later ${later.payload}`);
