@@ -116,6 +116,16 @@ export function decodeConnect(frame: Buffer, bodyStart: number): ConnectRequest 
   };
 }
 
+/**
+ * How many filters a SUBSCRIBE or UNSUBSCRIBE has, told from their length fields alone: decoding millions of them would
+ * hold up everybody. `extraBytes` is what follows each.
+ */
+export function countFilters(frame: Buffer, bodyStart: number, extraBytes: number): number {
+  let count = 0;
+  for (let i = bodyStart + 2; i + 2 <= frame.length; count++) i += 2 + frame.readUInt16BE(i) + extraBytes;
+  return count;
+}
+
 export function decodeSubscribe(frame: Buffer): SubscribeRequest {
   const packet = decode(frame);
   if (packet.cmd !== 'subscribe') throw new ProtocolError('malformed', 'not a SUBSCRIBE');

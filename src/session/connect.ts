@@ -85,6 +85,8 @@ function accept(connection: Connection, request: ConnectRequest, who: Identifica
   }
   connection.id = `${who.login}/${clientId}`;
   connection.account = account;
+  // Before an older connection leaves: an account without any would be forgotten, and its limits with it.
+  account.connections.add(connection);
   services.hub.register(connection); // Closes an older connection with this client id first [MQTT-3.1.4-2].
   const opened = sessions.open(account, clientId, request.clean, request.level);
   if (opened === null) {
@@ -95,7 +97,6 @@ function accept(connection: Connection, request: ConnectRequest, who: Identifica
   }
   const { session, present } = opened;
   session.connection = connection;
-  account.connections.add(connection);
   connection.session = session;
   connection.proof = who.proof;
   connection.keepaliveMs = request.keepaliveSeconds * 1_500;

@@ -62,7 +62,7 @@ export class Connection implements FrameHandler {
     this.reader = new FrameReader(socket, services.turn, this);
     this.outbox = new Outbox(socket, services.turn, this.reader);
     this.reader.onResumed = () => this.outbox.resume();
-    this.outbox.onDrained = () => this.session?.outgoing.pump();
+    this.outbox.onDrained = () => this.pump();
     readOnAfterWriteError(socket, services.clock, () => this.outbox.close());
     this.openedAt = services.clock.now();
     this.heardAt = this.openedAt;
@@ -95,8 +95,7 @@ export class Connection implements FrameHandler {
         this.session!.outgoing.puback((chunk[bodyStart]! << 8) | chunk[bodyStart + 1]!);
         return 1;
       }
-      controlPacket(this, head, chunk, start, bodyStart, end);
-      return 1;
+      return controlPacket(this, head, chunk, start, bodyStart, end);
     }
     this.state = State.Connecting;
     this.reader.halt();
@@ -144,6 +143,15 @@ export class Connection implements FrameHandler {
     this.services.counters.connectionsRefused++;
     this.outbox.packet(connack);
     this.close('refused');
+  }
+
+  /** Sends what is queued, as far as the user's share of the turn goes. */
+  private pump(): void {
+    const { account, session } = this;
+    if (account === null || session === null || this.closed) return;
+    const { turn } = this.services;
+    if (turn.spent(account)) turn.deferStarved({ resume: () => this.pump() });
+    else turn.spend(account, session.outgoing.pump());
   }
 
   /** This connection's publishing fills a queue of its own user: it is read again when there is room. */

@@ -28,7 +28,10 @@ export function connectPacket(
   connect(connection, Buffer.from(chunk.subarray(start, end)), bodyStart - start);
 }
 
-/** Every packet of a connected client but PUBLISH. */
+/** The largest packet that is no PUBLISH: ten thousand filters of a hundred bytes. */
+const LARGEST_CONTROL_BYTES = 1024 * 1024;
+
+/** Every packet of a connected client but PUBLISH. Returns what it cost, in units of a delivery. */
 export function controlPacket(
   connection: Connection,
   head: number,
@@ -36,43 +39,44 @@ export function controlPacket(
   start: number,
   bodyStart: number,
   end: number,
-): void {
+): number {
   const session = connection.session!;
+  if (end - start > LARGEST_CONTROL_BYTES) {
+    throw new ProtocolError('too-large', `a packet of ${end - start} bytes that is no PUBLISH`);
+  }
   // MQTT 3.1 has a DUP flag in SUBSCRIBE, UNSUBSCRIBE and PUBREL; 3.1.1 reserves the bit.
   const flagged = session.level === 3 ? head & ~8 : head;
   switch (head >> 4) {
     case PUBACK:
       session.outgoing.puback(acknowledgedId(head, PUBACK << 4, chunk, bodyStart, end));
-      return;
+      return 1;
     case PINGREQ:
       if (head !== PINGREQ << 4 || end !== bodyStart) throw new ProtocolError('MQTT-2.2.2-2', 'malformed PINGREQ');
       connection.outbox.packet(pingresp);
-      return;
+      return 1;
     case PUBREC:
       session.outgoing.pubrec(acknowledgedId(head, PUBREC << 4, chunk, bodyStart, end));
-      return;
+      return 1;
     case PUBREL: // [MQTT-3.6.1-1]
       connection.incoming!.pubrel(acknowledgedId(flagged, (PUBREL << 4) | 2, chunk, bodyStart, end));
-      return;
+      return 1;
     case PUBCOMP:
       session.outgoing.pubcomp(acknowledgedId(head, PUBCOMP << 4, chunk, bodyStart, end));
-      return;
+      return 1;
     case SUBSCRIBE: // [MQTT-3.8.1-1]
       if (flagged !== ((SUBSCRIBE << 4) | 2)) throw new ProtocolError('MQTT-3.8.1-1', 'reserved bits of SUBSCRIBE');
       chunk[start] = flagged; // The parser knows the head of 3.1.1 only.
-      subscribe(connection, chunk.subarray(start, end));
-      return;
+      return subscribe(connection, chunk.subarray(start, end), bodyStart - start);
     case UNSUBSCRIBE: // [MQTT-3.10.1-1]
       if (flagged !== ((UNSUBSCRIBE << 4) | 2))
         throw new ProtocolError('MQTT-3.10.1-1', 'reserved bits of UNSUBSCRIBE');
       chunk[start] = flagged; // The parser knows the head of 3.1.1 only.
-      unsubscribe(connection, chunk.subarray(start, end));
-      return;
+      return unsubscribe(connection, chunk.subarray(start, end), bodyStart - start);
     case DISCONNECT:
       if (head !== DISCONNECT << 4) throw new ProtocolError('MQTT-3.14.1-1', 'reserved bits of DISCONNECT');
       if (end !== bodyStart) throw new ProtocolError('malformed', 'DISCONNECT with a body');
       connection.close('disconnect');
-      return;
+      return 1;
     case CONNECT:
       throw new ProtocolError('MQTT-3.1.0-2', 'a second CONNECT');
     default:

@@ -103,7 +103,8 @@ export class FrameReader {
   haltFor(queue: PressurePoint): void {
     if (this.halted || this.draining) return;
     this.halted = true;
-    queue.whenRelieved(() => this.resume());
+    // Not at once: the packet that made room would be handled within the packets of whoever waits, and so on.
+    queue.whenRelieved(() => this.turn.defer(this));
   }
 
   resume(): void {
@@ -135,6 +136,13 @@ export class FrameReader {
 
   /** True when all of `chunk` was handled, but for the start of a frame that is not whole. */
   private run(chunk: Buffer, at: number, fair: boolean): boolean {
+    const { account } = this.handler;
+    if (fair && account !== null && this.turn.spent(account)) {
+      // A user with many connections has one share, not one for each.
+      this.keep(chunk, at);
+      this.turn.deferStarved(this);
+      return false;
+    }
     try {
       const start = this.partial === null ? at : this.complete(chunk, at);
       return start === -1 || this.process(chunk, start, fair);

@@ -83,11 +83,10 @@ export class OutgoingQueue {
     this.enqueue(publication, qos, hold);
   }
 
-  /** Retained messages, for a new subscription: they follow what is queued already and precede what comes later. */
-  deliverRetained(batch: RetainedBatch): void {
-    if (batch.length === 0) return;
+  /** Retained messages, for a new subscription: they follow what is queued already and precede what comes later. Returns how many left. */
+  deliverRetained(batch: RetainedBatch): number {
     this.queue.push(batch);
-    this.pump();
+    return this.pump();
   }
 
   /** PUBACK: the message is delivered. False for a packet id that is not in flight at QoS 1. */
@@ -156,9 +155,11 @@ export class OutgoingQueue {
     for (const entry of this.inflight) entry.ticket?.receiverDone();
     this.inflight.clear();
     for (let entry = this.queue.shift(); entry !== undefined; entry = this.queue.shift()) {
-      if (entry instanceof RetainedBatch) continue;
-      entry.ticket?.receiverDone();
-      this.quota.remove(entry);
+      if (entry instanceof RetainedBatch) entry.cancel();
+      else {
+        entry.ticket?.receiverDone();
+        this.quota.remove(entry);
+      }
     }
     this.pace.release();
   }
@@ -169,21 +170,21 @@ export class OutgoingQueue {
       const entry = entryOf(record, index < this.context.limits.inflightMessages);
       this.lastSeq = Math.max(this.lastSeq, record.seq);
       this.ids.continueAfter(record.packetId);
-      if (record.released) {
-        this.inflight.add(entry);
-      } else {
+      if (record.released) this.inflight.add(entry);
+      else {
         this.quota.add(entry);
         this.queue.push(entry);
       }
     }
   }
 
-  /** Sends what the window and the socket have room for. */
-  pump(): void {
+  /** Sends what the window and the socket have room for. Returns how many messages that were. */
+  pump(): number {
     const { outbox } = this;
-    if (outbox === null) return;
+    if (outbox === null) return 0;
+    let sent = 0;
     const window = this.context.limits.inflightMessages;
-    while (outbox.bytes < OUTBOX_LIMIT_BYTES) {
+    for (; outbox.bytes < OUTBOX_LIMIT_BYTES; sent++) {
       const entry = this.queue.peek();
       if (entry === undefined) break;
       if (entry instanceof RetainedBatch) {
@@ -202,6 +203,7 @@ export class OutgoingQueue {
       }
     }
     if (this.queue.length <= window) this.pace.caughtUp();
+    return sent;
   }
 
   private sendNow(outbox: Outbox, publication: Publication, qos: 1 | 2): void {

@@ -1,5 +1,6 @@
 import { lowerQos, type Qos } from '../mqtt/packets.js';
 import type { RetainedIndex, RetainedMessage } from '../store/store.js';
+import type { UserAccount } from './user-account.js';
 
 export interface NextRetained {
   readonly message: RetainedMessage;
@@ -13,11 +14,15 @@ export interface NextRetained {
 export class RetainedBatch {
   private readonly messages: readonly RetainedMessage[];
   private readonly granted: Qos;
+  private readonly account: UserAccount;
   private index = 0;
 
-  constructor(messages: readonly RetainedMessage[], granted: Qos) {
+  /** Counted as pending of `account` until they are sent, or the batch is cancelled. */
+  constructor(messages: readonly RetainedMessage[], granted: Qos, account: UserAccount) {
     this.messages = messages;
     this.granted = granted;
+    this.account = account;
+    account.retainedPending += messages.length;
   }
 
   get length(): number {
@@ -29,7 +34,7 @@ export class RetainedBatch {
    * whoever did that was delivered as a live message.
    */
   next(retained: RetainedIndex): NextRetained | null {
-    for (; this.index < this.messages.length; this.index++) {
+    for (; this.index < this.messages.length; this.advance()) {
       const message = this.messages[this.index]!;
       if (retained.get(message.topic) === message) return { message, qos: lowerQos(message.qos, this.granted) };
     }
@@ -38,6 +43,13 @@ export class RetainedBatch {
 
   advance(): void {
     this.index++;
+    this.account.retainedPending--;
+  }
+
+  /** Nobody waits for it any more. */
+  cancel(): void {
+    this.account.retainedPending -= this.length;
+    this.index = this.messages.length;
   }
 
   /** At most `limit` messages from here on that are all to be sent at QoS 2. */

@@ -60,7 +60,7 @@ export class Sessions {
 
   /** Forgets the account of a user who has nothing left here. */
   release(account: UserAccount): void {
-    if (account.idle) this.accounts.delete(account.login);
+    if (account.idle && this.accounts.get(account.login) === account) this.accounts.delete(account.login);
   }
 
   /**

@@ -2,17 +2,28 @@ import { bracketHint } from '../acl/hint.js';
 import { type Qos, SUBSCRIPTION_REFUSED } from '../mqtt/packets.js';
 import { isValidTopicFilter } from '../mqtt/topics.js';
 import type { StoredSubscription } from '../store/store.js';
-import { decodeSubscribe, decodeUnsubscribe, ProtocolError, suback, unsuback } from './codec.js';
+import { countFilters, decodeSubscribe, decodeUnsubscribe, ProtocolError, suback, unsuback } from './codec.js';
 import type { Connection } from './connection.js';
 import { RetainedBatch } from './retained-batch.js';
 
+/** Retained messages that a user may have asked for and not been sent yet: eight bytes each. */
+const RETAINED_PENDING_PER_USER = 2_000_000;
+/** Retained messages that one SUBSCRIBE may ask for: looking them up holds up everybody. */
+const RETAINED_PER_PACKET = 400_000;
+/** Retained messages that are looked up in the time of one delivery. */
+const LOOKUPS_PER_UNIT = 4;
+/** What one filter costs to grant or take away, in units of a delivery. */
+const UNITS_PER_FILTER = 4;
+
 /**
  * Handles a SUBSCRIBE: each filter is granted or refused for itself [MQTT-3.8.4-5], what is refused is never kept, and
- * SUBACK leaves before the retained messages and once the subscriptions of a persistent session are on disk.
+ * SUBACK leaves before the retained messages and once the subscriptions of a persistent session are on disk. Returns
+ * what it cost, in units of a delivery.
  */
-export function subscribe(connection: Connection, frame: Buffer): void {
+export function subscribe(connection: Connection, frame: Buffer, bodyStart: number): number {
   const { services } = connection;
   const session = connection.session!;
+  checkCount(connection, countFilters(frame, bodyStart, 1));
   const { packetId, filters } = decodeSubscribe(frame);
   for (const { filter } of filters) {
     if (!isValidTopicFilter(filter)) throw new ProtocolError('MQTT-4.7.1-2', 'a topic filter that is not valid');
@@ -20,35 +31,41 @@ export function subscribe(connection: Connection, frame: Buffer): void {
   const codes: number[] = [];
   const granted: { filter: string; qos: Qos }[] = [];
   const batches: RetainedBatch[] = [];
+  let found = 0;
   for (const { filter, qos } of filters) {
-    if (!session.acl.subscribe(filter).allowed) {
-      deny(connection, filter, 'denied');
+    const refusal = whyNot(connection, filter, found);
+    if (refusal !== null) {
+      deny(connection, filter, refusal);
       codes.push(SUBSCRIPTION_REFUSED);
-    } else if (!roomFor(connection, filter)) {
-      deny(connection, filter, 'too-many-subscriptions');
-      codes.push(SUBSCRIPTION_REFUSED);
-    } else {
-      services.sessions.subscribe(session, filter, qos);
-      granted.push({ filter, qos });
-      codes.push(qos);
-      // Looked up now: what is published from here on is delivered as a live message, and must not come twice.
-      if (!filter.startsWith('$share/')) {
-        const retained = services.store.retained.match(filter).filter(({ topic }) => session.mayReceive(topic));
-        batches.push(new RetainedBatch(retained, qos));
-      }
+      continue;
     }
+    services.sessions.subscribe(session, filter, qos);
+    granted.push({ filter, qos });
+    codes.push(qos);
+    if (filter.startsWith('$share/')) continue;
+    // Looked up now: what is published from here on is delivered as a live message, and must not come twice.
+    const retained = services.store.retained.match(filter).filter(({ topic }) => session.mayReceive(topic));
+    found += retained.length;
+    if (retained.length > 0) batches.push(new RetainedBatch(retained, qos, session.account));
   }
   session.writer?.subscribe(granted.map(stored));
-  whenStored(connection, () => {
+  const send = () => {
     connection.outbox.packet(suback(packetId, codes));
-    for (const batch of batches) session.outgoing.deliverRetained(batch); // [MQTT-3.8.4-3]
+    for (const batch of batches) {
+      services.turn.spend(session.account, session.outgoing.deliverRetained(batch)); // [MQTT-3.8.4-3]
+    }
+  };
+  whenStored(connection, send, () => {
+    for (const batch of batches) batch.cancel();
   });
+  return 1 + filters.length * UNITS_PER_FILTER + Math.ceil(found / LOOKUPS_PER_UNIT);
 }
 
 /** Handles an UNSUBSCRIBE; it is acknowledged whether or not there was such a subscription [MQTT-3.10.4-5]. */
-export function unsubscribe(connection: Connection, frame: Buffer): void {
+export function unsubscribe(connection: Connection, frame: Buffer, bodyStart: number): number {
   const { services } = connection;
   const session = connection.session!;
+  checkCount(connection, countFilters(frame, bodyStart, 0));
   const { packetId, filters } = decodeUnsubscribe(frame);
   for (const filter of filters) {
     if (!isValidTopicFilter(filter)) throw new ProtocolError('MQTT-4.7.1-2', 'a topic filter that is not valid');
@@ -56,20 +73,38 @@ export function unsubscribe(connection: Connection, frame: Buffer): void {
   const removed = filters.filter((filter) => services.sessions.unsubscribe(session, filter));
   if (removed.length > 0) session.writer?.unsubscribe(removed);
   whenStored(connection, () => connection.outbox.packet(unsuback(packetId)));
+  return 1 + filters.length * UNITS_PER_FILTER;
+}
+
+function checkCount(connection: Connection, filters: number): void {
+  const limit = connection.services.limits.subscriptionsPerSession;
+  if (filters > limit) throw new ProtocolError('quota', `${filters} filters in a packet; ${limit} are allowed`);
 }
 
 /** Calls back at once for sessions that end with their connection, otherwise when what was written is on disk. */
-function whenStored(connection: Connection, done: () => void): void {
+function whenStored(connection: Connection, done: () => void, gone?: () => void): void {
   const { store } = connection.services;
   if (connection.session!.writer === null) {
     done();
     return;
   }
   store.committed((fault) => {
-    if (connection.closed) return;
-    if (fault === null) done();
-    else connection.close('store-fault');
+    if (!connection.closed && fault === null) {
+      done();
+      return;
+    }
+    gone?.();
+    connection.close('store-fault');
   });
+}
+
+/** Why a filter is refused; null when it is granted. `found`: retained messages that this packet asked for already. */
+function whyNot(connection: Connection, filter: string, found: number): string | null {
+  const { acl, account } = connection.session!;
+  if (!acl.subscribe(filter).allowed) return 'denied';
+  if (!roomFor(connection, filter)) return 'too-many-subscriptions';
+  if (found >= RETAINED_PER_PACKET || account.retainedPending >= RETAINED_PENDING_PER_USER) return 'too-many-retained';
+  return null;
 }
 
 function roomFor(connection: Connection, filter: string): boolean {

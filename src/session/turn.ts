@@ -28,7 +28,9 @@ export class Turn {
 
   private scheduled = false;
   private dirty: Outbox[] = [];
+  /** In the order of their turns: those that got nothing of the last one come first. */
   private deferred: Deferred[] = [];
+  private starved: Deferred[] = [];
   private activeUsers = 0;
   private readonly run = (): void => this.end();
 
@@ -51,6 +53,17 @@ export class Turn {
     this.touch();
   }
 
+  /** The others of its user have spent the share before `connection` got anything: it is the first in the next turn. */
+  deferStarved(connection: Deferred): void {
+    this.starved.push(connection);
+    this.touch();
+  }
+
+  /** Nothing is left of the user's share of this turn. */
+  spent(account: UserAccount): boolean {
+    return account.turnId === this.id && account.turnUnits >= this.unitsPerUser;
+  }
+
   /** Charges `units` to a user. False when the user's share of this turn is spent. */
   spend(account: UserAccount, units: number): boolean {
     if (account.turnId !== this.id) {
@@ -71,9 +84,11 @@ export class Turn {
     const dirty = this.dirty;
     this.dirty = [];
     for (const outbox of dirty) outbox.flush();
-    if (this.deferred.length === 0) return;
-    const deferred = this.deferred;
+    const { starved, deferred } = this;
+    if (starved.length === 0 && deferred.length === 0) return;
+    this.starved = [];
     this.deferred = [];
+    for (const connection of starved) connection.resume();
     for (const connection of deferred) connection.resume();
   }
 }

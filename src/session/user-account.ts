@@ -10,6 +10,9 @@ export class UserAccount {
   /** QoS 2 messages received and not yet released. */
   incomingMessages = 0;
 
+  /** Retained messages that were asked for and are not sent yet, of all its subscriptions. */
+  retainedPending = 0;
+
   /** Units spent in turn `turnId`: see Turn. */
   turnId = 0;
   turnUnits = 0;

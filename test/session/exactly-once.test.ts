@@ -102,7 +102,7 @@ describe('exactly once', () => {
     }
     await written();
     queue.attach(outbox());
-    queue.deliverRetained(new RetainedBatch(store.retained.match('+'), 2));
+    queue.deliverRetained(new RetainedBatch(store.retained.match('+'), 2, new UserAccount('alice')));
     assert.deepEqual(sent, []);
     await written();
     assert.deepEqual(
