@@ -1,9 +1,4 @@
 // `npm run bench`: this broker and, where it is installed, Debian's mosquitto under the same load, in alternation.
-//   npm run bench -- [--rounds N] [--seconds N] [--only WORD] [--json]
-// --rounds   how often each row is measured on each broker; the table shows medians (3)
-// --seconds  how long each measurement takes, after its warm-up (5)
-// --only     only the rows whose name contains this
-// --json     every single measurement as JSON, in the place of the table
 import { fork, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
@@ -13,14 +8,43 @@ import { parseArgs } from 'node:util';
 import { ensureNodeModules } from './ensure.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const { values: options } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '3' },
-    seconds: { type: 'string', default: '5' },
-    only: { type: 'string', default: '' },
-    json: { type: 'boolean', default: false },
-  },
-});
+const help = `npm run bench -- [--rounds N] [--seconds N] [--only WORD] [--json]
+
+Measures this broker and, where it is installed, Debian's mosquitto under the same load, in alternation.
+
+  --rounds N   how often each row is measured on each broker; the table shows medians (3)
+  --seconds N  how long each measurement takes, after its warm-up (5)
+  --only WORD  only the rows whose name contains this
+  --json       every single measurement as JSON, in the place of the table
+
+Example: npm run bench -- --rounds 1 --only "QoS 1"`;
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        rounds: { type: 'string', default: '3' },
+        seconds: { type: 'string', default: '5' },
+        only: { type: 'string', default: '' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    for (const name of ['rounds', 'seconds']) {
+      if (!(Number(values[name]) > 0)) throw new Error(`--${name} ${values[name]}: it must be a number above 0.`);
+    }
+    return values;
+  } catch (error) {
+    console.error(`${error.message}\n\n${help}`);
+    process.exit(2);
+  }
+}
+
+const options = readOptions();
+if (options.help) {
+  console.log(help);
+  process.exit(0);
+}
 const [rounds, seconds] = [Number(options.rounds), Number(options.seconds)];
 
 ensureNodeModules(root);

@@ -52,7 +52,7 @@ export class Sessions {
   account(login: string): UserAccount {
     let account = this.accounts.get(login);
     if (account === undefined) {
-      account = new UserAccount(login);
+      account = new UserAccount(login, this.options.acl.forLogin(login));
       this.accounts.set(login, account);
     }
     return account;
@@ -181,7 +181,7 @@ export class Sessions {
     createdAt: number,
     lastSeenAt: number,
   ): Session {
-    const { limits, clock, store, acl, log, noisyLog, counters } = this.options;
+    const { limits, clock, store, log, noisyLog, counters } = this.options;
     const id = scopedId(account.login, clientId);
     const outgoing = new OutgoingQueue(
       {
@@ -203,7 +203,6 @@ export class Sessions {
       id,
       clientId,
       account,
-      acl: acl.forLogin(account.login),
       outgoing,
       writer,
       level,
