@@ -16,6 +16,7 @@ export class Session implements Subscriber {
   readonly id: string;
   readonly clientId: string;
   readonly account: UserAccount;
+  readonly acl: UserAcl;
   readonly outgoing: OutgoingQueue;
   /** Null for a session that ends with its connection. */
   readonly writer: SessionWriter | null;
@@ -31,6 +32,7 @@ export class Session implements Subscriber {
     id: string;
     clientId: string;
     account: UserAccount;
+    acl: UserAcl;
     outgoing: OutgoingQueue;
     writer: SessionWriter | null;
     level: ProtocolLevel;
@@ -40,6 +42,7 @@ export class Session implements Subscriber {
     this.id = options.id;
     this.clientId = options.clientId;
     this.account = options.account;
+    this.acl = options.acl;
     this.outgoing = options.outgoing;
     this.writer = options.writer;
     this.level = options.level;
@@ -49,10 +52,6 @@ export class Session implements Subscriber {
 
   get login(): string {
     return this.account.login;
-  }
-
-  get acl(): UserAcl {
-    return this.account.acl;
   }
 
   get persistent(): boolean {

@@ -1,4 +1,4 @@
-import type { Acl } from '../acl/acl.js';
+import type { Acl, UserAcl } from '../acl/acl.js';
 import type { Clock } from '../clock.js';
 import type { LimitsConfig } from '../config/config.js';
 import type { ProtocolLevel, Qos } from '../mqtt/packets.js';
@@ -28,6 +28,8 @@ export class Sessions {
   private readonly options: SessionsOptions;
   private readonly byId = new Map<string, Session>();
   private readonly accounts = new Map<string, UserAccount>();
+  /** The access rules with a login filled in, once for all sessions of a user. */
+  private readonly acls = new WeakMap<UserAccount, UserAcl>();
 
   constructor(options: SessionsOptions) {
     this.options = options;
@@ -52,7 +54,7 @@ export class Sessions {
   account(login: string): UserAccount {
     let account = this.accounts.get(login);
     if (account === undefined) {
-      account = new UserAccount(login, this.options.acl.forLogin(login));
+      account = new UserAccount(login);
       this.accounts.set(login, account);
     }
     return account;
@@ -203,6 +205,7 @@ export class Sessions {
       id,
       clientId,
       account,
+      acl: this.aclOf(account),
       outgoing,
       writer,
       level,
@@ -211,6 +214,15 @@ export class Sessions {
     });
     this.byId.set(id, session);
     return session;
+  }
+
+  private aclOf(account: UserAccount): UserAcl {
+    let acl = this.acls.get(account);
+    if (acl === undefined) {
+      acl = this.options.acl.forLogin(account.login);
+      this.acls.set(account, acl);
+    }
+    return acl;
   }
 
   private save(session: Session): void {

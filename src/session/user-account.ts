@@ -1,11 +1,8 @@
-import type { UserAcl } from '../acl/acl.js';
 import type { Connection } from './connection.js';
 
 /** What one login holds and spends. Every limit "per user" is a number here. */
 export class UserAccount {
   readonly login: string;
-  /** The access rules with this login filled in, once for all of the user's sessions. */
-  readonly acl: UserAcl;
   readonly connections = new Set<Connection>();
   persistentSessions = 0;
   subscriptions = 0;
@@ -20,9 +17,8 @@ export class UserAccount {
   turnId = 0;
   turnUnits = 0;
 
-  constructor(login: string, acl: UserAcl) {
+  constructor(login: string) {
     this.login = login;
-    this.acl = acl;
   }
 
   /** True when nothing is left that needs remembering. */

@@ -1,7 +1,6 @@
 // What may leave before it is on disk, and what not, so that a crash at the worst moment costs or doubles no message.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { compileAcl } from '../../src/acl/acl.js';
 import { systemClock } from '../../src/clock.js';
 import { defaultConfig } from '../../src/config/defaults.js';
 import { PUBLISH, PUBREL } from '../../src/mqtt/packets.js';
@@ -44,7 +43,7 @@ async function sessionOnSlowDisk() {
     {
       limits: defaultConfig().limits,
       clock: systemClock,
-      account: new UserAccount('alice', compileAcl(defaultConfig().acl).forLogin('alice')),
+      account: new UserAccount('alice'),
       retained: store.retained,
       whenStored: (callback) => store.whenStored(callback),
       onDropped: () => assert.fail('dropped'),
