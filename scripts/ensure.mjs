@@ -1,7 +1,7 @@
 // What `npm start` and `npm test` need in a fresh clone, put there by the first of them that runs.
 import { spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, isAbsolute, join } from 'node:path';
 
 /** Installs the packages of package-lock.json when there are none, or when the lockfile is newer than they are. */
 export function ensureNodeModules(root) {
@@ -19,14 +19,26 @@ export function ensureNodeModules(root) {
 }
 
 const onPath = (command) =>
-  [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'].some((folder) =>
-    existsSync(join(folder, command)),
-  );
+  isAbsolute(command)
+    ? existsSync(command)
+    : [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'].some((folder) =>
+        existsSync(join(folder, command)),
+      );
 
-/** As root on Debian installs the packages whose commands are missing; otherwise says which to install, and stops. */
-export function ensureDebianPackages(packageOfCommand) {
-  const missing = Object.entries(packageOfCommand)
-    .filter(([command]) => !onPath(command))
+/** `command`, or `/usr/bin/python3 module`. */
+function isThere(what) {
+  const [command, module] = what.split(' ');
+  if (!onPath(command)) return false;
+  return module === undefined || spawnSync(command, ['-c', `import ${module}`]).status === 0;
+}
+
+/**
+ * As root on Debian installs the packages of those commands (or, as `/usr/bin/python3 paho.mqtt`, modules of a Python) that are missing;
+ * otherwise says which to install, and stops.
+ */
+export function ensureDebianPackages(packageOf) {
+  const missing = Object.entries(packageOf)
+    .filter(([what]) => !isThere(what))
     .map(([, name]) => name);
   if (missing.length === 0) return;
   if (process.getuid?.() !== 0 || !onPath('apt-get')) {

@@ -21,6 +21,7 @@ ensureDebianPackages({
   mosquitto_passwd: 'mosquitto',
   slapd: 'slapd',
   ldapadd: 'ldap-utils',
+  '/usr/bin/python3 paho.mqtt.client': 'python3-paho-mqtt',
 });
 rmSync('build', { recursive: true, force: true });
 run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json']);

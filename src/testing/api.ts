@@ -107,6 +107,8 @@ export interface TestBroker extends AsyncDisposable {
   waitForDisconnect(options?: ClientScope & WaitOptions): Promise<void>;
   /** Resolves once a connected client is subscribed to this very filter: what is published from now on reaches it. */
   waitForSubscription(filter: string, options?: ClientScope & WaitOptions): Promise<ClientInfo>;
+  /** Resolves once such a client has acknowledged everything there is for it: nothing is in flight, nothing queued. */
+  waitForAcknowledgements(options?: ClientScope & WaitOptions): Promise<ClientInfo>;
   /** Breaks the connections of a login, or the one with this client id. Returns how many there were. */
   kick(login: string, clientId?: string): number;
 

@@ -23,13 +23,16 @@ export function describeClients(services: Services): string[] {
   const all = sessionsOf(services);
   const pending = [...services.connections].filter(({ connected }) => !connected).length;
   const lines = all.map((client) => {
-    const { login, clientId, connected, protocol, subscriptions, queuedMessages } = client;
+    const { login, clientId, connected, protocol, subscriptions, inflightMessages, queuedMessages } = client;
     const filters = subscriptions.map(({ filter }) => filter).join(', ');
     return [
       `  ${login} "${clientId}" (MQTT ${protocol}${connected ? '' : ', away'})`,
       filters === '' ? 'without subscriptions' : `subscribed to ${filters}`,
-      ...(queuedMessages > 0 ? [`with ${queuedMessages} messages queued`] : []),
-    ].join(' ');
+      ...(inflightMessages > 0 ? [`, ${inflightMessages} in flight`] : []),
+      ...(queuedMessages > 0 ? [`, ${queuedMessages} queued`] : []),
+    ]
+      .join(' ')
+      .replaceAll(' ,', ',');
   });
   return [
     lines.length === 0 ? 'No client is connected.' : 'Clients:',

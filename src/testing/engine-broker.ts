@@ -87,6 +87,15 @@ export class EngineBroker implements TestBroker {
     });
   }
 
+  waitForAcknowledgements(scope: ClientScope & WaitOptions = {}): Promise<ClientInfo> {
+    const done = (client: ClientInfo) =>
+      client.connected && isAmong(client, scope) && client.inflightMessages + client.queuedMessages === 0;
+    return this.engine.waiting.until(() => this.find(done), {
+      timeoutMs: scope.timeoutMs,
+      failure: () => `${capitalized(nameOf(scope))} did not acknowledge everything`,
+    });
+  }
+
   waitForMessage(filter: string, options?: MessageOptions & { readonly count?: undefined }): Promise<SeenMessage>;
   waitForMessage(filter: string, options: MessageOptions & { readonly count: number }): Promise<SeenMessage[]>;
   waitForMessage(

@@ -1,5 +1,8 @@
 import type { WaitOptions } from './api.js';
 
+/** What no packet tells, such as what an acknowledgement changed, is seen this often. */
+const lookAgainMs = 20;
+
 interface Waiter {
   look(): void;
   fail(error: Error): void;
@@ -37,6 +40,7 @@ export class Waiting {
       if (this.closed) return reject(new Error(`${failure()}, and the broker is stopped.`));
       const end = (): void => {
         clearTimeout(timer);
+        clearInterval(again);
         this.waiters.delete(waiter);
       };
       const waiter: Waiter = {
@@ -55,6 +59,7 @@ export class Waiting {
         () => waiter.fail(new Error(`${failure()} within ${timeoutMs} ms.\n${this.describe(about)}`)),
         timeoutMs,
       );
+      const again = setInterval(waiter.look, lookAgainMs);
       this.waiters.add(waiter);
       return undefined;
     });
