@@ -124,7 +124,7 @@ class ComposedBroker implements Broker {
     const turn = new Turn();
     this.parts = {
       ...{ hub: seams.wrapHub?.(hub) ?? hub, sessions, connections, router, store, acl, turn },
-      ...{ clock, limits, log, noisyLog, counters },
+      ...{ clock, limits, log, noisyLog, counters, strangers: { partialBytes: 0 } },
     };
 
     for (const message of store.retained) quota.added(message);

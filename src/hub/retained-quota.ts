@@ -1,7 +1,11 @@
 import type { LimitsConfig } from '../config/config.js';
+import { levelsOf } from '../mqtt/topics.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { RetainedMessage } from '../store/store.js';
+
+/** What a level of a topic takes in the tree: two hundred levels of one letter are far more than their text. */
+const BYTES_PER_LEVEL = 128;
 
 interface Usage {
   messages: number;
@@ -62,7 +66,7 @@ export class RetainedQuota {
 }
 
 function bytesOf(message: RetainedMessage): number {
-  return message.topic.length + message.payload.length;
+  return message.topic.length + levelsOf(message.topic) * BYTES_PER_LEVEL + message.payload.length;
 }
 
 function treeOf(topic: string): string {

@@ -26,6 +26,13 @@ export function isValidTopicName(topic: string): boolean {
   return isWellFormed(topic, false);
 }
 
+/** How many levels a topic or filter has. */
+export function levelsOf(topic: string): number {
+  let levels = 1;
+  for (let at = topic.indexOf('/'); at !== -1; at = topic.indexOf('/', at + 1)) levels += 1;
+  return levels;
+}
+
 /**
  * A filter that may be subscribed to: wildcards stand alone in their level, `#` only in the last one [MQTT-4.7.1-2]
  * [MQTT-4.7.1-3]. A filter that begins with `$share/` must be a whole shared subscription [MQTT-4.8.2-1].

@@ -7,6 +7,8 @@ import { SubscriptionTree } from './subscription-tree.js';
 
 /** Routes kept per partition; a user who publishes to more topics than that pays for the search again. */
 const ROUTES_PER_PARTITION = 2_000;
+/** Longer topics are searched for each time: remembering them would let a user fill the memory with names. */
+const LONGEST_KNOWN_TOPIC = 512;
 /** Partitions kept; far more than users, and all of them can be found again. */
 const PARTITIONS = 65_536;
 
@@ -109,6 +111,7 @@ export class Router {
       if (subscriber.mayReceive(topic)) (subscriber.persistent ? persistent : transient).push({ subscriber, granted });
     }
     const route = new Route(partition, persistent, transient, matches.groups, matches.visited);
+    if (topic.length > LONGEST_KNOWN_TOPIC) return route;
     if (partition.routes.size >= ROUTES_PER_PARTITION) partition.routes.clear();
     partition.routes.set(topic, route);
     return route;

@@ -85,6 +85,7 @@ function accept(connection: Connection, request: ConnectRequest, who: Identifica
   }
   connection.id = `${who.login}/${clientId}`;
   connection.account = account;
+  connection.outbox.account = account;
   // Before an older connection leaves: an account without any would be forgotten, and its limits with it.
   account.connections.add(connection);
   services.hub.register(connection); // Closes an older connection with this client id first [MQTT-3.1.4-2].

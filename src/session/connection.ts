@@ -16,6 +16,9 @@ import type { Will } from './will.js';
 /** How long a closed connection may take to deliver its last bytes before its socket is destroyed. */
 const LINGER_MS = 2_000;
 
+/** What CONNECT packets that have come in part may take, all together. */
+const STRANGERS_BYTES = 64 * 1024 * 1024;
+
 /** Where a connection is in its life. */
 enum State {
   /** Nothing but a CONNECT is accepted [MQTT-3.1.0-1]. */
@@ -69,6 +72,7 @@ export class Connection implements FrameHandler {
     socket.on('data', (chunk: Buffer) => {
       this.heardAt = this.services.clock.now();
       this.reader.read(chunk);
+      if (this.outbox.unheard) this.reader.haltFor(this.outbox);
     });
     socket.on('end', () => this.reader.end());
     socket.on('error', () => this.socketGone('socket-error'));
@@ -81,6 +85,13 @@ export class Connection implements FrameHandler {
 
   get connected(): boolean {
     return this.state === State.Connected;
+  }
+
+  hold(bytes: number): boolean {
+    const { account, services } = this;
+    const payer = account ?? services.strangers;
+    payer.partialBytes += bytes;
+    return payer.partialBytes <= (account === null ? STRANGERS_BYTES : services.limits.queuedBytesPerUser);
   }
 
   get largestFrame(): number {
@@ -169,6 +180,8 @@ export class Connection implements FrameHandler {
       this.close('keepalive-timeout'); // [MQTT-3.1.2-24]
     } else if (!outbox.busy) {
       this.stalledSince = 0;
+      // It may have waited for other sockets of its user.
+      this.pump();
     } else if (this.stalledSince === 0 || outbox.writes !== this.stalledWrites) {
       this.stalledSince = now;
       this.stalledWrites = outbox.writes;

@@ -7,6 +7,8 @@ import type { UserAccount } from './user-account.js';
 
 /** Frames up to this size need no look at the limits: every limit is larger. */
 const LARGEST_UNCHECKED = 1_024;
+/** What a connection that makes way may still cost its user's turn, in units. */
+const DRAIN_UNITS = 60_000;
 /** Units of work after which a user's share of the turn is looked at. */
 const UNITS_PER_CHECK = 64;
 /**
@@ -15,12 +17,17 @@ const UNITS_PER_CHECK = 64;
  */
 const READ_AHEAD_BYTES = 256 * 1024;
 
+/** A frame that came in part is not counted up to this size. */
+const UNCOUNTED_BYTES = 16 * 1024;
+
 /** Who handles the frames. */
 export interface FrameHandler {
   /** No further frame is wanted. */
   readonly closed: boolean;
   /** Who pays; null before CONNECT is accepted. */
   readonly account: UserAccount | null;
+  /** So much more memory (or less, if negative) is held for a frame that came in part. False when that is too much. */
+  hold(bytes: number): boolean;
   /** The largest frame that is accepted now, in bytes. */
   readonly largestFrame: number;
   /** Handles one whole frame and returns what it cost, in units of a delivery. */
@@ -47,6 +54,7 @@ export class FrameReader {
   private chunks: Buffer[] = [];
   private waitingAt = 0;
   private waitingBytes = 0;
+  private heldBytes = 0;
   private halted = false;
   private ended = false;
   private readTurn = 0;
@@ -121,7 +129,20 @@ export class FrameReader {
   close(): void {
     this.chunks = [];
     this.waitingBytes = 0;
-    this.partial = null;
+    this.setPartial(null);
+  }
+
+  private setPartial(partial: PartialFrame | null): void {
+    this.partial = partial;
+    this.countPartial();
+  }
+
+  private countPartial(): void {
+    const bytes = this.partial === null || this.partial.bytes <= UNCOUNTED_BYTES ? 0 : this.partial.bytes;
+    const more = bytes - this.heldBytes;
+    if (more === 0) return;
+    this.heldBytes = bytes;
+    if (!this.handler.hold(more) && more > 0) throw new ProtocolError('quota', 'too many packets that came in part');
   }
 
   private runWaiting(fair: boolean): void {
@@ -158,6 +179,7 @@ export class FrameReader {
     let i = at;
     while (i < chunk.length) {
       i = partial.take(chunk, i);
+      this.countPartial();
       const { head } = partial;
       if (head !== null) {
         const start = readFrameHeader(head, 0, head.length, this.header);
@@ -168,7 +190,7 @@ export class FrameReader {
       }
       const { frame } = partial;
       if (frame === null) continue;
-      this.partial = null;
+      this.setPartial(null);
       this.process(frame, 0, false);
       if (this.handler.closed) return -1;
       if (!this.halted) return i;
@@ -188,13 +210,13 @@ export class FrameReader {
       const bodyStart = readFrameHeader(chunk, i, limit, header);
       if (bodyStart < 0) {
         if (bodyStart === MALFORMED_LENGTH) throw new ProtocolError('MQTT-2.2.3', 'a length field of five bytes');
-        this.partial = new PartialFrame(chunk, i, 0);
+        this.setPartial(new PartialFrame(chunk, i, 0));
         break;
       }
       const { end } = header;
       if (end - i > LARGEST_UNCHECKED) this.checkSize(end - i);
       if (end > limit) {
-        this.partial = new PartialFrame(chunk, i, end - i);
+        this.setPartial(new PartialFrame(chunk, i, end - i));
         break;
       }
       units += handler.handle(chunk, i, bodyStart, end);
@@ -208,6 +230,11 @@ export class FrameReader {
       if (handler.account !== null && !turn.spend(handler.account, units) && fair && i < limit) {
         this.keep(chunk, i);
         turn.defer(this);
+        return false;
+      }
+      // What makes way must not hold up everybody: its client sends again what was not acknowledged.
+      if (this.draining && handler.account !== null && handler.account.turnUnits > DRAIN_UNITS) {
+        this.chunks = [];
         return false;
       }
       units = 0;

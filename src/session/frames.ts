@@ -48,9 +48,9 @@ export class PartialFrame {
     this.needed = needed;
   }
 
-  /** Bytes held. */
+  /** Bytes of memory that it takes. */
   get bytes(): number {
-    return this.used;
+    return this.buffer.length;
   }
 
   /** The frame, once it is whole. */

@@ -4,3 +4,5 @@ export const OUTBOX_LIMIT_BYTES = 1024 * 1024;
 export const OUTBOX_PRESSURE_BYTES = 256 * 1024;
 /** A queue that is longer than this asks the publishers of its own user for a short break. */
 export const BEHIND_MESSAGES = 64;
+/** As OUTBOX_LIMIT_BYTES, for all sockets of one user together. */
+export const UNSENT_PER_USER_BYTES = 256 * 1024 * 1024;

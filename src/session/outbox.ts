@@ -1,10 +1,10 @@
 import type { Duplex } from 'node:stream';
 import { lengthBytes, writeLength } from '../mqtt/packets.js';
+import { giveBuffer, LARGE_BYTES, SMALL_BYTES, takeBuffer } from './buffer-pool.js';
+import { OUTBOX_LIMIT_BYTES, UNSENT_PER_USER_BYTES } from './outbox-limits.js';
 import type { Turn } from './turn.js';
+import type { UserAccount } from './user-account.js';
 
-const SMALL_BYTES = 4 * 1024;
-const LARGE_BYTES = 64 * 1024;
-const POOLED_BUFFERS = 64;
 /**
  * A client may send fifty messages and close without reading one answer. Writing to its closed socket provokes a reset,
  * and with the reset go the bytes of it that are not read yet. So answers are held while received bytes wait to be
@@ -12,23 +12,6 @@ const POOLED_BUFFERS = 64;
  * sends nothing meanwhile, and gets it one turn later.
  */
 const HELD_MS = 10;
-
-const smallPool: Buffer[] = [];
-const largePool: Buffer[] = [];
-
-function takeBuffer(bytes: number): Buffer {
-  if (bytes <= SMALL_BYTES) return smallPool.pop() ?? Buffer.allocUnsafeSlow(SMALL_BYTES);
-  if (bytes <= LARGE_BYTES) return largePool.pop() ?? Buffer.allocUnsafeSlow(LARGE_BYTES);
-  return Buffer.allocUnsafeSlow(bytes);
-}
-
-function giveBuffer(buffer: Buffer): void {
-  if (buffer.length === SMALL_BYTES) {
-    if (smallPool.length < POOLED_BUFFERS) smallPool.push(buffer);
-  } else if (buffer.length === LARGE_BYTES) {
-    if (largePool.length < POOLED_BUFFERS) largePool.push(buffer);
-  }
-}
 
 /** How far the peer has been read. */
 export interface ReadingState {
@@ -55,6 +38,12 @@ export class Outbox {
   closed = false;
   /** Writes made; while it stands still with `busy`, the peer is not reading. */
   writes = 0;
+  /** Bytes of answers among `bytes`: they grow with what the peer sends, whether or not it reads. */
+  private answerBytes = 0;
+  private inFlightBytes = 0;
+  /** Who pays for what is not taken yet; null before CONNECT is accepted. */
+  account: UserAccount | null = null;
+  private relieved: (() => void) | null = null;
   /** Called when the socket has taken everything and there is room again. */
   onDrained: (() => void) | null = null;
 
@@ -83,6 +72,7 @@ export class Outbox {
   /** Sends the bytes of `chunk` from `start` to `end` as they are. They must not change until the turn ends. */
   verbatim(chunk: Buffer, start: number, end: number): void {
     this.bytes += end - start;
+    this.charge(end - start);
     this.urgent = true;
     if (this.run === chunk && this.runEnd === start) {
       this.runEnd = end;
@@ -134,6 +124,7 @@ export class Outbox {
   /** Sends PUBACK, PUBREC, PUBREL or PUBCOMP: a first byte and a packet id. */
   acknowledge(head: number, packetId: number): void {
     const i = this.reserve(4);
+    this.answerBytes += 4;
     const buffer = this.buffer!;
     buffer[i] = head;
     buffer[i + 1] = 2;
@@ -144,6 +135,7 @@ export class Outbox {
   /** Sends a packet that is made already. */
   packet(bytes: Buffer): void {
     const i = this.reserve(bytes.length);
+    this.answerBytes += bytes.length;
     bytes.copy(this.buffer!, i);
   }
 
@@ -181,7 +173,9 @@ export class Outbox {
     this.urgent = false;
     this.writes++;
     const data = this.takeAll();
+    this.inFlightBytes = this.bytes;
     this.bytes = 0;
+    this.answerBytes = 0;
     this.busy = true;
     this.socket.write(data, this.written);
   }
@@ -189,11 +183,40 @@ export class Outbox {
   /** Lets go of everything; nothing is written any more. */
   close(): void {
     this.closed = true;
+    this.charge(-this.bytes - this.inFlightBytes);
+    this.inFlightBytes = 0;
     this.full = [];
     this.buffer = null;
     this.run = null;
     this.used = 0;
     this.bytes = 0;
+    this.relieve();
+  }
+
+  /** There is room for a message: the peer reads, and so do those of the same user, taken together. */
+  get hasRoom(): boolean {
+    const { account } = this;
+    return this.bytes < OUTBOX_LIMIT_BYTES && (account === null || account.unsentBytes < UNSENT_PER_USER_BYTES);
+  }
+
+  /** The peer asks and asks, and does not read the answers. */
+  get unheard(): boolean {
+    return this.answerBytes > OUTBOX_LIMIT_BYTES && !this.closed;
+  }
+
+  /** Calls back once the peer has read on, or nothing is written any more. */
+  whenRelieved(callback: () => void): void {
+    this.relieved = callback;
+  }
+
+  private relieve(): void {
+    const { relieved } = this;
+    this.relieved = null;
+    relieved?.();
+  }
+
+  private charge(bytes: number): void {
+    if (this.account !== null) this.account.unsentBytes += bytes;
   }
 
   private mark(): void {
@@ -206,6 +229,7 @@ export class Outbox {
     if (this.run !== null) this.spill();
     if (!this.marked && !this.busy) this.mark();
     this.bytes += bytes;
+    this.charge(bytes);
     return this.room(bytes);
   }
 
@@ -266,7 +290,10 @@ export class Outbox {
       giveBuffer(this.inFlight);
       this.inFlight = null;
     }
+    this.charge(-this.inFlightBytes);
+    this.inFlightBytes = 0;
     if (this.closed) return;
+    if (this.relieved !== null) this.relieve();
     if (this.bytes > 0) this.flushNow();
     else this.onDrained?.();
   }

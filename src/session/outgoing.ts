@@ -5,7 +5,7 @@ import type { OutgoingRecord, SessionWriter } from '../store/store.js';
 import { Deque } from './deque.js';
 import { InflightWindow } from './inflight-window.js';
 import type { Outbox } from './outbox.js';
-import { BEHIND_MESSAGES, OUTBOX_LIMIT_BYTES, OUTBOX_PRESSURE_BYTES } from './outbox-limits.js';
+import { BEHIND_MESSAGES, OUTBOX_PRESSURE_BYTES } from './outbox-limits.js';
 import type { DropReason, OutgoingContext } from './outgoing-context.js';
 import { type Entry, entryOf, liveEntry, recordOf, retainedEntry } from './outgoing-entry.js';
 import { PacketIds } from './packet-ids.js';
@@ -63,7 +63,7 @@ export class OutgoingQueue {
     const hold = publication.hold || (qos === 2 && this.writer !== null);
     publication.deliveries++;
     if (outbox !== null && this.queue.length === 0 && !hold) {
-      if (outbox.bytes < OUTBOX_LIMIT_BYTES) {
+      if (outbox.hasRoom) {
         if (qos === 0) {
           writePublication(outbox, publication, 0, 0);
           if (outbox.bytes > OUTBOX_PRESSURE_BYTES) this.press(publication);
@@ -184,7 +184,7 @@ export class OutgoingQueue {
     if (outbox === null) return 0;
     let sent = 0;
     const window = this.context.limits.inflightMessages;
-    for (; outbox.bytes < OUTBOX_LIMIT_BYTES; sent++) {
+    for (; outbox.hasRoom; sent++) {
       const entry = this.queue.peek();
       if (entry === undefined) break;
       if (entry instanceof RetainedBatch) {

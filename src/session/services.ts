@@ -19,6 +19,8 @@ export interface Services {
   readonly sessions: Sessions;
   /** Every open connection, from its TLS handshake to its close. */
   readonly connections: Set<Connection>;
+  /** What those hold whose CONNECT is not accepted yet. */
+  readonly strangers: { partialBytes: number };
   readonly router: Router;
   readonly store: Store;
   readonly acl: Acl;

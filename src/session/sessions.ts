@@ -9,7 +9,7 @@ import type { SessionWriter, Store, StoredSession } from '../store/store.js';
 import { OutgoingQueue } from './outgoing.js';
 import type { Counters } from './services.js';
 import { Session } from './session.js';
-import { UserAccount } from './user-account.js';
+import { subscriptionBytes, UserAccount } from './user-account.js';
 
 export interface SessionsOptions {
   readonly router: Router;
@@ -109,7 +109,10 @@ export class Sessions {
   /** Ends a session: nothing of it is left, in memory or in the store. */
   end(session: Session): void {
     const { router } = this.options;
-    for (const filter of session.subscriptions.keys()) router.unsubscribe(session, filter);
+    for (const filter of session.subscriptions.keys()) {
+      router.unsubscribe(session, filter);
+      session.account.subscriptionBytes -= subscriptionBytes(filter);
+    }
     session.account.subscriptions -= session.subscriptions.size;
     session.subscriptions.clear();
     session.outgoing.clear();
@@ -163,7 +166,10 @@ export class Sessions {
 
   /** Adds or replaces a subscription, in the router and in the session; storing it is the caller's. */
   subscribe(session: Session, filter: string, granted: Qos): void {
-    if (!session.subscriptions.has(filter)) session.account.subscriptions++;
+    if (!session.subscriptions.has(filter)) {
+      session.account.subscriptions++;
+      session.account.subscriptionBytes += subscriptionBytes(filter);
+    }
     session.subscriptions.set(filter, granted);
     this.options.router.subscribe(session, filter, granted);
   }
@@ -171,6 +177,7 @@ export class Sessions {
   unsubscribe(session: Session, filter: string): boolean {
     if (!session.subscriptions.delete(filter)) return false;
     session.account.subscriptions--;
+    session.account.subscriptionBytes -= subscriptionBytes(filter);
     this.options.router.unsubscribe(session, filter);
     return true;
   }

@@ -5,6 +5,7 @@ import type { StoredSubscription } from '../store/store.js';
 import { countFilters, decodeSubscribe, decodeUnsubscribe, ProtocolError, suback, unsuback } from './codec.js';
 import type { Connection } from './connection.js';
 import { RetainedBatch } from './retained-batch.js';
+import { subscriptionBytes } from './user-account.js';
 
 /** Retained messages that a user may have asked for and not been sent yet: eight bytes each. */
 const RETAINED_PENDING_PER_USER = 2_000_000;
@@ -12,6 +13,8 @@ const RETAINED_PENDING_PER_USER = 2_000_000;
 const RETAINED_PER_PACKET = 400_000;
 /** Retained messages that are looked up in the time of one delivery. */
 const LOOKUPS_PER_UNIT = 4;
+/** What the subscriptions of a user may take on average: sixty characters in a dozen levels. */
+const BYTES_PER_SUBSCRIPTION = 640;
 /** What one filter costs to grant or take away, in units of a delivery. */
 const UNITS_PER_FILTER = 4;
 
@@ -111,6 +114,9 @@ function roomFor(connection: Connection, filter: string): boolean {
   const { limits } = connection.services;
   const { subscriptions, account } = connection.session!;
   if (subscriptions.has(filter)) return true;
+  if (account.subscriptionBytes + subscriptionBytes(filter) > limits.subscriptionsPerUser * BYTES_PER_SUBSCRIPTION) {
+    return false;
+  }
   return subscriptions.size < limits.subscriptionsPerSession && account.subscriptions < limits.subscriptionsPerUser;
 }
 

@@ -1,4 +1,13 @@
+import { levelsOf } from '../mqtt/topics.js';
 import type { Connection } from './connection.js';
+
+/** What a level of a filter takes in the tree. */
+const BYTES_PER_LEVEL = 48;
+
+/** What a subscription counts as, in bytes. */
+export function subscriptionBytes(filter: string): number {
+  return filter.length + levelsOf(filter) * BYTES_PER_LEVEL;
+}
 
 /** What one login holds and spends. Every limit "per user" is a number here. */
 export class UserAccount {
@@ -6,6 +15,12 @@ export class UserAccount {
   readonly connections = new Set<Connection>();
   persistentSessions = 0;
   subscriptions = 0;
+  /** What the filters of the subscriptions take in memory, roughly. */
+  subscriptionBytes = 0;
+  /** Handed to sockets, or about to be, and not taken by them yet. */
+  unsentBytes = 0;
+  /** Packets that have come in part. */
+  partialBytes = 0;
   queuedBytes = 0;
   /** QoS 2 messages received and not yet released. */
   incomingMessages = 0;

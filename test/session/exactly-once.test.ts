@@ -36,6 +36,7 @@ async function sessionOnSlowDisk() {
   const outbox = () =>
     ({
       bytes: 0,
+      hasRoom: true,
       acknowledge: record,
       publish: (head: number, _chunk: Buffer, _start: number, _end: number, packetId: number) => record(head, packetId),
     }) as unknown as Outbox;

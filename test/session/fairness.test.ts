@@ -20,6 +20,7 @@ describe('a share of the turn', () => {
       const handler: FrameHandler = {
         closed: false,
         account: accounts.get(login)!,
+        hold: () => true,
         largestFrame: 1_024,
         handle() {
           handled.push(index);

@@ -48,6 +48,7 @@ function scanned(pieces: readonly Buffer[], halts: ReadonlySet<number>): Outcome
       return failure !== null;
     },
     account: null,
+    hold: () => true,
     largestFrame: LARGEST_FRAME,
     handle(chunk, start, bodyStart, end) {
       assert.ok(bodyStart > start && bodyStart <= end && end <= chunk.length);

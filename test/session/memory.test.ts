@@ -1,0 +1,115 @@
+// What one user can make the broker keep in memory has a limit, whatever it is that is kept.
+import assert from 'node:assert/strict';
+import { Duplex } from 'node:stream';
+import { describe, test } from 'node:test';
+import { Outbox } from '../../src/session/outbox.js';
+import { UNSENT_PER_USER_BYTES } from '../../src/session/outbox-limits.js';
+import { Turn } from '../../src/session/turn.js';
+import { UserAccount } from '../../src/session/user-account.js';
+import * as mqtt from '../support/packets.js';
+import { RawClient } from '../support/raw-client.js';
+import { useTestBroker } from '../support/test-broker.js';
+
+describe('the outbox of a peer that does not read', () => {
+  const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+  function stuckOutbox() {
+    const writes: (() => void)[] = [];
+    const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => void writes.push(done) });
+    const outbox = new Outbox(socket, new Turn(), { expectsMore: false, waiting: false });
+    return { outbox, writes };
+  }
+
+  test('says when there are too many answers, and when they are read', async () => {
+    const { outbox, writes } = stuckOutbox();
+    outbox.acknowledge(0x40, 1);
+    await nextTurn();
+    for (let i = 0; i < 300_000; i++) outbox.acknowledge(0x40, 1);
+    assert.ok(outbox.unheard);
+    let relieved = 0;
+    outbox.whenRelieved(() => relieved++);
+    assert.equal(relieved, 0);
+    writes.shift()!();
+    await nextTurn();
+    assert.equal(relieved, 1);
+    assert.ok(!outbox.unheard);
+  });
+
+  test('lets go of whoever waits when it is closed', () => {
+    const { outbox } = stuckOutbox();
+    let relieved = 0;
+    outbox.whenRelieved(() => relieved++);
+    outbox.close();
+    assert.equal(relieved, 1);
+  });
+
+  test('counts for its user until the socket has taken it, or is gone', async () => {
+    const account = new UserAccount('alice');
+    const { outbox, writes } = stuckOutbox();
+    const other = stuckOutbox().outbox;
+    const unsent = () => account.unsentBytes;
+    outbox.account = account;
+    other.account = account;
+    outbox.acknowledge(0x40, 1);
+    await nextTurn();
+    outbox.acknowledge(0x40, 2);
+    assert.equal(unsent(), 8);
+    writes.shift()!();
+    await nextTurn();
+    assert.equal(unsent(), 4);
+    account.unsentBytes += UNSENT_PER_USER_BYTES;
+    assert.ok(!other.hasRoom);
+    account.unsentBytes -= UNSENT_PER_USER_BYTES;
+    assert.ok(other.hasRoom);
+    outbox.close();
+    assert.equal(unsent(), 0);
+  });
+});
+
+describe('packets that come in part', () => {
+  const broker = useTestBroker({ config: { limits: { queuedBytesPerUser: 1024 * 1024 } } });
+  const half = mqtt.publish('iotlab/alice/x', Buffer.alloc(8 * 1024 * 1024)).subarray(0, 600_000);
+
+  test('count for their user; whoever goes over the limit is closed', async () => {
+    await using first = await RawClient.connect(broker, { as: 'alice' });
+    first.send(half);
+    const account = broker.services().sessions.account('alice');
+    await using bob = await RawClient.connect(broker, { as: 'bob' });
+    while (account.partialBytes < half.length) await bob.expectNothing();
+    await using second = await RawClient.connect(broker, { as: 'alice' });
+    second.send(half);
+    await second.closed();
+    assert.ok(account.partialBytes <= 1024 * 1024, `${account.partialBytes} bytes`);
+    first.cut();
+    while (account.partialBytes > 0) await bob.expectNothing();
+    await bob.publish('iotlab/bob/x', Buffer.alloc(900_000), { qos: 1 });
+    assert.equal(broker.services().sessions.account('bob').partialBytes, 0);
+  });
+});
+
+describe('topics of many levels', () => {
+  const broker = useTestBroker({ config: { limits: { retainedBytesPerUser: 10_000, subscriptionsPerUser: 10 } } });
+  const deep = (name: string) => `iotlab/alice/${name}${'/x'.repeat(180)}`;
+
+  test('count for what they take in the tree of retained messages', async () => {
+    await using client = await RawClient.connect(broker, { as: 'alice' });
+    await client.publish(deep('a'), '1', { qos: 1, retain: true });
+    await client.publish('iotlab/alice/a', '1', { qos: 1, retain: true });
+    assert.deepEqual(
+      [...broker.services().store.retained].map(({ topic }) => topic),
+      ['iotlab/alice/a'],
+    );
+  });
+
+  test('count for what they take in the tree of subscriptions', async () => {
+    await using client = await RawClient.connect(broker, { as: 'alice' });
+    const account = broker.services().sessions.account('alice');
+    assert.deepEqual(await client.subscribe([deep('a'), 0], ['iotlab/alice/a', 1]), [0x80, 1]);
+    assert.ok(account.subscriptionBytes > 0);
+    await client.unsubscribe('iotlab/alice/a');
+    assert.equal(account.subscriptionBytes, 0);
+    await client.subscribe(['iotlab/alice/a', 1]);
+    await client.disconnect();
+    assert.equal(account.subscriptionBytes, 0);
+  });
+});
