@@ -12,6 +12,7 @@ import {
 import type { Connection } from './connection.js';
 import { Incoming } from './incoming.js';
 import type { Identification } from './services.js';
+import { scopedId } from './sessions.js';
 import { Will } from './will.js';
 
 /** Longer client ids are refused: they are keys of the store and stand in every log line. */
@@ -77,13 +78,14 @@ function accept(connection: Connection, request: ConnectRequest, who: Identifica
   }
   const account = sessions.account(who.login);
   const clientId = request.clientId === '' ? `auto-${randomUUID()}` : request.clientId; // [MQTT-3.1.3-6]
-  if (account.connections.size >= limits.connectionsPerUser && !sessions.get(`${who.login}/${clientId}`)?.connection) {
+  const id = scopedId(who.login, clientId);
+  if (account.connections.size >= limits.connectionsPerUser && !sessions.get(id)?.connection) {
     connection.refuse(connack(ConnectCode.SERVER_UNAVAILABLE, false));
     logRefusal(connection, who.login, clientId, 'too-many-connections', { limit: limits.connectionsPerUser });
     sessions.release(account);
     return;
   }
-  connection.id = `${who.login}/${clientId}`;
+  connection.id = id;
   connection.account = account;
   connection.outbox.account = account;
   // Before an older connection leaves: an account without any would be forgotten, and its limits with it.
