@@ -143,7 +143,7 @@ const limits = section('How much one client, one user or all of them may ask for
   handshakeTimeoutMs: durationMs(10_000, 'Longest TLS handshake.'),
   connectTimeoutMs: durationMs(10_000, 'Longest wait for the CONNECT packet after it.'),
   connections: integer(10_000, 'Connections in all.', { min: 1 }),
-  connectionsPerAddress: integer(2_000, 'Connections of one address.', { min: 1 }),
+  connectionsPerAddress: integer(2_000, 'Connections of one address; with IPv6, of one /64 network.', { min: 1 }),
   connectionsPerUser: integer(1_000, 'Connections of one user.', { min: 1 }),
   packetBytes: integer(16 * mebibyte, 'Largest packet; a larger one closes the connection.', {
     min: 1_024,
@@ -151,7 +151,8 @@ const limits = section('How much one client, one user or all of them may ask for
   }),
   inflightMessages: integer(20, 'Messages of QoS 1 and 2 that a client may leave unacknowledged.', {
     min: 1,
-    max: 65_535,
+    // Half of the packet ids: the search for a free one must find it.
+    max: 32_767,
   }),
   queuedMessages: integer(1_000, 'Messages queued for a session beyond those; the newest are dropped.', { min: 0 }),
   queuedBytes: integer(16 * mebibyte, 'Bytes queued for a session.', { min: 1_024 }),

@@ -5,7 +5,7 @@ import type { LimitsConfig, ListenerConfig } from '../config/config.js';
 import { Fault, UsageError } from '../errors.js';
 import type { Log } from '../observe/log.js';
 import { createRateLimited } from '../observe/rate-limited.js';
-import { normalizeAddress } from './address.js';
+import { networkOf, normalizeAddress } from './address.js';
 import { Admission } from './admission.js';
 import { type CertificateSource, openCertificateSource } from './certificate-source.js';
 import { type HandshakeEnd, shakeHands } from './handshake.js';
@@ -70,16 +70,17 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     // Gone already, between accept and here.
     if (remoteAddress === undefined) return raw.destroy();
     const address = normalizeAddress(remoteAddress);
-    if (!admission.admit(address)) {
+    const network = networkOf(address);
+    if (!admission.admit(network)) {
       raw.destroy();
-      const message = `Connection refused: ${address} has as many as limits.connectionsPerAddress allows`;
-      return warn('address-full', address, { limit: limits.connectionsPerAddress }, message);
+      const message = `Connection refused: ${network} has as many as limits.connectionsPerAddress allows`;
+      return warn('address-full', network, { limit: limits.connectionsPerAddress }, message);
     }
     open.add(raw);
     shaking.add(raw);
     raw.once('close', () => {
       open.delete(raw);
-      admission.release(address);
+      admission.release(network);
     });
     shakeHands(raw, { context: certificates.context, clock, timeoutMs: limits.handshakeTimeoutMs }, (end) => {
       shaking.delete(raw);

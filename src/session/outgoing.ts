@@ -27,7 +27,7 @@ export class OutgoingQueue {
   private readonly context: OutgoingContext;
   private readonly writer: SessionWriter | null;
   private outbox: Outbox | null = null;
-  private readonly inflight = new InflightWindow();
+  private readonly inflight: InflightWindow;
   private readonly queue = new Deque<Entry | RetainedBatch>();
   private readonly quota: QueueQuota;
   private readonly ids = new PacketIds();
@@ -37,6 +37,7 @@ export class OutgoingQueue {
   constructor(context: OutgoingContext, writer: SessionWriter | null) {
     this.context = context;
     this.writer = writer;
+    this.inflight = new InflightWindow(context.limits, writer === null ? null : context.account);
     this.pace = new ReaderPace(context.clock);
     this.quota = new QueueQuota(context.limits, context.account);
   }
@@ -69,7 +70,7 @@ export class OutgoingQueue {
           if (outbox.bytes > OUTBOX_PRESSURE_BYTES) this.press(publication);
           return;
         }
-        if (this.inflight.size < this.context.limits.inflightMessages) {
+        if (this.inflight.hasRoom(publication.end - publication.topicStart)) {
           this.sendNow(outbox, publication, qos);
           return;
         }
@@ -111,7 +112,7 @@ export class OutgoingQueue {
       if (this.writer !== null) this.writer.releaseOutgoing(recordOf(entry));
       entry.ticket?.receiverDone();
       entry.ticket = null;
-      entry.message = null;
+      this.inflight.letGo(entry);
     }
     whenReleaseStored(entry, this.writer === null ? null : this.context, () => {
       if (this.inflight.find(entry.packetId) === entry) acknowledgeRelease(this.outbox, entry.packetId);
@@ -197,10 +198,7 @@ export class OutgoingQueue {
       this.queue.shift();
       this.quota.remove(entry);
       writeEntry(outbox, entry);
-      if (entry.qos > 0) {
-        this.inflight.add(entry);
-        if (this.writer === null) entry.message = null;
-      }
+      if (entry.qos > 0) this.inflight.add(entry);
     }
     if (this.queue.length <= window) this.pace.caughtUp();
     return sent;
@@ -210,8 +208,8 @@ export class OutgoingQueue {
     const entry = liveEntry(++this.lastSeq, this.ids.next(this.inflight), qos, null);
     entry.sent = true;
     writePublication(outbox, publication, qos, entry.packetId);
-    this.inflight.add(entry);
     if (this.writer !== null) this.keep(entry, publication);
+    this.inflight.add(entry);
   }
 
   private enqueue(publication: Publication, qos: Qos, hold: boolean): void {
@@ -271,9 +269,8 @@ export class OutgoingQueue {
     const entry = retainedEntry(++this.lastSeq, packetId, next, null);
     writeEntry(outbox, entry);
     if (entry.qos > 0) {
-      this.inflight.add(entry);
       if (this.writer !== null) this.writer.putOutgoing(recordOf(entry));
-      else entry.message = null;
+      this.inflight.add(entry);
     }
     return true;
   }

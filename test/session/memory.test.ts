@@ -87,6 +87,26 @@ describe('packets that come in part', () => {
   });
 });
 
+describe('messages that are sent and not acknowledged', () => {
+  const broker = useTestBroker({ config: { limits: { queuedBytesPerUser: 1024 * 1024 } } });
+
+  for (const qos of [1, 2]) {
+    test(`count for their user at QoS ${qos} while a persistent session keeps them`, async () => {
+      const subscriber = await RawClient.connect(broker, { as: 'alice', clientId: `slow-${qos}`, clean: false });
+      await subscriber.subscribe(['iotlab/alice/x', qos]);
+      await using publisher = await RawClient.connect(broker, { as: 'alice' });
+      for (let i = 0; i < 6; i++) await publisher.publish('iotlab/alice/x', Buffer.alloc(300_000, i), { qos });
+      const account = broker.services().sessions.account('alice');
+      assert.ok(account.queuedBytes > 900_000 && account.queuedBytes <= 1024 * 1024, `${account.queuedBytes} bytes`);
+      for (let i = 0; i < 3; i++) assert.equal((await subscriber.receive()).payloadBytes[0], i);
+      await subscriber.expectNothing();
+      assert.equal(account.queuedBytes, 0);
+      await subscriber.unsubscribe('iotlab/alice/x');
+      await subscriber.disconnect();
+    });
+  }
+});
+
 describe('topics of many levels', () => {
   const broker = useTestBroker({ config: { limits: { retainedBytesPerUser: 10_000, subscriptionsPerUser: 10 } } });
   const deep = (name: string) => `iotlab/alice/${name}${'/x'.repeat(180)}`;
