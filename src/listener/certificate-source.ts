@@ -54,7 +54,7 @@ export async function openCertificateSource(options: {
         );
       }
       ({ material, context } = next);
-      log.info({ files }, 'Certificates reloaded');
+      log.info({ files: Object.values(files) }, 'Certificates reloaded');
       report(true);
     } catch (error) {
       const [delayMs, ...later] = retries;

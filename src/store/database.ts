@@ -1,4 +1,5 @@
 import { cp, mkdir, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { Level } from 'level';
 import { MemoryLevel } from 'memory-level';
 import type { Clock } from '../clock.js';
@@ -72,9 +73,22 @@ async function openLevel(path: string, mode: OpenMode): Promise<Database> {
   return level;
 }
 
+/** Not `recursive: true`: under /proc and its like that tries again for ever. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolder(dirname(path));
+    await mkdir(path, { mode: 0o700 });
+  }
+}
+
 async function ensureFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeFolder(resolve(path));
     if ((await stat(path)).isDirectory()) return;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;

@@ -52,6 +52,7 @@ describe('opening a store', () => {
     await writeFile(file, '');
     await assert.rejects(open(file), refusal('E_STORE_FOLDER', /file: not a folder/));
     await assert.rejects(open(join(file, 'store')), refusal('E_STORE_FOLDER', /not a folder/));
+    await assert.rejects(open('/proc/iotlab-broker/store'), refusal('E_STORE_FOLDER', /cannot be made/));
   });
 
   test('refuses a store of a newer release, without touching it', async (t) => {
