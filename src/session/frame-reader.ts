@@ -111,8 +111,7 @@ export class FrameReader {
   haltFor(queue: PressurePoint): void {
     if (this.halted || this.draining) return;
     this.halted = true;
-    // Not at once: the packet that made room would be handled within the packets of whoever waits, and so on.
-    queue.whenRelieved(() => this.turn.defer(this));
+    queue.whenRelieved(() => this.turn.relieve(this));
   }
 
   resume(): void {

@@ -27,6 +27,7 @@ export class Turn {
   unitsPerUser = UNITS_PER_TURN;
 
   private scheduled = false;
+  private relieving = false;
   private dirty: Outbox[] = [];
   /** In the order of their turns: those that got nothing of the last one come first. */
   private deferred: Deferred[] = [];
@@ -57,6 +58,23 @@ export class Turn {
   deferStarved(connection: Deferred): void {
     this.starved.push(connection);
     this.touch();
+  }
+
+  /**
+   * `connection` may go on: at once (bench row "QoS 1, 1 → 1"), but not within the packets of another one that was
+   * relieved just so. A chain of a thousand connections that make room for each other would exhaust the stack.
+   */
+  relieve(connection: Deferred): void {
+    if (this.relieving) {
+      this.defer(connection);
+      return;
+    }
+    this.relieving = true;
+    try {
+      connection.resume();
+    } finally {
+      this.relieving = false;
+    }
   }
 
   /** Nothing is left of the user's share of this turn. */

@@ -51,6 +51,23 @@ describe('a share of the turn', () => {
     for (let turns = 0; turns < 8; turns++) await nextTurn();
     assert.deepEqual(handled, [0, 1, 2, 0, 1, 2, 0, 1, 2]);
   });
+
+  test('is not handed on within itself: connections that make room for each other in a row take no stack', async () => {
+    const turn = new Turn();
+    let depth = 0;
+    let deepest = 0;
+    let left = 2_000;
+    const link = {
+      resume() {
+        deepest = Math.max(deepest, ++depth);
+        if (--left > 0) turn.relieve(link);
+        depth--;
+      },
+    };
+    turn.relieve(link);
+    while (left > 0) await nextTurn();
+    assert.ok(deepest <= 2, `${deepest} within each other`);
+  });
 });
 
 describe('what one user may ask for', () => {
