@@ -8,7 +8,7 @@ import { expectArguments, parseOptions } from './options.js';
 const help = `
 Usage: iotlab-broker config check|show|reference [--config FILE] [--json]
 
-  check      say whether the configuration is fine, or what has to be mended where
+  check      say whether keys and values are fine, or what has to be mended where
   show       print the configuration in use: the defaults and what the file changes
   reference  print every key with its description and its default
 
@@ -31,7 +31,8 @@ async function run(args: readonly string[], io: CommandIo): Promise<number> {
   }
   const config = await loadConfig(values.config, io.env);
   const file = configFile(values.config, io.env);
-  if (action === 'check') io.stdout.write(`${file ?? 'The defaults (there is no file)'}: fine\n`);
+  if (action === 'check')
+    io.stdout.write(`${file ?? 'The defaults (there is no file)'}: fine (the files it names are not opened)\n`);
   else if (values.json === true) io.stdout.write(`${JSON.stringify(config, null, 2)}\n`);
   else io.stdout.write(`# ${file ?? 'the defaults: there is no file'}\n${stringify(config, { lineWidth: 0 })}`);
   return 0;

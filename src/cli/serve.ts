@@ -2,7 +2,7 @@ import { createBroker } from '../broker.js';
 import { loadConfig } from '../config/load.js';
 import { createLog } from '../observe/log.js';
 import type { Command, CommandIo } from './command.js';
-import { prepareFirstStart } from './first-start.js';
+import { type FirstStart, prepareFirstStart } from './first-start.js';
 import { expectArguments, parseOptions } from './options.js';
 import { untilSignalled } from './until-signalled.js';
 import { welcomeLines } from './welcome.js';
@@ -24,17 +24,25 @@ async function run(args: readonly string[], io: CommandIo): Promise<number> {
   expectArguments('serve', positionals, []);
   const config = await loadConfig(values.config, io.env);
   const log = createLog(config.log);
+  let first: FirstStart = { login: null, password: null };
+  let told = false;
   try {
-    const { login, password } = await prepareFirstStart(config, log);
+    first = await prepareFirstStart(config, log);
+    const { login, password } = first;
     const broker = await createBroker(config, { log, env: io.env });
     const start = async () => {
       await broker.start();
       const { host, ca: caFile } = config.listener;
       io.stdout.write(welcomeLines({ host, port: broker.port, caFile, login, password }));
+      told = true;
     };
     const service = { start, stop: () => broker.stop(), reload: () => broker.reload() };
     return await untilSignalled(service, { log, stopTimeoutMs: config.limits.stopTimeoutMs });
   } catch (error) {
+    // The only time that anybody hears this password: a port in use must not swallow it.
+    if (first.password !== null && !told) {
+      io.stdout.write(`Made a first user: login ${first.login}, password ${first.password}\n`);
+    }
     // The command line prints one line; whoever is debugging wants the stack too.
     log.debug({ err: error }, 'serve failed');
     throw error;

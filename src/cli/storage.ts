@@ -149,7 +149,9 @@ async function compact({ path }: Target, io: CommandIo): Promise<number> {
   } finally {
     await db.close();
   }
-  io.stdout.write(`${path}: ${before} bytes before, ${await folderBytes(path)} now\n`);
+  const after = await folderBytes(path);
+  const outcome = after < before ? `${after} now` : 'nothing to give back';
+  io.stdout.write(`${path}: ${before} bytes before, ${outcome}\n`);
   return 0;
 }
 

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Config } from './config.js';
 import type { Node } from './node.js';
-import { packageFolder } from './package-folder.js';
+import { dataFolder } from './package-folder.js';
 import { configSchema } from './schema.js';
 
 export type DeepPartial<T> = T extends readonly unknown[]
@@ -12,10 +12,10 @@ export type DeepPartial<T> = T extends readonly unknown[]
 
 /**
  * The defaults with `overrides` laid over them: sections are merged, lists replaced, and what is undefined is ignored.
- * Nothing is checked. Relative default paths are resolved against the package's folder; overridden ones stay as given.
+ * Nothing is checked. Relative default paths are resolved against `dataFolder`; overridden ones stay as given.
  */
 export function defaultConfig(overrides: DeepPartial<Config> = {}): Config {
-  return defaultOf(configSchema, overrides, packageFolder()) as Config;
+  return defaultOf(configSchema, overrides, dataFolder()) as Config;
 }
 
 function defaultOf(node: Node, override: unknown, folder: string): unknown {

@@ -59,8 +59,9 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const shaking = new Set<net.Socket>();
   let accepting = true;
 
-  function warn(event: string, address: string, fields: object, message: string): void {
-    quiet.line(`${event} ${address}`, (suppressed) => {
+  /** By address and reason: who mends one mistake and makes another has to see the new one at once. */
+  function warn(event: string, address: string, fields: { reason?: string; limit?: number }, message: string): void {
+    quiet.line(`${event} ${address} ${fields.reason}`, (suppressed) => {
       log.warn({ event, address, ...fields, ...(suppressed > 0 ? { suppressed } : {}) }, message);
     });
   }

@@ -24,12 +24,12 @@ export function connect(connection: Connection, frame: Buffer, bodyStart: number
   if (version === null) throw new ProtocolError('MQTT-3.1.2-1', 'CONNECT does not name MQTT');
   if (version.supported === 5) {
     connection.refuse(connackVersion5Refused);
-    logRefusal(connection, undefined, undefined, 'unsupported-protocol', { level: 5 });
+    logRefusal(connection, undefined, undefined, 'unsupported-protocol', { protocolLevel: 5 });
     return;
   }
   if (version.supported === null) {
     connection.refuse(connack(ConnectCode.UNACCEPTABLE_PROTOCOL, false)); // [MQTT-3.1.2-2]
-    logRefusal(connection, undefined, undefined, 'unsupported-protocol', { level: version.level });
+    logRefusal(connection, undefined, undefined, 'unsupported-protocol', { protocolLevel: version.level });
     return;
   }
   const request = decodeConnect(frame, bodyStart);

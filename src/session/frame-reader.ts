@@ -16,6 +16,8 @@ const UNITS_PER_CHECK = 64;
  * holds, so it is better held here; more than this stays with the client until it can be handled.
  */
 const READ_AHEAD_BYTES = 256 * 1024;
+/** The same in pieces: each costs memory of its own, and a client may send one byte at a time. */
+const READ_AHEAD_CHUNKS = 1_024;
 
 /** A frame that came in part is not counted up to this size. */
 const UNCOUNTED_BYTES = 16 * 1024;
@@ -83,7 +85,7 @@ export class FrameReader {
     if (this.halted || this.waiting) {
       this.chunks.push(chunk);
       this.waitingBytes += chunk.length;
-      if (this.waitingBytes > READ_AHEAD_BYTES) this.socket.pause();
+      if (this.waitingBytes > READ_AHEAD_BYTES || this.chunks.length > READ_AHEAD_CHUNKS) this.socket.pause();
       return;
     }
     this.run(chunk, 0, true);

@@ -2,7 +2,7 @@ import '../mqtt/buffer-slices.js';
 import { isUtf8 } from 'node:buffer';
 import { bracketHint } from '../acl/hint.js';
 import { PUBACK, PUBCOMP, PUBREC, type Qos } from '../mqtt/packets.js';
-import { Publication } from '../mqtt/publication.js';
+import { type PressurePoint, Publication } from '../mqtt/publication.js';
 import { isValidTopicName } from '../mqtt/topics.js';
 import type { Route } from '../routing/router.js';
 import { ProtocolError } from './codec.js';
@@ -21,6 +21,9 @@ const KNOWN_TOPIC_BYTES = 512;
 /** QoS 2 messages of one user that are received and not released; whoever goes on without releasing is closed. */
 const INCOMING_PER_USER = 262_144;
 
+/** Answers that wait for the disk; a publisher with more of them is not read until half of them have left. */
+const WAITING_ANSWERS = 8_192;
+
 /** What is known about a topic that this connection has published to. */
 interface KnownTopic {
   readonly topic: string;
@@ -36,12 +39,13 @@ interface Answer {
 }
 
 /** The publishing side of one connection: PUBLISH and PUBREL in, PUBACK, PUBREC and PUBCOMP out. */
-export class Incoming {
+export class Incoming implements PressurePoint {
   private readonly connection: Connection;
   private readonly services: Services;
   private readonly session: Session;
   private readonly topics = new Map<string, KnownTopic>();
   private readonly answers = new Deque<Answer>();
+  private relieved: (() => void) | null = null;
 
   constructor(connection: Connection, services: Services, session: Session) {
     this.connection = connection;
@@ -131,7 +135,8 @@ export class Incoming {
         }
       }
     }
-    if (publication.pressure !== null) this.connection.slowDown(publication.pressure);
+    if (this.answers.length > WAITING_ANSWERS) this.connection.slowDown(this);
+    else if (publication.pressure !== null) this.connection.slowDown(publication.pressure);
     return cost + publication.deliveries;
   }
 
@@ -140,6 +145,11 @@ export class Incoming {
     const { session } = this;
     if (session.deleteIncoming(packetId)) session.writer?.deleteIncoming(packetId);
     this.answerAfterStore(PUBCOMP_HEAD, packetId);
+  }
+
+  /** Calls back when half of the waiting answers have left. */
+  whenRelieved(callback: () => void): void {
+    this.relieved = callback;
   }
 
   /** Notes a QoS 2 packet id. False when it is known already, and then answers. */
@@ -179,6 +189,10 @@ export class Incoming {
       this.answers.shift();
       this.connection.outbox.acknowledge(first.head, first.packetId);
     }
+    const { relieved } = this;
+    if (relieved === null || this.answers.length > WAITING_ANSWERS / 2) return;
+    this.relieved = null;
+    relieved();
   }
 
   /** Checks a topic that this connection publishes to for the first time, and asks the access rules. */

@@ -79,18 +79,28 @@ export class Turn {
 
   /** Nothing is left of the user's share of this turn. */
   spent(account: UserAccount): boolean {
-    return account.turnId === this.id && account.turnUnits >= this.unitsPerUser;
+    return this.unitsOf(account) >= this.unitsPerUser;
   }
 
   /** Charges `units` to a user. False when the user's share of this turn is spent. */
   spend(account: UserAccount, units: number): boolean {
+    account.turnUnits = this.unitsOf(account) + units;
     if (account.turnId !== this.id) {
       account.turnId = this.id;
-      account.turnUnits = 0;
+      account.turnShare = this.unitsPerUser;
       this.activeUsers++;
     }
-    account.turnUnits += units;
     return account.turnUnits < this.unitsPerUser;
+  }
+
+  /**
+   * What the user has spent of this turn. One packet cannot be handled in parts, so it may cost many shares (a message
+   * to a thousand readers): what goes beyond the share is paid off by the turns that follow.
+   */
+  private unitsOf(account: UserAccount): number {
+    if (account.turnId === this.id) return account.turnUnits;
+    const owed = account.turnUnits - account.turnShare;
+    return owed <= 0 ? 0 : Math.max(0, owed - (this.id - account.turnId - 1) * this.unitsPerUser);
   }
 
   private end(): void {

@@ -31,6 +31,8 @@ export class UserAccount {
   /** Units spent in turn `turnId`: see Turn. */
   turnId = 0;
   turnUnits = 0;
+  /** What the share was in that turn. */
+  turnShare = 0;
 
   constructor(login: string) {
     this.login = login;

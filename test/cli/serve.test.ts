@@ -148,6 +148,8 @@ test('what the operator can mend is one line on standard error and exit code 2',
 
   const inUse = serve(t, await folderWith(t, [listener!.replace('port: 0', `port: ${port}`), ...others]));
   assert.equal(await inUse.left, 2);
+  // The password is told all the same: nobody would ever hear it again.
+  assert.match(inUse.out(), /Made a first user: login \w+, password \S+/);
   assert.match(inUse.err(), new RegExp(`^iotlab-broker: .*listener\\.port.*${port}.*\n$`));
 
   const wrongKey = serve(t, await folderWith(t, [...settings, 'limts: {}']));
