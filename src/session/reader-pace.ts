@@ -13,7 +13,7 @@ const BEHIND_TIMEOUT_MS = 10;
  * Whether the publishers of a user should wait for one of the user's own readers.
  *
  * They do for a moment when it is behind: reading a publisher in few large pieces instead of many small ones, while its
- * messages would only queue up, halves the system calls of a message (bench row "QoS 1, 1 → 1"). They do for longer
+ * messages would only queue up, saves system calls ("QoS 1, 1 → 1": 7.9 µs without it, 6.4 with). They do for longer
  * when its queue is half full and it keeps up: an acknowledged message then arrives however fast it was sent. And they
  * don't once it has been too slow, until it has caught up.
  */
