@@ -1,5 +1,5 @@
 import type { LimitsConfig } from '../config/config.js';
-import { levelsOf } from '../mqtt/topics.js';
+import { firstTwoLevels, levelsOf } from '../mqtt/topics.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { RetainedMessage } from '../store/store.js';
@@ -30,7 +30,7 @@ export class RetainedQuota {
 
   /** False when keeping `message` instead of `before` would go over the limit; it is delivered all the same. */
   admits(message: RetainedMessage, before: RetainedMessage | undefined, login: string): boolean {
-    const used = this.usage.get(treeOf(message.topic));
+    const used = this.usage.get(firstTwoLevels(message.topic));
     const messages = (used?.messages ?? 0) + (before === undefined ? 1 : 0);
     const bytes = (used?.bytes ?? 0) + bytesOf(message) - (before === undefined ? 0 : bytesOf(before));
     const { retainedMessagesPerUser, retainedBytesPerUser } = this.limits;
@@ -45,7 +45,7 @@ export class RetainedQuota {
   }
 
   added(message: RetainedMessage): void {
-    const tree = treeOf(message.topic);
+    const tree = firstTwoLevels(message.topic);
     const used = this.usage.get(tree);
     if (used === undefined) {
       this.usage.set(tree, { messages: 1, bytes: bytesOf(message) });
@@ -56,7 +56,7 @@ export class RetainedQuota {
   }
 
   removed(message: RetainedMessage): void {
-    const tree = treeOf(message.topic);
+    const tree = firstTwoLevels(message.topic);
     const used = this.usage.get(tree);
     if (used === undefined) return;
     used.messages--;
@@ -67,10 +67,4 @@ export class RetainedQuota {
 
 function bytesOf(message: RetainedMessage): number {
   return message.topic.length + levelsOf(message.topic) * BYTES_PER_LEVEL + message.payload.length;
-}
-
-function treeOf(topic: string): string {
-  const first = topic.indexOf('/');
-  const second = first === -1 ? -1 : topic.indexOf('/', first + 1);
-  return second === -1 ? topic : topic.slice(0, second);
 }

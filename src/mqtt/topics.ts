@@ -90,6 +90,14 @@ export function topicMatchesFilter(topic: string, filter: string): boolean {
   return t === topicLength;
 }
 
+/** The first two levels of a topic or filter: `iotlab/<login>`, one user's tree. */
+export function firstTwoLevels(topic: string): string {
+  const first = topic.indexOf('/');
+  if (first === -1) return topic;
+  const second = topic.indexOf('/', first + 1);
+  return second === -1 ? topic : topic.slice(0, second);
+}
+
 function isWildcard(code: number): boolean {
   return code === plus || code === hash;
 }

@@ -1,6 +1,6 @@
 import type { Qos } from '../mqtt/packets.js';
 import type { Publication } from '../mqtt/publication.js';
-import { parseShare } from '../mqtt/topics.js';
+import { firstTwoLevels, parseShare } from '../mqtt/topics.js';
 import type { ShareGroup } from './share-group.js';
 import type { Subscriber, Target } from './subscriber.js';
 import { SubscriptionTree } from './subscription-tree.js';
@@ -101,7 +101,7 @@ export class Router {
   }
 
   route(topic: string): Route {
-    const partition = this.partitionOf(partitionKey(topic));
+    const partition = this.partitionOf(firstTwoLevels(topic));
     const known = partition.routes.get(topic);
     if (known !== undefined) return known;
     const matches = this.tree.match(topic);
@@ -132,7 +132,7 @@ export class Router {
 
   /** Forgets the routes that a change of `filter` can touch. */
   private invalidate(filter: string): void {
-    const key = partitionKey(filter);
+    const key = firstTwoLevels(filter);
     if (key.includes('+') || key.includes('#')) {
       // A wildcard in the first two levels: rare, and never granted by the default rules.
       for (const partition of this.partitions.values()) forget(partition);
@@ -146,14 +146,6 @@ export class Router {
 function forget(partition: Partition): void {
   partition.epoch++;
   if (partition.routes.size > 0) partition.routes.clear();
-}
-
-/** The first two levels. */
-function partitionKey(topic: string): string {
-  const first = topic.indexOf('/');
-  if (first === -1) return topic;
-  const second = topic.indexOf('/', first + 1);
-  return second === -1 ? topic : topic.slice(0, second);
 }
 
 function groupKey(subscriber: Subscriber, group: string): string {

@@ -21,9 +21,6 @@ import { writeEntry, writePublication } from './write-message.js';
  * message at QoS 1 and 2 is handed to it as it is queued, with the packet id that it keeps.
  */
 export class OutgoingQueue {
-  /** Messages dropped since the session began. */
-  dropped = 0;
-
   private readonly context: OutgoingContext;
   private readonly writer: SessionWriter | null;
   private outbox: Outbox | null = null;
@@ -289,7 +286,6 @@ export class OutgoingQueue {
   }
 
   private drop(reason: DropReason, publication: Publication): void {
-    this.dropped++;
     this.pace.fills();
     this.press(publication);
     this.context.onDropped(reason);

@@ -43,10 +43,6 @@ export class Sessions {
     return this.byId.values();
   }
 
-  users(): Iterable<UserAccount> {
-    return this.accounts.values();
-  }
-
   get(id: string): Session | undefined {
     return this.byId.get(id);
   }
