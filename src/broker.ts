@@ -211,7 +211,7 @@ class ComposedBroker implements Broker {
       sessions: () => liveSessions(connections),
     });
     const cancelTicks = this.clock.every(TICK_MS, () => {
-      const now = this.clock.now();
+      const now = this.clock.monotonicMs();
       for (const connection of connections) connection.tick(now);
     });
     const cancelExpiry = this.clock.every(EXPIRY_PERIOD_MS, () => sessions.expire());

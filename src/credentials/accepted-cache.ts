@@ -31,13 +31,13 @@ export class AcceptedCache {
   /** An entry within `ttlMs`. */
   fresh(key: string): Accepted | undefined {
     const entry = this.#use(key);
-    return entry !== undefined && this.#clock.now() - entry.atMs < this.#config.ttlMs ? entry : undefined;
+    return entry !== undefined && this.#clock.monotonicMs() - entry.atMs < this.#config.ttlMs ? entry : undefined;
   }
 
   /** An entry within `staleMs`: for an outage only, and as a sign of good standing. */
   stale(key: string): Accepted | undefined {
     const entry = this.#use(key);
-    return entry !== undefined && this.#clock.now() - entry.atMs < this.#config.staleMs ? entry : undefined;
+    return entry !== undefined && this.#clock.monotonicMs() - entry.atMs < this.#config.staleMs ? entry : undefined;
   }
 
   put(key: string, entry: Accepted): void {
@@ -71,7 +71,7 @@ export class AcceptedCache {
   #use(key: string): Accepted | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    const ageMs = this.#clock.now() - entry.atMs;
+    const ageMs = this.#clock.monotonicMs() - entry.atMs;
     // A clock that was set back must not make an entry immortal.
     if (ageMs < 0 || ageMs >= Math.max(this.#config.ttlMs, this.#config.staleMs)) {
       this.drop(key);

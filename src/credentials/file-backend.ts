@@ -98,10 +98,10 @@ export async function openFileBackend(options: {
     unreadable = '';
     if (file.users.size === 0 && users.size > 0) {
       if (emptySince === null) {
-        emptySince = clock.now();
+        emptySince = clock.monotonicMs();
         log.debug({ file: path }, 'the users file holds no user any more: is it being written?');
       }
-      if (clock.now() - emptySince < emptyGraceMs) {
+      if (clock.monotonicMs() - emptySince < emptyGraceMs) {
         clock.after(emptyGraceMs, () => void (!closed && reload()));
         return;
       }

@@ -116,7 +116,7 @@ export function createCredentialGuard(options: {
           log.warn({ backend: backend.name }, 'the backend accepted a login that loginPattern forbids: refused');
           return { value: { accepted: false, reason: 'invalid-login' } };
         }
-        accepted.put(key, { login: verdict.login, proof: verdict.proof, atMs: clock.now() });
+        accepted.put(key, { login: verdict.login, proof: verdict.proof, atMs: clock.monotonicMs() });
         return heard;
       });
     const flight: Flight = { answer, revokedMeanwhile: new Set(), letIn: null };
@@ -126,7 +126,7 @@ export function createCredentialGuard(options: {
 
   function fromMemory(known: Accepted, stale: boolean): AuthOutcome {
     if (stale) {
-      const ageMs = clock.now() - known.atMs;
+      const ageMs = clock.monotonicMs() - known.atMs;
       log.info({ login: known.login, ageMs }, 'accepted from memory: the credential backend does not answer');
     }
     return { kind: 'accepted', login: known.login, proof: known.proof, stale };
@@ -175,8 +175,8 @@ export function createCredentialGuard(options: {
 
   /** Under attack this could be a line per attempt; one a second tells as much. */
   function tellThrottled(login: string, address: string): void {
-    if (clock.now() - throttledToldMs < 1_000) return;
-    throttledToldMs = clock.now();
+    if (clock.monotonicMs() - throttledToldMs < 1_000) return;
+    throttledToldMs = clock.monotonicMs();
     log.warn({ login, address }, 'too many wrong passwords: refused without asking the backend');
   }
 

@@ -253,7 +253,7 @@ class LdapBackend implements CredentialBackend {
         `search below ${base}: ${message} (LDAP result ${code})`,
       );
     }
-    return entries.map((entry) => toAccount(entry, loginAttribute, this.#clock.now()));
+    return entries.map((entry) => toAccount(entry, loginAttribute, this.#clock.epochMs()));
   }
 
   /** Each bind forgets the one before it (RFC 4511, 4.2.1), and nothing but binds is asked on these connections. */

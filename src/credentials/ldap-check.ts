@@ -147,7 +147,7 @@ class ServerCheck {
     const { loginAttribute } = this.#config;
     const query = { base, scope, filter, attributes: accountAttributes(loginAttribute), sizeLimit: 2 };
     const { code, message, entries } = await connection.search(query, this.#wait('searchTimeoutMs'));
-    const accounts = entries.map((entry) => toAccount(entry, loginAttribute, this.#clock.now()));
+    const accounts = entries.map((entry) => toAccount(entry, loginAttribute, this.#clock.epochMs()));
     return { accounts, code, message: code === 0 ? '' : `${message} (LDAP result ${code})` };
   }
 

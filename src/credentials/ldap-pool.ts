@@ -103,7 +103,10 @@ export class LdapPool {
       connection.close();
       throw error;
     }
-    return this.#askOn({ connection, server, openedAtMs: clock.now(), idleSinceMs: clock.now() }, question);
+    return this.#askOn(
+      { connection, server, openedAtMs: clock.monotonicMs(), idleSinceMs: clock.monotonicMs() },
+      question,
+    );
   }
 
   async #askOn<T extends LdapResult>(pooled: Pooled, question: (connection: LdapConnection) => Promise<T>): Promise<T> {
@@ -130,12 +133,12 @@ export class LdapPool {
   #putBack(pooled: Pooled): void {
     if (this.#closed || this.#idle.length >= this.#options.keep) pooled.connection.close();
     if (pooled.connection.failure !== null) return;
-    pooled.idleSinceMs = this.#options.clock.now();
+    pooled.idleSinceMs = this.#options.clock.monotonicMs();
     this.#idle.push(pooled);
   }
 
   #sweep(): void {
-    const now = this.#options.clock.now();
+    const now = this.#options.clock.monotonicMs();
     const kept = this.#idle.filter(({ connection, idleSinceMs, openedAtMs }) => {
       if (connection.failure === null && now - idleSinceMs < idleMs && now - openedAtMs < lifeMs) return true;
       connection.close();

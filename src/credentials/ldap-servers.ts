@@ -100,13 +100,13 @@ export class LdapServers {
   }
 
   #isFit({ failures, blockedUntilMs, trying }: State): boolean {
-    return failures === 0 || (blockedUntilMs <= this.#clock.now() && !trying);
+    return failures === 0 || (blockedUntilMs <= this.#clock.monotonicMs() && !trying);
   }
 
   #failed(state: State, fault: Fault): void {
     const { server } = state;
     state.blockedUntilMs =
-      this.#clock.now() + Math.min(firstBackoffMs * 2 ** Math.min(state.failures, 20), this.#maxBackoffMs);
+      this.#clock.monotonicMs() + Math.min(firstBackoffMs * 2 ** Math.min(state.failures, 20), this.#maxBackoffMs);
     state.failures += 1;
     const { code, message } = fault;
     if (state.failures === 1) this.#log.warn({ server: server.name, code, reason: message }, 'directory server failed');

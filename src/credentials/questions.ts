@@ -135,14 +135,14 @@ export class Questions {
 
   #answered(): void {
     if (this.#outSinceMs === null) return;
-    const outageMs = this.#clock.now() - this.#outSinceMs;
+    const outageMs = this.#clock.monotonicMs() - this.#outSinceMs;
     this.#outSinceMs = null;
     this.#log.info({ backend: this.#backend, outageMs }, 'the credential backend answers again');
   }
 
   #failed(fault: Fault): void {
     if (this.#outSinceMs !== null) return;
-    this.#outSinceMs = this.#clock.now();
+    this.#outSinceMs = this.#clock.monotonicMs();
     this.#log.error(
       { backend: this.#backend, code: fault.code, reason: fault.message },
       'the credential backend does not answer: logins hear "server unavailable" until it does, but for those in memory',

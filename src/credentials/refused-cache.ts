@@ -17,7 +17,7 @@ export class RefusedCache {
   get(key: string): RefusalReason | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    const ageMs = this.#clock.now() - entry.atMs;
+    const ageMs = this.#clock.monotonicMs() - entry.atMs;
     if (ageMs >= 0 && ageMs < ttlMs) return entry.reason;
     this.#entries.delete(key);
     return undefined;
@@ -25,7 +25,7 @@ export class RefusedCache {
 
   put(key: string, reason: RefusalReason): void {
     this.#entries.delete(key);
-    this.#entries.set(key, { reason, atMs: this.#clock.now() });
+    this.#entries.set(key, { reason, atMs: this.#clock.monotonicMs() });
     if (this.#entries.size > maxEntries) this.#entries.delete(this.#entries.keys().next().value!);
   }
 

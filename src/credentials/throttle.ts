@@ -77,7 +77,7 @@ export class LoginThrottle {
     if (outcome === 'right') this.proven(address, login);
     if (outcome === 'wrong') {
       if (!guesses.wrong.has(key)) this.#countFailure(address);
-      guesses.wrong.set(key, this.#clock.now());
+      guesses.wrong.set(key, this.#clock.monotonicMs());
     } else if (guesses.wrong.size === 0 && guesses.pending.size === 0) {
       this.#guesses.delete(pair(address, login));
     }
@@ -85,18 +85,18 @@ export class LoginThrottle {
 
   /** The login was accepted from there. Earlier wrong guesses stay counted: they may be somebody else's. */
   proven(address: string, login: string): void {
-    touch(this.#proven, pair(address, login), this.#clock.now(), this.#maxEntries);
+    touch(this.#proven, pair(address, login), this.#clock.monotonicMs(), this.#maxEntries);
   }
 
   #isProven(address: string, login: string): boolean {
     const atMs = this.#proven.get(pair(address, login));
-    return atMs !== undefined && this.#clock.now() - atMs < provenForMs;
+    return atMs !== undefined && this.#clock.monotonicMs() - atMs < provenForMs;
   }
 
   #guessesOf(address: string, login: string): Guesses {
     const name = pair(address, login);
     const guesses = this.#guesses.get(name) ?? { wrong: new Map(), pending: new Map() };
-    const now = this.#clock.now();
+    const now = this.#clock.monotonicMs();
     // Times to come are those of a clock that was set back since.
     for (const [key, atMs] of guesses.wrong) {
       if (atMs <= now - this.#windowMs || atMs > now) guesses.wrong.delete(key);
@@ -110,13 +110,13 @@ export class LoginThrottle {
     const count = this.#addresses.get(address);
     if (count === undefined) return 0;
     this.#roll(count);
-    const passed = (this.#clock.now() - count.windowStartMs) / this.#windowMs;
+    const passed = (this.#clock.monotonicMs() - count.windowStartMs) / this.#windowMs;
     return count.thisWindow + count.lastWindow * (1 - passed);
   }
 
   #countFailure(address: string): void {
     const count = this.#addresses.get(address) ?? {
-      windowStartMs: this.#clock.now(),
+      windowStartMs: this.#clock.monotonicMs(),
       thisWindow: 0,
       lastWindow: 0,
     };
@@ -126,7 +126,7 @@ export class LoginThrottle {
   }
 
   #roll(count: AddressCount): void {
-    const windows = Math.floor((this.#clock.now() - count.windowStartMs) / this.#windowMs);
+    const windows = Math.floor((this.#clock.monotonicMs() - count.windowStartMs) / this.#windowMs);
     if (windows === 0) return;
     count.lastWindow = windows === 1 ? count.thisWindow : 0;
     count.thisWindow = 0;

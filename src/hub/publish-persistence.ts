@@ -57,7 +57,7 @@ export class PublishPersistence {
       this.quota.removed(before);
     } else {
       const message = publication.message();
-      const kept = { topic, payload: message.payload, qos, properties: null, storedAt: this.clock.now() };
+      const kept = { topic, payload: message.payload, qos, properties: null, storedAt: this.clock.epochMs() };
       if (!this.quota.admits(kept, this.store.retained.get(topic), login)) return done;
       const before = this.store.retained.set(kept);
       if (before !== undefined) this.quota.removed(before);

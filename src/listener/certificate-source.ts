@@ -35,7 +35,7 @@ export async function openCertificateSource(options: {
   let running: Promise<void> = Promise.resolve();
 
   const report = (all: boolean) => {
-    reportExpiry(material, files, clock.now(), log, all);
+    reportExpiry(material, files, clock.epochMs(), log, all);
     if (all) for (const warning of material.warnings) log.warn({ files }, warning);
   };
   report(true);
@@ -46,7 +46,7 @@ export async function openCertificateSource(options: {
     try {
       const next = await load(files);
       if (closed) return;
-      const expired = next.material.chain.find((certificate) => Date.parse(certificate.validTo) <= clock.now());
+      const expired = next.material.chain.find((certificate) => Date.parse(certificate.validTo) <= clock.epochMs());
       if (sameText(next.material, material)) return log.debug({ files }, 'Certificates unchanged');
       if (expired !== undefined) {
         throw new UsageError(

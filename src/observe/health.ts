@@ -42,7 +42,7 @@ const maxHeaderBytes = 4_096;
  */
 export async function openHealth({ config, log, state, metrics, clock = systemClock }: HealthOptions): Promise<Health> {
   if (config.port === 0) return { port: null, close: async () => {} };
-  const startedAt = clock.now();
+  const startedAt = clock.monotonicMs();
   const server = createServer({
     maxHeaderSize: maxHeaderBytes,
     headersTimeout: requestTimeoutMs,
@@ -53,7 +53,7 @@ export async function openHealth({ config, log, state, metrics, clock = systemCl
   server.maxConnections = maxConnections;
   server.timeout = 2 * requestTimeoutMs;
   server.on('request', (request, response) => {
-    const uptimeSeconds = Math.floor((clock.now() - startedAt) / 1_000);
+    const uptimeSeconds = Math.floor((clock.monotonicMs() - startedAt) / 1_000);
     const numbers = () => ({ uptime_seconds: uptimeSeconds, connections: state().connections, ...metrics?.() });
     answer(request, response, {
       health: () => report(state(), uptimeSeconds),

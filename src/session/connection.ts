@@ -67,10 +67,10 @@ export class Connection implements FrameHandler {
     this.reader.onResumed = () => this.outbox.resume();
     this.outbox.onDrained = () => this.pump();
     readOnAfterWriteError(socket, services.clock, () => this.outbox.close());
-    this.openedAt = services.clock.now();
+    this.openedAt = services.clock.monotonicMs();
     this.heardAt = this.openedAt;
     socket.on('data', (chunk: Buffer) => {
-      this.heardAt = this.services.clock.now();
+      this.heardAt = this.services.clock.monotonicMs();
       this.reader.read(chunk);
       if (this.outbox.unheard) this.reader.haltFor(this.outbox);
     });

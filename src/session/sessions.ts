@@ -81,7 +81,7 @@ export class Sessions {
       this.end(known);
     }
     if (!clean && account.persistentSessions >= this.options.limits.sessionsPerUser) return null;
-    const now = this.options.clock.now();
+    const now = this.options.clock.epochMs();
     const session = this.create(account, clientId, clean ? null : this.options.store.session(id), level, now, now);
     if (!clean) {
       account.persistentSessions++;
@@ -93,7 +93,7 @@ export class Sessions {
   /** The session's connection is gone: a persistent session is kept, any other ends. */
   leave(session: Session): void {
     session.connection = null;
-    session.lastSeenAt = this.options.clock.now();
+    session.lastSeenAt = this.options.clock.epochMs();
     if (!session.persistent) {
       this.end(session);
       return;
@@ -123,7 +123,7 @@ export class Sessions {
 
   /** Ends persistent sessions whose client has not been here for the configured time. Returns how many. */
   expire(): number {
-    const oldest = this.options.clock.now() - this.options.sessionExpiryMs;
+    const oldest = this.options.clock.epochMs() - this.options.sessionExpiryMs;
     let expired = 0;
     for (const session of this.byId.values()) {
       if (session.connection !== null || session.lastSeenAt > oldest) continue;

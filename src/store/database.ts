@@ -106,7 +106,7 @@ async function ensureFolder(path: string): Promise<void> {
 
 /** LevelDB replays its log by itself after a crash; this is for damage that it cannot explain, a bad disk for one. */
 async function repair(path: string, log: Log, clock: Clock, cause: unknown): Promise<void> {
-  const copy = `${path}.damaged-${new Date(clock.now()).toISOString().replaceAll(':', '')}`;
+  const copy = `${path}.damaged-${new Date(clock.epochMs()).toISOString().replaceAll(':', '')}`;
   log.error(
     { path, copy, err: cause },
     'the store is damaged: it is copied and then repaired; what is lost is in the copy',

@@ -55,7 +55,7 @@ export class LevelPersistence extends AsyncLevelPersistence {
     if (payload.length === 0) {
       this.#retained.delete(topic);
     } else {
-      this.#retained.set({ topic, payload, qos: packet.qos, properties: null, storedAt: this.#clock.now() });
+      this.#retained.set({ topic, payload, qos: packet.qos, properties: null, storedAt: this.#clock.epochMs() });
       const kept = this.#retained.get(topic)!;
       this.#packets.set(kept, { ...packet, payload: kept.payload });
     }

@@ -16,7 +16,7 @@ export async function migrateFromLibrary(context: MigrationContext): Promise<voi
   const library = new AsyncLevelPersistence(readOnly(db));
   for await (const packet of library.createRetainedStream('#') as AsyncIterable<LibraryPacket>) {
     const { topic, qos } = packet;
-    const message = { topic, qos, payload: Buffer.from(packet.payload), properties: null, storedAt: clock.now() };
+    const message = { topic, qos, payload: Buffer.from(packet.payload), properties: null, storedAt: clock.epochMs() };
     batch.put(RETAINED + topic, encodeRetained(message));
   }
   const clients = new Set<string>();
@@ -31,7 +31,7 @@ export async function migrateFromLibrary(context: MigrationContext): Promise<voi
   }
   for await (const [key] of db.iterator(rangeOf('outgoing-id:'))) batch.del(key);
   for (const clientId of clients) {
-    const now = clock.now();
+    const now = clock.epochMs();
     const times = { createdAt: now, lastSeenAt: now, expiresAt: now + context.sessionExpiryMs };
     const session = { clientId, login: loginOf(clientId), protocol: 4, ...times } as const;
     batch.put(clientPrefix('session', clientId), encodeSession(session));

@@ -29,7 +29,7 @@ export class DeliveryLane {
 
   /** `delayMs` from now, and not before `spacingMs` have passed since the one in front of it. */
   push(bytes: Buffer, delayMs: number, spacingMs: number): void {
-    const dueMs = Math.max(this.clock.now() + delayMs, this.lastDueMs) + spacingMs;
+    const dueMs = Math.max(this.clock.monotonicMs() + delayMs, this.lastDueMs) + spacingMs;
     this.lastDueMs = dueMs;
     this.delayed.push({ bytes, dueMs });
     this.bytes += bytes.length;
@@ -57,9 +57,9 @@ export class DeliveryLane {
   private arm(): void {
     const first = this.delayed[0];
     if (this.cancelTimer !== null || first === undefined) return;
-    this.cancelTimer = this.clock.after(Math.max(0, first.dueMs - this.clock.now()), () => {
+    this.cancelTimer = this.clock.after(Math.max(0, first.dueMs - this.clock.monotonicMs()), () => {
       this.cancelTimer = null;
-      this.sendUntil(this.clock.now());
+      this.sendUntil(this.clock.monotonicMs());
     });
   }
 

@@ -117,7 +117,7 @@ export class Engine {
       unregister: (connection) => hub.unregister(connection),
       commit: (ticket) => hub.commit(ticket),
       send: (publication, connection) => {
-        this.messages.record(publication, connection?.session?.clientId ?? null, this.clock.now());
+        this.messages.record(publication, connection?.session?.clientId ?? null, this.clock.epochMs());
         hub.send(publication, connection);
         this.waiting.changed();
       },

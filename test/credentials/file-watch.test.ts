@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fileState, watchFile } from '../../src/credentials/file-watch.js';
-import { manualClock } from '../support/manual-clock.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 test('where the folder cannot be watched, looking by itself finds the change', async (t) => {
   const folder = join(await tempFolder(t), 'later');
   const path = join(folder, 'users');
-  const clock = manualClock();
+  const clock = new ManualClock();
   let seen = await fileState(path);
   let changes = 0;
   const watch = watchFile({

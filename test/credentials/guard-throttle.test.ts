@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createCredentialGuard, type GuardConfig } from '../../src/credentials/guard.js';
 import { LoginThrottle } from '../../src/credentials/throttle.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
 import { captureLog } from '../support/captured-log.js';
-import { manualClock } from '../support/manual-clock.js';
 import { scriptedBackend } from '../support/scripted-backend.js';
 
 const maxFailures = 10;
@@ -19,7 +19,7 @@ const frontend = '192.0.2.1';
 
 function setup(t: TestContext) {
   const backend = scriptedBackend(Array.from({ length: 500 }, (_, index) => [`user${index}`, `right ${index}`]));
-  const clock = manualClock();
+  const clock = new ManualClock();
   const captured = captureLog();
   const guard = createCredentialGuard({ backend, config, log: captured.log, clock });
   t.after(() => guard.close());
@@ -125,7 +125,7 @@ test('one who guesses many logins from one address cannot hold up the backend fo
 });
 
 test('spelling a login with other capitals gives no further guesses', () => {
-  const throttle = new LoginThrottle(config.throttle, manualClock());
+  const throttle = new LoginThrottle(config.throttle, new ManualClock());
   for (let guess = 0; guess < maxFailures; guess += 1) {
     const login = guess % 2 === 0 ? 'User0@example.org' : 'user0@EXAMPLE.org';
     assert.equal(throttle.admit(frontend, login, `key ${guess}`), 'admitted');
@@ -135,7 +135,7 @@ test('spelling a login with other capitals gives no further guesses', () => {
 });
 
 test('what is remembered is bounded, and forgotten when nothing was wrong', () => {
-  const throttle = new LoginThrottle(config.throttle, manualClock(), 100);
+  const throttle = new LoginThrottle(config.throttle, new ManualClock(), 100);
   for (let user = 0; user < 1_000; user += 1) {
     assert.notEqual(throttle.admit(frontend, `user${user}`, `key ${user}`), 'throttled');
     throttle.settled(frontend, `user${user}`, `key ${user}`, user % 2 === 0 ? 'wrong' : 'right');

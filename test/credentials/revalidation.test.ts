@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createRevalidation, type LiveSession } from '../../src/credentials/revalidation.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
 import { captureLog } from '../support/captured-log.js';
-import { manualClock } from '../support/manual-clock.js';
 
 type Answer = 'entitled' | 'revoked' | 'unknown';
 
 function house(answers: (login: string, proof: unknown) => Answer | Promise<Answer>, periodMs = 900_000) {
-  const clock = manualClock();
+  const clock = new ManualClock();
   const log = captureLog();
   const live = new Set<LiveSession & { closedFor: string | null }>();
   const asked: string[] = [];

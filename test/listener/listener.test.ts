@@ -10,8 +10,8 @@ import { UsageError } from '../../src/errors.js';
 import { networkOf, normalizeAddress } from '../../src/listener/address.js';
 import { makeAuthority } from '../../src/listener/certificates.js';
 import { openListener } from '../../src/listener/listener.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
 import { captureLog } from '../support/captured-log.js';
-import { manualClock } from '../support/manual-clock.js';
 import { testListener, until } from '../support/test-listener.js';
 
 /** Sends bytes over plain TCP and resolves with whatever comes back until the connection is closed. */
@@ -147,7 +147,7 @@ test('the deadline covers a peer that drips its ClientHello', async (t) => {
 });
 
 test('the deadline ends with the handshake', async (t) => {
-  const clock = manualClock(Date.now());
+  const clock = new ManualClock();
   const { connect } = await testListener(t, { clock });
   const socket = await connect();
   assert.equal(await echo(socket, 'a'), 'a');
@@ -221,7 +221,7 @@ test('the addresses of one IPv6 network count as one', () => {
 });
 
 test('a client that does not trust the CA is told apart in the log, once a minute', async (t) => {
-  const clock = manualClock(Date.now());
+  const clock = new ManualClock();
   const { port, files, waitFor, lines } = await testListener(t, { clock });
   const other = await makeAuthority();
   await writeFile(files.ca, other.cert);
@@ -305,7 +305,7 @@ test('what cannot be opened is said with its key and the remedy', async (t) => {
       config: { host: '127.0.0.1', port: 0, ...files, ...config },
       limits,
       log: captureLog().log,
-      clock: manualClock(Date.now()),
+      clock: new ManualClock(),
       onConnection: () => {},
     });
   const refused = (config: object, message: RegExp) =>

@@ -4,8 +4,8 @@ import { rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { makeAuthority } from '../../src/listener/certificates.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
 import type { CapturedLog } from '../support/captured-log.js';
-import { manualClock } from '../support/manual-clock.js';
 import { testListener, until } from '../support/test-listener.js';
 
 const dayMs = 86_400_000;
@@ -45,7 +45,7 @@ test('a certificate that is renamed into place, twice, is taken up', async (t) =
 });
 
 test('what the kernel does not tell is found by looking, on a slow timer', async (t) => {
-  const clock = manualClock(Date.now());
+  const clock = new ManualClock();
   const tested = await testListener(t, { clock });
   await tested.waitFor(/Certificates unchanged/);
   // With the clock standing still no event is acted on, as if none had come.
@@ -57,7 +57,7 @@ test('what the kernel does not tell is found by looking, on a slow timer', async
 });
 
 test('reload() takes new files up at once', async (t) => {
-  const tested = await testListener(t, { clock: manualClock(Date.now()) });
+  const tested = await testListener(t, { clock: new ManualClock() });
   await tested.replace({ names: ['localhost', 'asked.example'] });
   await tested.listener.reload();
   assert.match(String(nameOf(await tested.connect())), /asked/);
@@ -104,7 +104,7 @@ test('a pair whose second half comes seconds later is no error', async (t) => {
 });
 
 test('a half that never comes is an error once the retries are over', async (t) => {
-  const clock = manualClock(Date.now());
+  const clock = new ManualClock();
   const tested = await testListener(t, { clock });
   await tested.waitFor(/Certificates unchanged/);
   await writeFile(tested.files.key, (await tested.authority.issue()).key);
@@ -127,7 +127,7 @@ test('touching a file is no news', async (t) => {
 });
 
 test('ticket keys rotate: a session of yesterday is not resumed', async (t) => {
-  const clock = manualClock(Date.now());
+  const clock = new ManualClock();
   const tested = await testListener(t, { clock });
   const [session] = await once(await tested.connect(), 'session');
   clock.advance(dayMs);
@@ -136,7 +136,7 @@ test('ticket keys rotate: a session of yesterday is not resumed', async (t) => {
 
 test('the end of a certificate is announced daily from 30 days before, and its passing is an error', async (t) => {
   const start = Date.now();
-  const clock = manualClock(start);
+  const clock = new ManualClock(start);
   const tested = await testListener(t, { clock, certificate: { notAfter: new Date(start + 32.5 * dayMs) } });
   const said = (message: RegExp) => tested.lines().filter(({ msg }) => message.test(String(msg)));
   const [loaded] = said(/Server certificate loaded/);

@@ -8,10 +8,10 @@ import { describe, test } from 'node:test';
 import { systemClock } from '../../src/clock.js';
 import { Fault, UsageError } from '../../src/errors.js';
 import { openStore, type Store } from '../../src/store/store.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
 import { outgoingRecord, sessionRecord } from '../contract/store.js';
 import { captureLog } from '../support/captured-log.js';
 import { FlawedDisk } from '../support/flawed-database.js';
-import { manualClock } from '../support/manual-clock.js';
 import { collect, silent } from '../support/open-store.js';
 import { tempFolder } from '../support/temp-folder.js';
 
@@ -42,7 +42,7 @@ interface FullDisk {
 
 async function realDisk(folder: string): Promise<FullDisk> {
   const ballast = join(folder, 'ballast');
-  const clock = manualClock();
+  const clock = new ManualClock();
   const config = { path: join(folder, 'store'), sessionExpiryMs: 1000 };
   return {
     open: () => openStore({ config, log: silent, clock }),
@@ -54,7 +54,7 @@ async function realDisk(folder: string): Promise<FullDisk> {
 
 async function injectedDisk(): Promise<FullDisk> {
   const disk = new FlawedDisk();
-  const clock = manualClock();
+  const clock = new ManualClock();
   const config = { path: '/nowhere', sessionExpiryMs: 1000 };
   return {
     open: () => openStore({ config, log: silent, clock, open: disk.open }),
@@ -139,7 +139,7 @@ describe('a read-only file system', () => {
   test('a disk that turns read-only while the store is open is a fault like any other', async (t) => {
     const captured = captureLog();
     const disk = new FlawedDisk();
-    const clock = manualClock();
+    const clock = new ManualClock();
     const config = { path: '/nowhere', sessionExpiryMs: 1000 };
     const store = await openStore({ config, log: captured.log, clock, open: disk.open });
     t.after(() => store.close());

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Fault } from '../../src/errors.js';
 import { GroupCommit } from '../../src/store/group-commit.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
 import { captureLog } from '../support/captured-log.js';
 import { FlawedDisk } from '../support/flawed-database.js';
-import { manualClock } from '../support/manual-clock.js';
 import { collect, silent } from '../support/open-store.js';
 
 const bytes = (text: string) => Buffer.from(text);
@@ -12,7 +12,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 async function newGroup(options: { disk?: FlawedDisk; durable?: boolean; log?: typeof silent } = {}) {
   const disk = options.disk ?? new FlawedDisk();
-  const clock = manualClock();
+  const clock = new ManualClock();
   const db = await disk.open('create');
   const { durable = true, log = silent } = options;
   const group = new GroupCommit({ db, open: disk.open, durable, log, clock });

@@ -1,8 +1,8 @@
 import type { TestContext } from 'node:test';
 import { type AuthOutcome, createCredentialGuard, type GuardConfig } from '../../src/credentials/guard.js';
 import { Fault } from '../../src/errors.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
 import { captureLog } from './captured-log.js';
-import { manualClock } from './manual-clock.js';
 import { type ScriptedBackend, scriptedBackend } from './scripted-backend.js';
 
 export const guardConfig: GuardConfig = {
@@ -18,7 +18,7 @@ export function guardUnderTest(
   overrides: Partial<GuardConfig> = {},
   backend: ScriptedBackend = scriptedBackend(),
 ) {
-  const clock = manualClock();
+  const clock = new ManualClock();
   const captured = captureLog();
   const guard = createCredentialGuard({ backend, config: { ...guardConfig, ...overrides }, log: captured.log, clock });
   t.after(() => guard.close());
