@@ -21,7 +21,8 @@ import { newCounters, type Services } from './session/services.js';
 import { Sessions } from './session/sessions.js';
 import { Turn } from './session/turn.js';
 import { publishWill } from './session/will.js';
-import { openStore, type Store } from './store/store.js';
+import type { Store } from './store/contract.js';
+import { openStore } from './store/store.js';
 
 /** How often keepalives and drain deadlines are looked at. */
 const TICK_MS = 1_000;

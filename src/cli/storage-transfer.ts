@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
 import { UsageError } from '../errors.js';
-import type { Store } from '../store/store.js';
+import type { Store } from '../store/contract.js';
 import { exportLines, importLine, TransferReader } from '../store/transfer.js';
 import type { CommandIo } from './command.js';
 import { progressOn } from './progress.js';

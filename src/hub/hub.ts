@@ -6,7 +6,7 @@ import type { SafetyTicket } from '../mqtt/safety-ticket.js';
 import { maxTopicLevels } from '../mqtt/topics.js';
 import { Connection } from '../session/connection.js';
 import type { HubPort, Identification, Services } from '../session/services.js';
-import type { Store } from '../store/store.js';
+import type { Store } from '../store/contract.js';
 import type { MessageBus } from './message-bus.js';
 import type { PublishPersistence } from './publish-persistence.js';
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { Router } from '../routing/router.js';
-import type { Store } from '../store/store.js';
+import type { OpenedStore } from '../store/store.js';
 import type { MessageBus } from './message-bus.js';
 import type { RetainedQuota } from './retained-quota.js';
 
@@ -28,13 +28,13 @@ const done = new Immediate<undefined>(undefined);
  * over the same data, is `store.persistence`.
  */
 export class PublishPersistence {
-  private readonly store: Store;
+  private readonly store: OpenedStore;
   private readonly bus: MessageBus;
   private readonly router: Router;
   private readonly quota: RetainedQuota;
   private readonly clock: Clock;
 
-  constructor(options: { store: Store; bus: MessageBus; router: Router; quota: RetainedQuota; clock: Clock }) {
+  constructor(options: { store: OpenedStore; bus: MessageBus; router: Router; quota: RetainedQuota; clock: Clock }) {
     this.store = options.store;
     this.bus = options.bus;
     this.router = options.router;

@@ -2,7 +2,7 @@ import type { LimitsConfig } from '../config/config.js';
 import { firstTwoLevels, levelsOf } from '../mqtt/topics.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
-import type { RetainedMessage } from '../store/store.js';
+import type { RetainedMessage } from '../store/contract.js';
 
 /** What a level of a topic takes in the tree: two hundred levels of one letter are far more than their text. */
 const BYTES_PER_LEVEL = 128;

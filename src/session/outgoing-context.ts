@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { LimitsConfig } from '../config/config.js';
-import type { RetainedIndex } from '../store/store.js';
+import type { RetainedIndex } from '../store/contract.js';
 import type { UserAccount } from './user-account.js';
 
 /** What a queue needs from around it. */

@@ -1,7 +1,7 @@
 import type { Qos } from '../mqtt/packets.js';
 import { Message } from '../mqtt/publication.js';
 import type { SafetyTicket } from '../mqtt/safety-ticket.js';
-import type { OutgoingRecord } from '../store/store.js';
+import type { OutgoingRecord } from '../store/contract.js';
 import type { NextRetained } from './retained-batch.js';
 
 /** One message on its way to one session. */

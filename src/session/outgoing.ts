@@ -1,7 +1,7 @@
 import { lowerQos, type Qos } from '../mqtt/packets.js';
 import type { Publication } from '../mqtt/publication.js';
 import { SafetyTicket } from '../mqtt/safety-ticket.js';
-import type { OutgoingRecord, SessionWriter } from '../store/store.js';
+import type { OutgoingRecord, SessionWriter } from '../store/contract.js';
 import { Deque } from './deque.js';
 import { InflightWindow } from './inflight-window.js';
 import type { Outbox } from './outbox.js';

@@ -1,5 +1,5 @@
 import { lowerQos, type Qos } from '../mqtt/packets.js';
-import type { RetainedIndex, RetainedMessage } from '../store/store.js';
+import type { RetainedIndex, RetainedMessage } from '../store/contract.js';
 import type { UserAccount } from './user-account.js';
 
 export interface NextRetained {

@@ -8,7 +8,7 @@ import type { SafetyTicket } from '../mqtt/safety-ticket.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { Router } from '../routing/router.js';
-import type { Store } from '../store/store.js';
+import type { Store } from '../store/contract.js';
 import type { Connection } from './connection.js';
 import type { Sessions } from './sessions.js';
 import type { Turn } from './turn.js';

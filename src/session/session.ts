@@ -2,7 +2,7 @@ import type { UserAcl } from '../acl/acl.js';
 import type { ProtocolLevel, Qos } from '../mqtt/packets.js';
 import type { Publication } from '../mqtt/publication.js';
 import type { Subscriber } from '../routing/subscriber.js';
-import type { SessionWriter } from '../store/store.js';
+import type { SessionWriter } from '../store/contract.js';
 import type { Connection } from './connection.js';
 import type { OutgoingQueue } from './outgoing.js';
 import type { UserAccount } from './user-account.js';

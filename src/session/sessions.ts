@@ -5,7 +5,7 @@ import type { ProtocolLevel, Qos } from '../mqtt/packets.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { Router } from '../routing/router.js';
-import type { SessionWriter, Store, StoredSession } from '../store/store.js';
+import type { SessionWriter, Store, StoredSession } from '../store/contract.js';
 import { OutgoingQueue } from './outgoing.js';
 import type { Counters } from './services.js';
 import { Session } from './session.js';

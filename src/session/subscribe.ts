@@ -1,7 +1,7 @@
 import { bracketHint } from '../acl/hint.js';
 import { type Qos, SUBSCRIPTION_REFUSED } from '../mqtt/packets.js';
 import { isValidTopicFilter } from '../mqtt/topics.js';
-import type { StoredSubscription } from '../store/store.js';
+import type { StoredSubscription } from '../store/contract.js';
 import { countFilters, decodeSubscribe, decodeUnsubscribe, ProtocolError, suback, unsuback } from './codec.js';
 import type { Connection } from './connection.js';
 import { RetainedBatch } from './retained-batch.js';

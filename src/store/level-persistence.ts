@@ -5,6 +5,7 @@ import AsyncLevelPersistence, {
   type LibrarySubscription,
 } from 'aedes-persistence-level/asyncPersistence.js';
 import type { Clock } from '../clock.js';
+import type { RetainedMessage, StoredSubscription } from './contract.js';
 import type { GroupCommit } from './group-commit.js';
 import { rangeOf, splitClientKey, WILL } from './keys.js';
 import { LibraryDatabase } from './library-database.js';
@@ -12,7 +13,6 @@ import { LibraryQueue } from './library-queue.js';
 import { decodeSubscription } from './records.js';
 import type { RetainedTree } from './retained-index.js';
 import type { SessionTable } from './session-table.js';
-import type { RetainedMessage, StoredSubscription } from './store.js';
 import { fromLibrary, toLibrary } from './subscription-options.js';
 import { SubscriptionTree } from './subscription-tree.js';
 

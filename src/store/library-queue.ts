@@ -1,9 +1,9 @@
 import type { LibraryPacket } from 'aedes-persistence-level/asyncPersistence.js';
+import type { OutgoingRecord } from './contract.js';
 import { clientPrefix, padNumber, rangeOf } from './keys.js';
 import type { LibraryDatabase } from './library-database.js';
 import { decodeOutgoing, type Origin } from './records.js';
 import type { SessionTable } from './session-table.js';
-import type { OutgoingRecord } from './store.js';
 
 /** What tells a message apart for aedes: the broker that took it and that broker's counter. */
 const originKey = (brokerId: unknown, brokerCounter: unknown): string => `${brokerCounter} ${brokerId}`;

@@ -1,9 +1,9 @@
 import AsyncLevelPersistence, { type LibraryPacket } from 'aedes-persistence-level/asyncPersistence.js';
+import type { OutgoingRecord } from './contract.js';
 import type { Database } from './database.js';
 import { clientPrefix, type KeyRange, loginOf, padNumber, RETAINED, rangeOf, splitClientKey } from './keys.js';
 import { encodeOutgoing, encodeReleased, encodeRetained, encodeSession, encodeSubscription } from './records.js';
 import type { MigrationContext } from './schema.js';
-import type { OutgoingRecord } from './store.js';
 import { fromLibrary } from './subscription-options.js';
 
 /**

@@ -1,5 +1,5 @@
 import { Fault } from '../errors.js';
-import type { OutgoingRecord, RetainedMessage, SessionRecord, StoredSubscription } from './store.js';
+import type { OutgoingRecord, RetainedMessage, SessionRecord, StoredSubscription } from './contract.js';
 
 /**
  * The values of rows, compact and with a version in the first byte. What a row's key says is not in its value. All

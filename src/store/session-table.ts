@@ -1,4 +1,5 @@
 import type { Log } from '../observe/log.js';
+import type { OutgoingRecord, SessionRecord, SessionWriter, StoredSession, StoredSubscription } from './contract.js';
 import type { GroupCommit } from './group-commit.js';
 import { type ClientKind, clientPrefix, padNumber, rangeOf, splitClientKey } from './keys.js';
 import {
@@ -13,7 +14,6 @@ import {
   type Origin,
 } from './records.js';
 import { type Row, RowReader } from './row-reader.js';
-import type { OutgoingRecord, SessionRecord, SessionWriter, StoredSession, StoredSubscription } from './store.js';
 
 /** Hears of every change of subscriptions; for the matcher of aedes's contract. */
 export interface SubscriptionListener {

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { StorageConfig } from '../config/config.js';
-import type { Fault } from '../errors.js';
 import type { Log } from '../observe/log.js';
+import type { Store } from './contract.js';
 import { type OpenDatabase, openDatabase } from './database.js';
 import { GroupCommit } from './group-commit.js';
 import { LevelPersistence } from './level-persistence.js';
@@ -10,126 +10,13 @@ import { ensureSchema } from './schema.js';
 import { SessionTable } from './session-table.js';
 import { loadWills, storeWill } from './wills.js';
 
-/** What survives: sessions and their queues, retained messages, Wills. One folder on disk, or memory with the same code. */
-export interface Store {
+/** The store, and aedes's persistence contract over the same data. */
+export interface OpenedStore extends Store {
   /**
-   * aedes's persistence contract over the same data. Its `subscriptionsByTopic` tells the truth, every session's
-   * subscriptions: who queues through `session()` must not let aedes queue through this too.
+   * Its `subscriptionsByTopic` tells the truth, every session's subscriptions: who queues through `session()` must not
+   * let aedes queue through this too.
    */
   readonly persistence: LevelPersistence;
-  /** Everything kept, once, at start and before any `session()` is written to. Each queue is sorted by `seq`. */
-  loadSessions(): AsyncIterable<StoredSession>;
-  session(clientId: string): SessionWriter;
-  readonly retained: RetainedIndex;
-  /** Wills of connected sessions; after a crash they are what is left here. */
-  putWill(clientId: string, will: StoredWill): void;
-  deleteWill(clientId: string): void;
-  loadWills(): AsyncIterable<StoredWill>;
-  /**
-   * Calls back once everything handed over so far is on disk (fsync), in the order of the calls; synchronously when
-   * nothing is pending (always, for memory). With a Fault when it could not be written.
-   */
-  committed(callback: (fault: Fault | null) => void): void;
-  /** As `committed`, but a fault only delays: calls back once the store can be written again and has everything. */
-  whenStored(callback: () => void): void;
-  /** True if nothing is pending, so that `committed` would answer at once. */
-  readonly idle: boolean;
-  /** Null when healthy. While set, callers must not take on anything that needs storing. */
-  readonly fault: Fault | null;
-  onFault(callback: (fault: Fault) => void): void;
-  onRecovered(callback: () => void): void;
-  /** Writes what is pending, then closes and frees the lock. Rejects with a Fault when something could not be written. */
-  close(): Promise<void>;
-}
-
-/** Times are milliseconds since the epoch; `expiresAt` is null for a session that never ends by itself. */
-export interface SessionRecord {
-  readonly clientId: string;
-  readonly login: string;
-  readonly protocol: 3 | 4 | 5;
-  readonly createdAt: number;
-  readonly lastSeenAt: number;
-  readonly expiresAt: number | null;
-}
-
-export interface StoredSubscription {
-  readonly filter: string;
-  readonly qos: 0 | 1 | 2;
-  /** The subscription options byte of MQTT 5 without its QoS bits; 0 before MQTT 5. */
-  readonly options: number;
-  readonly identifier: number | null;
-}
-
-/** One message of a session's queue. `seq` orders the queue and is never used twice in the life of a session. */
-export interface OutgoingRecord {
-  seq: number;
-  packetId: number;
-  qos: 1 | 2;
-  retain: boolean;
-  /** PUBREC was seen: PUBREL is owed [MQTT-4.3.3-1], the message itself is not needed any more. */
-  released: boolean;
-  /** Not stored: true for every record loaded, since nobody knows whether it left before the end. */
-  sent: boolean;
-  topic: string;
-  payload: Buffer;
-  /** The properties of MQTT 5 as they are on the wire, without their length. */
-  properties: Buffer | null;
-}
-
-export interface StoredSession {
-  readonly session: SessionRecord;
-  readonly subscriptions: StoredSubscription[];
-  readonly outgoing: OutgoingRecord[];
-  /** Packet ids of QoS 2 messages received and not yet released. */
-  readonly incoming: number[];
-}
-
-/** All synchronous: each call puts its operations into the current group. */
-export interface SessionWriter {
-  save(record: SessionRecord): void;
-  subscribe(subscriptions: readonly StoredSubscription[]): void;
-  unsubscribe(filters: readonly string[]): void;
-  putOutgoing(record: OutgoingRecord): void;
-  /** Overwrites with a small record that says: PUBREL is owed. */
-  releaseOutgoing(record: OutgoingRecord): void;
-  /** When its put is still in the group that has not started, neither is ever written. */
-  deleteOutgoing(seq: number): void;
-  putIncoming(packetId: number): void;
-  deleteIncoming(packetId: number): void;
-  /** Session, subscriptions, queue and incoming ids, in one group. */
-  remove(): void;
-}
-
-export interface RetainedMessage {
-  readonly topic: string;
-  readonly payload: Buffer;
-  readonly qos: 0 | 1 | 2;
-  readonly properties: Buffer | null;
-  readonly storedAt: number;
-}
-
-/** Every retained message, in memory; changes go to the current group. */
-export interface RetainedIndex {
-  /** Returns the message that was replaced. */
-  set(message: RetainedMessage): RetainedMessage | undefined;
-  /** Returns the message that was deleted. */
-  delete(topic: string): RetainedMessage | undefined;
-  get(topic: string): RetainedMessage | undefined;
-  /** What a valid filter matches. The cost follows the branches that the filter enters, not the total. */
-  match(filter: string): RetainedMessage[];
-  readonly size: number;
-  [Symbol.iterator](): Iterator<RetainedMessage>;
-}
-
-export interface StoredWill {
-  readonly clientId: string;
-  readonly login: string;
-  readonly topic: string;
-  readonly payload: Buffer;
-  readonly qos: 0 | 1 | 2;
-  readonly retain: boolean;
-  readonly properties: Buffer | null;
-  readonly delaySeconds: number;
 }
 
 /**
@@ -142,7 +29,7 @@ export async function openStore(options: {
   log: Log;
   clock: Clock;
   open?: OpenDatabase;
-}): Promise<Store> {
+}): Promise<OpenedStore> {
   const { config, log, clock } = options;
   const memory = config.path === 'memory';
   const open = options.open ?? ((mode) => openDatabase({ path: config.path, log, clock, mode }));

@@ -1,5 +1,5 @@
 import type { LibrarySubscription } from 'aedes-persistence-level/asyncPersistence.js';
-import type { StoredSubscription } from './store.js';
+import type { StoredSubscription } from './contract.js';
 
 /** The options byte of MQTT 5: no local, retain as published, retain handling (two bits). */
 export function fromLibrary(subscription: LibrarySubscription): StoredSubscription {

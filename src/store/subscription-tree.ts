@@ -1,4 +1,4 @@
-import type { StoredSubscription } from './store.js';
+import type { StoredSubscription } from './contract.js';
 
 interface Node {
   readonly children: Map<string, Node>;

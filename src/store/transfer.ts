@@ -1,5 +1,12 @@
 import { UsageError } from '../errors.js';
-import type { OutgoingRecord, RetainedMessage, SessionRecord, Store, StoredSubscription, StoredWill } from './store.js';
+import type {
+  OutgoingRecord,
+  RetainedMessage,
+  SessionRecord,
+  Store,
+  StoredSubscription,
+  StoredWill,
+} from './contract.js';
 import { lineSchema } from './transfer-schema.js';
 
 /** The format of export files. A file of another version is refused. */

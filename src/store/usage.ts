@@ -1,4 +1,4 @@
-import type { Store } from './store.js';
+import type { Store } from './contract.js';
 
 /** Bytes are those of topics, payloads and properties, without what the database adds. */
 export interface UserUsage {

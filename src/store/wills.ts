@@ -1,7 +1,7 @@
 import type { LibraryPacket } from 'aedes-persistence-level/asyncPersistence.js';
+import type { StoredWill } from './contract.js';
 import { loginOf } from './keys.js';
 import type { LevelPersistence } from './level-persistence.js';
-import type { StoredWill } from './store.js';
 
 /** Wills are kept by the library, as packets with what else a Will needs to be sent later. */
 export function storeWill(persistence: LevelPersistence, clientId: string, will: StoredWill): void {

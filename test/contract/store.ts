@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { OutgoingRecord, SessionRecord, Store, StoredSession } from '../../src/store/store.js';
+import type { OutgoingRecord, SessionRecord, Store, StoredSession } from '../../src/store/contract.js';
+import type { OpenedStore } from '../../src/store/store.js';
 import { collect, committed, type StoreUnderTest } from '../support/open-store.js';
 
 export const sessionRecord = (clientId: string, changes: Partial<SessionRecord> = {}): SessionRecord => ({
@@ -29,7 +30,7 @@ export const outgoingRecord = (seq: number, changes: Partial<OutgoingRecord> = {
 /** What every store does, however it keeps. */
 export function storeContract(name: string, make: () => Promise<StoreUnderTest>): void {
   /** Runs with a store that is closed, and a function that closes it and opens it again. */
-  const withStore = (title: string, run: (store: Store, reopen: () => Promise<Store>) => Promise<void>) =>
+  const withStore = (title: string, run: (store: OpenedStore, reopen: () => Promise<OpenedStore>) => Promise<void>) =>
     test(title, async () => {
       const under = await make();
       let store = await under.open();

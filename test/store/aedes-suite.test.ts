@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
 import type AsyncLevelPersistence from 'aedes-persistence-level/asyncPersistence.js';
-import type { Store } from '../../src/store/store.js';
+import type { OpenedStore } from '../../src/store/store.js';
 import { diskStore, memoryStore, type StoreUnderTest } from '../support/open-store.js';
 
 const abstractSuite = createRequire(import.meta.url)('aedes-persistence/abstract.js') as (options: {
@@ -18,7 +18,7 @@ for (const make of [diskStore, memoryStore]) {
       testAsync: true,
       persistence: async () => {
         const under: StoreUnderTest = await make();
-        const store: Store = await under.open();
+        const store: OpenedStore = await under.open();
         const destroy = store.persistence.destroy.bind(store.persistence);
         // The suite ends each of its tests with this: the folder goes with the instance.
         store.persistence.destroy = async () => {

@@ -5,15 +5,16 @@ import { Level } from 'level';
 import { MemoryLevel } from 'memory-level';
 import { pino } from 'pino';
 import { systemClock } from '../../src/clock.js';
+import type { Store } from '../../src/store/contract.js';
 import type { Database, OpenDatabase } from '../../src/store/database.js';
-import { openStore, type Store } from '../../src/store/store.js';
+import { type OpenedStore, openStore } from '../../src/store/store.js';
 
 export const silent = pino({ level: 'silent' });
 
 /** A store that can be closed and opened again, and a folder that goes with it. */
 export interface StoreUnderTest {
   readonly name: string;
-  open(): Promise<Store>;
+  open(): Promise<OpenedStore>;
   cleanUp(): Promise<void>;
 }
 
