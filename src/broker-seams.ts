@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { CredentialBackend } from './credentials/backend.js';
 import type { CertificateSource } from './listener/certificate-source.js';
-import type { HubPort } from './session/services.js';
+import type { PublicationListener } from './session/distribution.js';
 import type { OpenDatabase } from './store/database.js';
 
 /** Where the test harness puts parts of its own in the place of, or in front of, the configured ones. */
@@ -12,5 +12,5 @@ export interface BrokerSeams {
   readonly openDatabase?: OpenDatabase;
   /** What a connection reads from and writes to; it must behave as the socket would. */
   readonly wrapSocket?: (socket: TLSSocket) => Duplex;
-  readonly wrapHub?: (hub: HubPort) => HubPort;
+  readonly onPublication?: PublicationListener;
 }

@@ -1,26 +1,28 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { compileAcl } from './acl/acl.js';
+import { type Acl, compileAcl } from './acl/acl.js';
+import { Hub } from './aedes/hub.js';
+import { type BrokerParts, metricsOf } from './broker-parts.js';
 import type { BrokerSeams } from './broker-seams.js';
 import { type Clock, systemClock } from './clock.js';
 import type { Config } from './config/config.js';
+import { Client } from './connection/client.js';
+import { Connection } from './connection/connection.js';
+import { type Arrival, Stranger } from './connection/stranger.js';
 import { type CredentialGuard, createCredentialGuard } from './credentials/guard.js';
 import { openBackend } from './credentials/open-backend.js';
 import { createRevalidation, type LiveSession } from './credentials/revalidation.js';
-import { Hub } from './hub/hub.js';
-import { MessageBus } from './hub/message-bus.js';
-import { PublishPersistence } from './hub/publish-persistence.js';
-import { RetainedQuota } from './hub/retained-quota.js';
+import { Turn } from './fairness/turn.js';
 import { type Listener, openListener } from './listener/listener.js';
+import { newCounters } from './observe/counters.js';
 import { type Health, openHealth } from './observe/health.js';
 import type { Log } from './observe/log.js';
-import { createRateLimited } from './observe/rate-limited.js';
+import { createRateLimited, type RateLimited } from './observe/rate-limited.js';
 import { Router } from './routing/router.js';
 import type { CloseReason } from './session/close-reason.js';
-import type { Connection } from './session/connection.js';
-import { newCounters, type Services } from './session/services.js';
+import { Distribution } from './session/distribution.js';
+import { RetainedQuota } from './session/retained-quota.js';
 import { Sessions } from './session/sessions.js';
-import { Turn } from './session/turn.js';
-import { publishWill } from './session/will.js';
+import { Wills } from './session/will.js';
 import type { Store } from './store/contract.js';
 import { openStore } from './store/store.js';
 
@@ -42,8 +44,8 @@ export interface Broker {
   readonly adminPort: number | null;
   /** Ends the connections of a login, or one of them. Returns how many there were. */
   disconnect(login: string, clientId?: string, reason?: CloseReason): number;
-  /** What the parts share, once started: for the test harness and the metrics. */
-  readonly services: Services;
+  /** Once started. */
+  readonly parts: BrokerParts;
 }
 
 export interface BrokerOptions extends BrokerSeams {
@@ -58,105 +60,70 @@ export async function createBroker(config: Config, options: BrokerOptions): Prom
 }
 
 class ComposedBroker implements Broker {
-  private readonly config: Config;
-  private readonly log: Log;
-  private readonly clock: Clock;
-  private readonly env: NodeJS.ProcessEnv;
-  private readonly seams: BrokerSeams;
-  private parts: Services | null = null;
-  private listener: Listener | null = null;
-  private health: Health | null = null;
-  private stopping = false;
-  private readonly closers: (() => Promise<void> | void)[] = [];
+  readonly #config: Config;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #seams: BrokerSeams;
+  #parts: BrokerParts | null = null;
+  #listener: Listener | null = null;
+  #health: Health | null = null;
+  #stopping = false;
+  readonly #closers: (() => Promise<void> | void)[] = [];
 
   constructor(config: Config, options: BrokerOptions) {
-    this.config = config;
-    this.log = options.log;
-    this.clock = options.clock ?? systemClock;
-    this.env = options.env ?? process.env;
-    this.seams = options;
+    this.#config = config;
+    this.#log = options.log;
+    this.#clock = options.clock ?? systemClock;
+    this.#env = options.env ?? process.env;
+    this.#seams = options;
   }
 
   get port(): number {
-    return this.listener?.port ?? 0;
+    return this.#listener?.port ?? 0;
   }
 
   get adminPort(): number | null {
-    return this.health?.port ?? null;
+    return this.#health?.port ?? null;
   }
 
-  get services(): Services {
-    if (this.parts === null) throw new Error('The broker is not started.');
-    return this.parts;
+  get parts(): BrokerParts {
+    if (this.#parts === null) throw new Error('The broker is not started.');
+    return this.#parts;
   }
 
   async start(): Promise<void> {
     try {
-      await this.open();
+      await this.#open();
     } catch (error) {
-      await this.closeAll();
+      await this.#closeAll();
       throw error;
     }
   }
 
-  private async open(): Promise<void> {
-    const { config, log, clock, seams } = this;
+  async #open(): Promise<void> {
     const startedAt = performance.now();
+    const log = this.#log;
+    const clock = this.#clock;
+    const config = this.#config;
+    const { openDatabase } = this.#seams;
     const acl = compileAcl(config.acl);
-    const { openDatabase, certificates } = seams;
     const store = await openStore({ config: config.storage, log, clock, ...(openDatabase && { open: openDatabase }) });
-    this.closers.push(() => store.close());
-    const backend = seams.backend ?? (await openBackend(config.credentials, { log, clock, env: this.env }));
+    this.#closers.push(() => store.close());
+    const backend = this.#seams.backend ?? (await openBackend(config.credentials, { log, clock, env: this.#env }));
     const guard = createCredentialGuard({ backend, config: config.credentials, log, clock });
-    this.closers.push(() => guard.close());
+    this.#closers.push(() => guard.close());
     const noisyLog = createRateLimited({ clock });
-    this.closers.push(() => noisyLog.close());
+    this.#closers.push(() => noisyLog.close());
 
-    const router = new Router();
-    const counters = newCounters();
-    const { limits } = config;
-    const { sessionExpiryMs } = config.storage;
-    const sessions = new Sessions({ router, store, acl, clock, limits, sessionExpiryMs, log, noisyLog, counters });
-    const quota = new RetainedQuota(limits, log, noisyLog);
-    const bus = new MessageBus(router);
-    const persistence = new PublishPersistence({ store, bus, router, quota, clock });
-    const hub = new Hub({ bus, persistence, store, guard, services: () => this.services });
-    const connections = new Set<Connection>();
-    const turn = new Turn();
-    this.parts = {
-      ...{ hub: seams.wrapHub?.(hub) ?? hub, sessions, connections, router, store, acl, turn },
-      ...{ clock, limits, log, noisyLog, counters, strangers: { partialBytes: 0 } },
-    };
-
-    for (const message of store.retained) quota.added(message);
-    for await (const stored of store.loadSessions()) sessions.restore(stored);
-    await hub.listen();
-    this.closers.push(() => new Promise<void>((resolve) => hub.close(resolve)));
-    await this.publishLeftWills(store);
-
-    this.listener = await openListener({
-      config: config.listener,
-      limits,
-      log,
-      clock,
-      ...(certificates && { certificates }),
-      onConnection: (socket, peer) => hub.accept(seams.wrapSocket?.(socket) ?? socket, peer.address),
-    });
-    this.closers.push(() => this.listener!.close());
-    this.watch(guard);
-    this.health = await openHealth({
-      config: config.admin,
-      log,
-      clock,
-      state: () => ({
-        connections: connections.size,
-        storeFault: store.fault?.code ?? null,
-        credentialsFault: guard.outage ? 'E_CREDENTIALS_UNAVAILABLE' : null,
-        stopping: this.stopping,
-      }),
-      metrics: () => this.metrics(),
-    });
-    this.closers.push(() => this.health!.close());
+    const { sessions, connections, wills } = await this.#wire(store, guard, acl, noisyLog);
+    await wills.fireLeft();
+    this.#watch(guard, connections, sessions);
+    // Before the listener: a port that is taken must not cost clients their connections.
+    this.#health = await this.#openHealth(store, guard);
+    this.#closers.push(() => this.#health!.close());
+    this.#listener = await this.#openListener();
+    this.#closers.push(() => this.#listener!.close());
     log.info(
       {
         port: this.port,
@@ -170,99 +137,141 @@ class ComposedBroker implements Broker {
     );
   }
 
+  /** Makes what stands between the listener and the store. Every part gets the slice of it that it names. */
+  async #wire(store: Store, guard: CredentialGuard, acl: Acl, noisyLog: RateLimited) {
+    const { limits, storage } = this.#config;
+    const log = this.#log;
+    const clock = this.#clock;
+    const counters = newCounters();
+    const turn = new Turn();
+    const connections = new Set<Connection>();
+    const router = new Router();
+    const common = { limits, log, noisyLog, clock, counters, store, router, turn };
+
+    const quota = new RetainedQuota(limits, log, noisyLog);
+    const distribution = new Distribution({ ...common, quota });
+    const hub = new Hub({
+      ...{ guard, acl, log },
+      connect: (socket, address) =>
+        new Connection(
+          { ...common, connections },
+          socket,
+          address,
+          (connection) => new Stranger(strangers, connection),
+        ),
+    });
+    hub.join(distribution);
+    if (this.#seams.onPublication) distribution.onPublication(this.#seams.onPublication);
+    const sessions = new Sessions({ ...common, gate: hub, sessionExpiryMs: storage.sessionExpiryMs });
+    const wills = new Wills({ ...common, gate: hub, distribution });
+    const clients = { ...common, gate: hub, registry: hub, sessions, distribution, wills };
+    const strangers = {
+      ...{ ...common, registry: hub, sessions, strangers: { heldBytes: 0 } },
+      admit: (arrival: Arrival) => new Client(clients, arrival),
+    };
+
+    for (const message of store.retained) quota.added(message);
+    for await (const stored of store.loadSessions()) sessions.restore(stored);
+    await hub.listen();
+    this.#closers.push(() => new Promise<void>((resolve) => hub.close(resolve)));
+    this.#parts = { hub, connections, sessions, store, distribution, counters };
+    return { sessions, connections, wills };
+  }
+
+  #openListener(): Promise<Listener> {
+    const { certificates, wrapSocket } = this.#seams;
+    const { hub } = this.parts;
+    return openListener({
+      ...{ config: this.#config.listener, limits: this.#config.limits, log: this.#log, clock: this.#clock },
+      ...(certificates && { certificates }),
+      onConnection: (socket, peer) => hub.accept(wrapSocket?.(socket) ?? socket, peer.address),
+    });
+  }
+
+  #openHealth(store: Store, guard: CredentialGuard): Promise<Health> {
+    return openHealth({
+      ...{ config: this.#config.admin, log: this.#log, clock: this.#clock },
+      state: () => ({
+        connections: this.parts.connections.size,
+        storeFault: store.fault?.code ?? null,
+        credentialsFault: guard.outage ? 'E_CREDENTIALS_UNAVAILABLE' : null,
+        stopping: this.#stopping,
+      }),
+      metrics: () => metricsOf(this.parts),
+    });
+  }
+
   async stop(): Promise<void> {
-    if (this.stopping) return;
-    this.stopping = true;
-    this.listener?.stopAccepting();
-    if (this.parts !== null) await withDeadline(this.drain(this.parts), this.config.limits.stopTimeoutMs / 2);
-    await this.closeAll();
-    this.log.info('broker stopped');
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#listener?.stopAccepting();
+    if (this.#parts !== null) await withDeadline(drain(this.#parts), this.#config.limits.stopTimeoutMs / 2);
+    await this.#closeAll();
+    this.#log.info('broker stopped');
   }
 
   async reload(): Promise<void> {
-    await this.listener?.reload();
+    await this.#listener?.reload();
   }
 
   disconnect(login: string, clientId?: string, reason: CloseReason = 'kicked'): number {
-    const { connections } = this.services;
-    const found = [...connections].filter(
-      ({ account, session }) => account?.login === login && (clientId === undefined || session?.clientId === clientId),
+    const found = [...this.parts.connections].filter(
+      ({ client }) => client?.login === login && (clientId === undefined || client.clientId === clientId),
     );
     for (const connection of found) connection.close(reason);
     return found.length;
   }
 
-  /** Wills of a broker that did not stop in order: published at once, not minutes later. */
-  private async publishLeftWills(store: Store): Promise<void> {
-    for await (const will of store.loadWills()) {
-      publishWill(this.services, will);
-      store.deleteWill(will.clientId);
-    }
-  }
-
-  private watch(guard: CredentialGuard): void {
-    const { connections, sessions } = this.services;
+  #watch(guard: CredentialGuard, connections: ReadonlySet<Connection>, sessions: Sessions): void {
+    const clock = this.#clock;
     guard.onRevoked((login) => {
       const count = this.disconnect(login, undefined, 'revoked');
-      if (count > 0) this.log.info({ login, connections: count }, 'login revoked: its connections were closed');
+      if (count > 0) this.#log.info({ login, connections: count }, 'login revoked: its connections were closed');
     });
     const revalidation = createRevalidation({
-      ...{ guard, clock: this.clock, log: this.log },
-      periodMs: this.config.credentials.revalidateMs,
+      ...{ guard, clock, log: this.#log },
+      periodMs: this.#config.credentials.revalidateMs,
       sessions: () => liveSessions(connections),
     });
-    const cancelTicks = this.clock.every(TICK_MS, () => {
-      const now = this.clock.monotonicMs();
-      for (const connection of connections) connection.tick(now);
+    const cancelTicks = clock.every(TICK_MS, () => {
+      const nowMs = clock.monotonicMs();
+      for (const connection of connections) connection.tick(nowMs);
     });
-    const cancelExpiry = this.clock.every(EXPIRY_PERIOD_MS, () => sessions.expire());
-    this.closers.push(() => {
+    const cancelExpiry = clock.every(EXPIRY_PERIOD_MS, () => sessions.expire());
+    this.#closers.push(() => {
       revalidation.close();
       cancelTicks();
       cancelExpiry();
     });
   }
 
-  /** What was received is handled and, where it must be, on disk and answered; then every connection ends. */
-  private async drain({ store, connections }: Services): Promise<void> {
-    await nextTurn();
-    await new Promise<void>((resolve) => store.committed(() => resolve()));
-    await nextTurn();
-    const closed = [...connections].map(({ socket }) => new Promise<void>((resolve) => socket.once('close', resolve)));
-    for (const connection of connections) connection.makeWay('broker-stopping');
-    await Promise.all(closed);
-  }
-
-  private async closeAll(): Promise<void> {
-    for (const close of this.closers.splice(0).reverse()) {
+  async #closeAll(): Promise<void> {
+    for (const close of this.#closers.splice(0).reverse()) {
       try {
-        await withDeadline(close(), this.config.limits.stopTimeoutMs / 2);
+        await withDeadline(close(), this.#config.limits.stopTimeoutMs / 2);
       } catch (error) {
-        this.log.error({ err: error }, 'a part could not be closed in order');
+        this.#log.error({ err: error }, 'a part could not be closed in order');
       }
     }
   }
+}
 
-  private metrics(): Record<string, number> {
-    const { counters, sessions, store } = this.services;
-    return {
-      sessions: sessions.size,
-      retained_messages: store.retained.size,
-      connections_accepted_total: counters.connectionsAccepted,
-      connections_refused_total: counters.connectionsRefused,
-      messages_received_total: counters.messagesReceived,
-      messages_delivered_total: counters.messagesDelivered,
-      messages_dropped_total: counters.messagesDropped,
-      publishes_denied_total: counters.publishesDenied,
-      subscriptions_denied_total: counters.subscriptionsDenied,
-    };
-  }
+/** What was received is handled and, where it must be, on disk and answered; then every connection ends. */
+async function drain({ store, connections }: BrokerParts): Promise<void> {
+  await nextTurn();
+  await new Promise<void>((resolve) => store.committed(() => resolve()));
+  await nextTurn();
+  const closed = [...connections].map(({ socket }) => new Promise<void>((resolve) => socket.once('close', resolve)));
+  for (const connection of connections) connection.closeHandled('broker-stopping');
+  await Promise.all(closed);
 }
 
 function* liveSessions(connections: Iterable<Connection>): Generator<LiveSession> {
   for (const connection of connections) {
-    const { account, proof, closed } = connection;
-    if (account !== null && !closed) yield { login: account.login, proof, close: (reason) => connection.close(reason) };
+    const { client, closed } = connection;
+    if (client !== null && !closed) {
+      yield { login: client.login, proof: client.proof, close: (reason) => connection.close(reason) };
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Valve } from '../valve.js';
 import type { Qos } from './packets.js';
 import { SafetyTicket } from './safety-ticket.js';
 
@@ -32,6 +33,14 @@ export class Message {
   }
 }
 
+/** Who published a message. */
+export interface Publisher {
+  /** Isolation decides by it who may slow whom, and who pays for what is kept. */
+  readonly login: string;
+  /** Null for what no client sent: a Will, a message of the test harness. */
+  readonly clientId: string | null;
+}
+
 /**
  * One PUBLISH on its way through the broker, still in the bytes that came in. It is valid only until the turn that made
  * it ends; who keeps the message takes `message()`.
@@ -49,25 +58,22 @@ export class Publication {
   readonly topic: string;
   readonly qos: Qos;
   readonly retain: boolean;
-  /** Who published: isolation decides by it who may slow whom. */
-  readonly login: string;
-  /** The first byte when a QoS 0 receiver may get the very bytes that came in; 0 when they must be written anew. */
+  readonly publisher: Publisher;
+  /** A QoS 0 receiver may get the very bytes that came in. */
   readonly verbatim: boolean;
   /**
    * No receiver may see it before it is safe: QoS 2 from a persistent session, whose packet id must be on disk first, or
    * a crash in between would let the publisher's retransmission through a second time.
    */
-  readonly hold: boolean;
+  readonly safeFirst: boolean;
   /** What the publisher waits for; null while nothing of this message needed the store. */
   ticket: SafetyTicket | null = null;
-  /** A receiver of the publisher's own user whose queue is filling up asks the publisher to be read less. */
-  pressure: PressurePoint | null = null;
-  /** Where it goes, when that is known already. */
-  route: DeliveryRoute | null = null;
+  /** Of a receiver of the publisher's own user whose queue is filling up: the publisher is to wait for it. */
+  valve: Valve | null = null;
   /** Deliveries made: what this publication cost, for fairness between users. */
   deliveries = 0;
 
-  private copied: Message | null = null;
+  #copied: Message | null = null;
 
   constructor(
     chunk: Buffer,
@@ -79,9 +85,9 @@ export class Publication {
     topic: string,
     qos: Qos,
     retain: boolean,
-    login: string,
+    publisher: Publisher,
     verbatim: boolean,
-    hold: boolean,
+    safeFirst: boolean,
   ) {
     this.chunk = chunk;
     this.start = start;
@@ -92,15 +98,29 @@ export class Publication {
     this.topic = topic;
     this.qos = qos;
     this.retain = retain;
-    this.login = login;
+    this.publisher = publisher;
     this.verbatim = verbatim;
-    this.hold = hold;
+    this.safeFirst = safeFirst;
   }
 
   /** A publication that did not come from a connection's bytes: a Will, a message of the test harness. */
   static of(topic: string, payload: Buffer, qos: Qos, retain: boolean, login: string): Publication {
     const { body, topicEnd } = Message.of(topic, payload);
-    return new Publication(body, 0, 0, topicEnd, topicEnd + 2, body.length, topic, qos, retain, login, false, false);
+    const publisher = { login, clientId: null };
+    return new Publication(
+      body,
+      0,
+      0,
+      topicEnd,
+      topicEnd + 2,
+      body.length,
+      topic,
+      qos,
+      retain,
+      publisher,
+      false,
+      false,
+    );
   }
 
   get payload(): Buffer {
@@ -111,9 +131,14 @@ export class Publication {
     return this.end - this.payloadStart;
   }
 
+  /** What the message takes in a queue: topic and payload. */
+  get messageBytes(): number {
+    return this.end - this.topicStart;
+  }
+
   /** The message, copied once, however many queues keep it. */
   message(): Message {
-    if (this.copied === null) {
+    if (this.#copied === null) {
       const topicBytes = this.topicEnd - this.topicStart;
       const body = Buffer.allocUnsafe(topicBytes + 2 + this.payloadBytes);
       if (this.payloadStart === this.topicEnd + 2) {
@@ -122,9 +147,9 @@ export class Publication {
         this.chunk.copy(body, 0, this.topicStart, this.topicEnd);
         this.chunk.copy(body, topicBytes + 2, this.payloadStart, this.end);
       }
-      this.copied = new Message(this.topic, body, topicBytes);
+      this.#copied = new Message(this.topic, body, topicBytes);
     }
-    return this.copied;
+    return this.#copied;
   }
 
   /** The ticket, made when the first part of the message is handed to the store or must wait for it. */
@@ -132,20 +157,4 @@ export class Publication {
     this.ticket ??= new SafetyTicket();
     return this.ticket;
   }
-}
-
-/** The receivers of one topic, as the router found them. */
-export interface DeliveryRoute {
-  /** There are sessions that keep messages while their client is away. */
-  readonly keeps: boolean;
-  /** To the sessions that keep messages while their client is away. */
-  deliverPersistent(publication: Publication): void;
-  /** To the sessions that end with their connection, and to one member of each shared subscription. */
-  deliverTransient(publication: Publication): void;
-}
-
-/** A queue that fills up and asks the publishers of its own user to slow down. */
-export interface PressurePoint {
-  /** Calls back once the queue has room again, or its reader turned out to be stuck or gone. */
-  whenRelieved(callback: () => void): void;
 }

@@ -1,56 +1,56 @@
 /**
  * What stands between a publisher and its PUBACK or PUBREC. Made only for messages that the store must keep; queue
- * entries hold on to it for as long as they live, so it refers to no bytes.
+ * entries keep it for as long as they live, so it refers to no bytes.
  */
 export class SafetyTicket {
   /** On disk, all of it. */
   safe = false;
   /** Parts that are neither on disk nor acknowledged by their receiver yet. */
-  private pending = 0;
-  private onSafe: ((failed: boolean) => void) | null = null;
-  private waiting: { pump(): void }[] | null = null;
+  #pending = 0;
+  #onSafe: ((failed: boolean) => void) | null = null;
+  #queues: { pump(): void }[] | null = null;
 
   /** One more part was handed to the store. */
   add(): this {
-    this.pending++;
+    this.#pending++;
     return this;
   }
 
   /** A receiver acknowledged its part before that was on disk: nothing of it can be lost any more. */
   receiverDone(): void {
-    if (this.pending > 0 && --this.pending === 0) this.answer(false);
+    if (this.#pending > 0 && --this.#pending === 0) this.#answer(false);
   }
 
   /** Everything that was handed to the store for this message is on disk. */
   committed(): void {
     this.safe = true;
-    this.pending = 0;
-    this.answer(false);
-    const waiting = this.waiting;
-    this.waiting = null;
-    if (waiting !== null) for (const queue of waiting) queue.pump();
+    this.#pending = 0;
+    this.#answer(false);
+    const queues = this.#queues;
+    this.#queues = null;
+    if (queues !== null) for (const queue of queues) queue.pump();
   }
 
   /** The store could not keep the message: the publisher must not be told that it is safe. */
   failed(): void {
-    this.answer(true);
+    this.#answer(true);
   }
 
   /** `queue` has the message at hand and pumps again once it is safe. */
-  holds(queue: { pump(): void }): void {
-    this.waiting ??= [];
-    this.waiting.push(queue);
+  wakes(queue: { pump(): void }): void {
+    this.#queues ??= [];
+    this.#queues.push(queue);
   }
 
   /** Calls back once: when the message is safe, or could not be made so. */
   whenSafe(callback: (failed: boolean) => void): void {
-    this.onSafe = callback;
+    this.#onSafe = callback;
   }
 
-  private answer(failed: boolean): void {
-    const { onSafe } = this;
+  #answer(failed: boolean): void {
+    const onSafe = this.#onSafe;
     if (onSafe === null) return;
-    this.onSafe = null;
+    this.#onSafe = null;
     onSafe(failed);
   }
 }

@@ -1,52 +1,125 @@
 import type { LimitsConfig } from '../config/config.js';
-import type { Entry } from './outgoing-entry.js';
+import type { SessionWriter } from '../store/contract.js';
+import { type Entry, recordOf } from './outgoing-entry.js';
+import type { Outlet } from './outlet.js';
 import type { UserAccount } from './user-account.js';
 
+/** What an acknowledgement met: `unknown` ids are tolerated, since the flow may have ended long ago. */
+export type Acknowledged = 'done' | 'unknown' | 'wrong-kind';
+
+export interface WindowContext {
+  readonly limits: LimitsConfig;
+  readonly account: UserAccount;
+  /** Calls back once everything handed to the store so far is on disk; at once when it is already. */
+  whenStored(callback: () => void): void;
+}
+
 /**
- * The messages that were sent and are not acknowledged, in the order they were sent. There are few (20 by default) and
- * acknowledgements come in order, so a search from the front of an array beats a map (bench row "QoS 1, 1 → 1").
+ * The messages that were sent and are not acknowledged, in the order they were sent, and the flows of QoS 1 and 2 that
+ * end in their acknowledgement. There are few (20 by default) and acknowledgements come in order, so a search from the
+ * front of an array beats a map (bench row "QoS 1, 1 → 1").
  */
 export class InflightWindow {
-  private readonly entries: Entry[] = [];
-  private readonly limits: LimitsConfig;
-  /** Who pays for the messages; null when they are not kept once they are sent. */
-  private readonly account: UserAccount | null;
+  readonly #entries: Entry[] = [];
+  readonly #context: WindowContext;
+  /** Null for a session that ends with its connection: then messages are not kept once they are sent. */
+  readonly #writer: SessionWriter | null;
 
-  constructor(limits: LimitsConfig, account: UserAccount | null) {
-    this.limits = limits;
-    this.account = account;
+  constructor(context: WindowContext, writer: SessionWriter | null) {
+    this.#context = context;
+    this.#writer = writer;
   }
 
   get size(): number {
-    return this.entries.length;
+    return this.#entries.length;
   }
 
   /** May a message of `bytes` be sent now? */
   hasRoom(bytes: number): boolean {
-    const { limits, account, entries } = this;
-    if (entries.length >= limits.inflightMessages) return false;
-    return account === null || account.queuedBytes + bytes <= limits.queuedBytesPerUser;
+    const { limits, account } = this.#context;
+    if (this.#entries.length >= limits.inflightMessages) return false;
+    return this.#writer === null || account.queuedBytes + bytes <= limits.queuedBytesPerUser;
   }
 
   /** A persistent session's entry has its message by now. */
   add(entry: Entry): void {
-    this.entries.push(entry);
-    if (this.account === null) entry.message = null;
-    else this.account.queuedBytes += entry.message?.body.length ?? 0;
-  }
-
-  /** The message itself is not needed any more. */
-  letGo(entry: Entry): void {
-    if (this.account !== null) this.account.queuedBytes -= entry.message?.body.length ?? 0;
-    entry.message = null;
+    this.#entries.push(entry);
+    if (this.#writer === null) entry.message = null;
+    else this.#context.account.queuedBytes += entry.message?.body.length ?? 0;
   }
 
   has(packetId: number): boolean {
-    return this.find(packetId) !== null;
+    return this.#find(packetId) !== null;
   }
 
-  find(packetId: number): Entry | null {
-    const { entries } = this;
+  /** PUBACK: the message is delivered. */
+  puback(packetId: number): Acknowledged {
+    const entry = this.#find(packetId);
+    if (entry === null) return 'unknown';
+    if (entry.qos !== 1) return 'wrong-kind';
+    this.#finish(entry);
+    return 'done';
+  }
+
+  /** PUBREC: the receiver has the message. PUBREL answers it, also one for a message that is not known any more. */
+  pubrec(packetId: number, outlet: () => Outlet | null): Acknowledged {
+    const entry = this.#find(packetId);
+    if (entry === null) {
+      outlet()?.pubrel(packetId);
+      return 'unknown';
+    }
+    if (entry.qos !== 2) return 'wrong-kind';
+    this.release(entry, outlet);
+    return 'done';
+  }
+
+  /** PUBCOMP: the flow of a QoS 2 message ends. */
+  pubcomp(packetId: number): Acknowledged {
+    const entry = this.#find(packetId);
+    if (entry === null) return 'unknown';
+    if (entry.qos !== 2 || !entry.released) return 'wrong-kind';
+    this.#finish(entry);
+    return 'done';
+  }
+
+  /** The receiver has the message of this QoS 2 entry: PUBREL is sent, by whatever outlet there is then. */
+  release(entry: Entry, outlet: () => Outlet | null): void {
+    if (!entry.released) {
+      entry.released = true;
+      if (this.#writer !== null) this.#writer.releaseOutgoing(recordOf(entry));
+      entry.ticket?.receiverDone();
+      entry.ticket = null;
+      this.#forgetMessage(entry);
+    }
+    if (this.#writer === null || entry.releaseStored) {
+      outlet()?.pubrel(entry.packetId);
+      return;
+    }
+    // A receiver that was told to forget the packet id would take the message, sent again after a crash, for a new one
+    // [MQTT-4.3.3-2]: PUBREL leaves once it is on disk that the receiver has it.
+    this.#context.whenStored(() => {
+      // Asked once per PUBREC and once per connection meanwhile, answered once.
+      if (entry.releaseStored) return;
+      entry.releaseStored = true;
+      if (this.#find(entry.packetId) === entry) outlet()?.pubrel(entry.packetId);
+    });
+  }
+
+  /** The session ends. */
+  clear(): void {
+    for (const entry of this.#entries) {
+      entry.ticket?.receiverDone();
+      this.#forgetMessage(entry);
+    }
+    this.#entries.length = 0;
+  }
+
+  [Symbol.iterator](): Iterator<Entry> {
+    return this.#entries[Symbol.iterator]();
+  }
+
+  #find(packetId: number): Entry | null {
+    const entries = this.#entries;
     for (let i = 0; i < entries.length; i++) {
       const entry = entries[i]!;
       if (entry.packetId === packetId) return entry;
@@ -54,19 +127,19 @@ export class InflightWindow {
     return null;
   }
 
-  delete(entry: Entry): void {
-    const { entries } = this;
-    this.letGo(entry);
+  #finish(entry: Entry): void {
+    const entries = this.#entries;
+    this.#forgetMessage(entry);
     if (entries[0] === entry) entries.shift();
     else entries.splice(entries.indexOf(entry), 1);
+    if (this.#writer !== null) {
+      this.#writer.deleteOutgoing(entry.seq);
+      entry.ticket?.receiverDone();
+    }
   }
 
-  clear(): void {
-    for (const entry of this.entries) this.letGo(entry);
-    this.entries.length = 0;
-  }
-
-  [Symbol.iterator](): Iterator<Entry> {
-    return this.entries[Symbol.iterator]();
+  #forgetMessage(entry: Entry): void {
+    if (this.#writer !== null) this.#context.account.queuedBytes -= entry.message?.body.length ?? 0;
+    entry.message = null;
   }
 }

@@ -17,7 +17,7 @@ export interface Entry {
   /** PUBREL may be sent: that PUBREC has come is on disk, or nothing of this session is. */
   releaseStored: boolean;
   /** It must not be sent before its ticket is safe. */
-  readonly hold: boolean;
+  readonly safeFirst: boolean;
   /** It may have been sent before: the next time it carries DUP [MQTT-3.3.1-1]. */
   sent: boolean;
   /** Null once it is not needed any more: released, or sent to a session that ends with its connection. */
@@ -50,18 +50,22 @@ function newEntry(
   packetId: number,
   qos: Qos,
   retain: boolean,
-  hold: boolean,
+  safeFirst: boolean,
   message: Message | null,
   ticket: SafetyTicket | null,
 ): Entry {
-  return { seq, packetId, qos, retain, released: false, releaseStored: false, hold, sent: false, message, ticket };
+  return { seq, packetId, qos, retain, released: false, releaseStored: false, safeFirst, sent: false, message, ticket };
 }
 
 /** The entry that the store kept. `sent`: it may have left before. */
 export function entryOf(record: OutgoingRecord, sent: boolean): Entry {
   const { seq, packetId, qos, retain, released, topic, payload } = record;
   const message = released ? null : Message.of(topic, payload);
-  return { seq, packetId, qos, retain, released, releaseStored: released, hold: false, sent, message, ticket: null };
+  const entry = newEntry(seq, packetId, qos, retain, false, message, null);
+  entry.released = released;
+  entry.releaseStored = released;
+  entry.sent = sent;
+  return entry;
 }
 
 /** The entry as the store keeps it. */

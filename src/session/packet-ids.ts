@@ -3,18 +3,18 @@
  * it is queued, so a queue of more than 65 535 holds some twice; that is harmless until both would be in flight.
  */
 export class PacketIds {
-  private last = 0;
+  #last = 0;
 
   next(inUse: { has(packetId: number): boolean }): number {
-    let id = this.last;
+    let id = this.#last;
     do id = id === 65_535 ? 1 : id + 1;
     while (inUse.has(id));
-    this.last = id;
+    this.#last = id;
     return id;
   }
 
   /** Goes on behind `packetId`, the last one that was given out before a restart. */
   continueAfter(packetId: number): void {
-    this.last = packetId;
+    this.#last = packetId;
   }
 }

@@ -1,36 +1,37 @@
 import type { LimitsConfig } from '../config/config.js';
-import type { DropReason } from './outgoing-context.js';
 import type { Entry } from './outgoing-entry.js';
 import type { UserAccount } from './user-account.js';
+
+export type DropReason = 'queue-full' | 'user-quota' | 'not-reading';
 
 /** How much one queue holds, against the limits of its session and of its user. */
 export class QueueQuota {
   bytes = 0;
-  private readonly limits: LimitsConfig;
-  private readonly account: UserAccount;
+  readonly #limits: LimitsConfig;
+  readonly #account: UserAccount;
 
   constructor(limits: LimitsConfig, account: UserAccount) {
-    this.limits = limits;
-    this.account = account;
+    this.#limits = limits;
+    this.#account = account;
   }
 
   /** Why a message of `bytes` can't be queued behind `queued` others; null when it can. The newest one is dropped. */
   refuses(bytes: number, queued: number): DropReason | null {
-    const { queuedMessages, queuedBytes, queuedBytesPerUser } = this.limits;
+    const { queuedMessages, queuedBytes, queuedBytesPerUser } = this.#limits;
     // One message is taken whatever its size: the packet limit has let it in.
     if (queued >= queuedMessages || (queued > 0 && this.bytes + bytes > queuedBytes)) return 'queue-full';
-    return this.account.queuedBytes + bytes > queuedBytesPerUser ? 'user-quota' : null;
+    return this.#account.queuedBytes + bytes > queuedBytesPerUser ? 'user-quota' : null;
   }
 
   add(entry: Entry): void {
     const bytes = entry.message!.body.length;
     this.bytes += bytes;
-    this.account.queuedBytes += bytes;
+    this.#account.queuedBytes += bytes;
   }
 
   remove(entry: Entry): void {
     const bytes = entry.message!.body.length;
     this.bytes -= bytes;
-    this.account.queuedBytes -= bytes;
+    this.#account.queuedBytes -= bytes;
   }
 }

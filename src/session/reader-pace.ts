@@ -1,5 +1,11 @@
 import type { Clock } from '../clock.js';
-import type { PressurePoint } from '../mqtt/publication.js';
+import type { Publication } from '../mqtt/publication.js';
+import { Valve } from '../valve.js';
+
+/** A socket that has not taken this much asks the publishers of its own user to slow down. */
+export const PRESSING_BYTES = 256 * 1024;
+/** A queue that is longer than this asks the publishers of its own user for a short break. */
+export const BEHIND_MESSAGES = 64;
 
 /**
  * A reader that cannot empty its queue within this time once that is half full is too slow to wait for: its user's
@@ -17,28 +23,30 @@ const BEHIND_TIMEOUT_MS = 10;
  * when its queue is half full and it keeps up: an acknowledged message then arrives however fast it was sent. And they
  * don't once it has been too slow, until it has caught up.
  */
-export class ReaderPace implements PressurePoint {
+export class ReaderPace {
   tooSlow = false;
-  private readonly clock: Clock;
-  private halfFull = false;
-  private waiting: (() => void)[] | null = null;
-  private cancelTimeout: (() => void) | null = null;
+  readonly #clock: Clock;
+  readonly #valve = new Valve();
+  #halfFull = false;
+  #cancelTimeout: (() => void) | null = null;
 
   constructor(clock: Clock) {
-    this.clock = clock;
+    this.#clock = clock;
   }
 
-  /** The queue is half full: who waits now, waits long. */
+  /** The queue is half full: who waits from now on, waits long. */
   fills(): void {
-    this.halfFull = true;
+    this.#halfFull = true;
   }
 
-  whenRelieved(callback: () => void): void {
-    this.waiting ??= [];
-    this.waiting.push(callback);
-    if (this.cancelTimeout !== null) return;
-    const { halfFull } = this;
-    this.cancelTimeout = this.clock.after(halfFull ? HALF_FULL_TIMEOUT_MS : BEHIND_TIMEOUT_MS, () => {
+  /** Has the publisher wait, for as long as it is worth it. */
+  press(publication: Publication): void {
+    if (this.tooSlow) return;
+    publication.valve ??= this.#valve;
+    if (this.#valve.closed) return;
+    this.#valve.close();
+    const halfFull = this.#halfFull;
+    this.#cancelTimeout = this.#clock.after(halfFull ? HALF_FULL_TIMEOUT_MS : BEHIND_TIMEOUT_MS, () => {
       this.tooSlow = halfFull;
       this.release();
     });
@@ -47,16 +55,14 @@ export class ReaderPace implements PressurePoint {
   /** The queue is nearly empty: the reader keeps up. */
   caughtUp(): void {
     this.tooSlow = false;
-    this.halfFull = false;
-    if (this.waiting !== null) this.release();
+    this.#halfFull = false;
+    if (this.#valve.closed) this.release();
   }
 
   /** Lets the waiting publishers go on. */
   release(): void {
-    this.cancelTimeout?.();
-    this.cancelTimeout = null;
-    const { waiting } = this;
-    this.waiting = null;
-    if (waiting !== null) for (const callback of waiting) callback();
+    this.#cancelTimeout?.();
+    this.#cancelTimeout = null;
+    this.#valve.open();
   }
 }

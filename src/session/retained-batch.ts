@@ -12,21 +12,21 @@ export interface NextRetained {
  * subscribes to ten thousand of them neither fills its queue with them nor holds up the event loop.
  */
 export class RetainedBatch {
-  private readonly messages: readonly RetainedMessage[];
-  private readonly granted: Qos;
-  private readonly account: UserAccount;
-  private index = 0;
+  readonly #messages: readonly RetainedMessage[];
+  readonly #granted: Qos;
+  readonly #account: UserAccount;
+  #index = 0;
 
   /** Counted as pending of `account` until they are sent, or the batch is cancelled. */
   constructor(messages: readonly RetainedMessage[], granted: Qos, account: UserAccount) {
-    this.messages = messages;
-    this.granted = granted;
-    this.account = account;
+    this.#messages = messages;
+    this.#granted = granted;
+    this.#account = account;
     account.retainedPending += messages.length;
   }
 
   get length(): number {
-    return this.messages.length - this.index;
+    return this.#messages.length - this.#index;
   }
 
   /**
@@ -34,22 +34,22 @@ export class RetainedBatch {
    * whoever did that was delivered as a live message.
    */
   next(retained: RetainedIndex): NextRetained | null {
-    for (; this.index < this.messages.length; this.advance()) {
-      const message = this.messages[this.index]!;
-      if (retained.get(message.topic) === message) return { message, qos: lowerQos(message.qos, this.granted) };
+    for (; this.#index < this.#messages.length; this.advance()) {
+      const message = this.#messages[this.#index]!;
+      if (retained.get(message.topic) === message) return { message, qos: lowerQos(message.qos, this.#granted) };
     }
     return null;
   }
 
   advance(): void {
-    this.index++;
-    this.account.retainedPending--;
+    this.#index++;
+    this.#account.retainedPending--;
   }
 
   /** Nobody waits for it any more. */
   cancel(): void {
-    this.account.retainedPending -= this.length;
-    this.index = this.messages.length;
+    this.#account.retainedPending -= this.length;
+    this.#index = this.#messages.length;
   }
 
   /** At most `limit` messages from here on that are all to be sent at QoS 2. */

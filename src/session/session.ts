@@ -1,53 +1,55 @@
-import type { UserAcl } from '../acl/acl.js';
 import type { ProtocolLevel, Qos } from '../mqtt/packets.js';
 import type { Publication } from '../mqtt/publication.js';
 import type { Subscriber } from '../routing/subscriber.js';
 import type { SessionWriter } from '../store/contract.js';
-import type { Connection } from './connection.js';
-import type { OutgoingQueue } from './outgoing.js';
-import type { UserAccount } from './user-account.js';
+import { type ClientIdentity, type Gate, scopedId } from './gate.js';
+import type { OutgoingQueue } from './outgoing-queue.js';
+import type { Holder, UserAccount } from './user-account.js';
+
+export interface SessionOptions {
+  readonly account: UserAccount;
+  readonly clientId: string;
+  readonly gate: Gate;
+  readonly outgoing: OutgoingQueue;
+  readonly writer: SessionWriter | null;
+  readonly level: ProtocolLevel;
+  /** Dates, in milliseconds since 1970. */
+  readonly createdAt: number;
+  readonly lastSeenAt: number;
+}
 
 /**
  * The state that belongs to one client id of one user [MQTT-3.1.2-4]: subscriptions, messages on their way to the
  * client, and packet ids of QoS 2 messages that came from it. A persistent session lives on between connections.
  */
-export class Session implements Subscriber {
-  /** `<login>/<client id>`: no other user can name it. */
+export class Session implements Subscriber, ClientIdentity {
   readonly id: string;
   readonly clientId: string;
   readonly account: UserAccount;
-  readonly acl: UserAcl;
   readonly outgoing: OutgoingQueue;
   /** Null for a session that ends with its connection. */
   readonly writer: SessionWriter | null;
   readonly subscriptions = new Map<string, Qos>();
   readonly createdAt: number;
+  /** When its client was last known to be here; means nothing while it is. */
   lastSeenAt: number;
   level: ProtocolLevel;
-  connection: Connection | null = null;
+  /** The connection that has it now. */
+  holder: Holder | null = null;
 
-  private incomingIds: Set<number> | null = null;
+  readonly #gate: Gate;
+  #receivedIds: Set<number> | null = null;
 
-  constructor(options: {
-    id: string;
-    clientId: string;
-    account: UserAccount;
-    acl: UserAcl;
-    outgoing: OutgoingQueue;
-    writer: SessionWriter | null;
-    level: ProtocolLevel;
-    createdAt: number;
-    lastSeenAt: number;
-  }) {
-    this.id = options.id;
+  constructor(options: SessionOptions) {
+    this.id = scopedId(options.account.login, options.clientId);
     this.clientId = options.clientId;
     this.account = options.account;
-    this.acl = options.acl;
     this.outgoing = options.outgoing;
     this.writer = options.writer;
     this.level = options.level;
     this.createdAt = options.createdAt;
     this.lastSeenAt = options.lastSeenAt;
+    this.#gate = options.gate;
   }
 
   get login(): string {
@@ -67,33 +69,33 @@ export class Session implements Subscriber {
   }
 
   mayReceive(topic: string): boolean {
-    return this.acl.deliver(topic).allowed;
+    return this.#gate.mayReceive(this, topic);
   }
 
   deliver(publication: Publication, granted: Qos): void {
     this.outgoing.deliver(publication, granted);
   }
 
-  hasIncoming(packetId: number): boolean {
-    return this.incomingIds?.has(packetId) ?? false;
+  hasReceived(packetId: number): boolean {
+    return this.#receivedIds?.has(packetId) ?? false;
   }
 
   /** A QoS 2 message was received; its packet id is taken until PUBREL. */
-  addIncoming(packetId: number): void {
-    this.incomingIds ??= new Set();
-    this.incomingIds.add(packetId);
-    this.account.incomingMessages++;
+  addReceived(packetId: number): void {
+    this.#receivedIds ??= new Set();
+    this.#receivedIds.add(packetId);
+    this.account.receivedMessages++;
   }
 
-  deleteIncoming(packetId: number): boolean {
-    if (this.incomingIds === null || !this.incomingIds.delete(packetId)) return false;
-    this.account.incomingMessages--;
+  deleteReceived(packetId: number): boolean {
+    if (this.#receivedIds === null || !this.#receivedIds.delete(packetId)) return false;
+    this.account.receivedMessages--;
     return true;
   }
 
   /** The session ends. */
-  clearIncoming(): void {
-    this.account.incomingMessages -= this.incomingIds?.size ?? 0;
-    this.incomingIds = null;
+  clearReceived(): void {
+    this.account.receivedMessages -= this.#receivedIds?.size ?? 0;
+    this.#receivedIds = null;
   }
 }

@@ -1,20 +1,20 @@
-import type { Acl, UserAcl } from '../acl/acl.js';
 import type { Clock } from '../clock.js';
 import type { LimitsConfig } from '../config/config.js';
 import type { ProtocolLevel, Qos } from '../mqtt/packets.js';
+import type { Counters } from '../observe/counters.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { Router } from '../routing/router.js';
 import type { SessionWriter, Store, StoredSession } from '../store/contract.js';
-import { OutgoingQueue } from './outgoing.js';
-import type { Counters } from './services.js';
+import { type Gate, scopedId } from './gate.js';
+import { OutgoingQueue } from './outgoing-queue.js';
 import { Session } from './session.js';
 import { subscriptionBytes, UserAccount } from './user-account.js';
 
 export interface SessionsOptions {
   readonly router: Router;
-  readonly store: Store;
-  readonly acl: Acl;
+  readonly store: Pick<Store, 'session' | 'retained' | 'whenStored'>;
+  readonly gate: Gate;
   readonly clock: Clock;
   readonly limits: LimitsConfig;
   readonly sessionExpiryMs: number;
@@ -25,40 +25,38 @@ export interface SessionsOptions {
 
 /** All sessions of the broker, those of absent clients included, and the accounts of their users. */
 export class Sessions {
-  private readonly options: SessionsOptions;
-  private readonly byId = new Map<string, Session>();
-  private readonly accounts = new Map<string, UserAccount>();
-  /** The access rules with a login filled in, once for all sessions of a user. */
-  private readonly acls = new WeakMap<UserAccount, UserAcl>();
+  readonly #options: SessionsOptions;
+  readonly #byId = new Map<string, Session>();
+  readonly #accounts = new Map<string, UserAccount>();
 
   constructor(options: SessionsOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   get size(): number {
-    return this.byId.size;
+    return this.#byId.size;
   }
 
   values(): Iterable<Session> {
-    return this.byId.values();
+    return this.#byId.values();
   }
 
-  get(id: string): Session | undefined {
-    return this.byId.get(id);
+  get(login: string, clientId: string): Session | undefined {
+    return this.#byId.get(scopedId(login, clientId));
   }
 
   account(login: string): UserAccount {
-    let account = this.accounts.get(login);
+    let account = this.#accounts.get(login);
     if (account === undefined) {
       account = new UserAccount(login);
-      this.accounts.set(login, account);
+      this.#accounts.set(login, account);
     }
     return account;
   }
 
   /** Forgets the account of a user who has nothing left here. */
   release(account: UserAccount): void {
-    if (account.idle && this.accounts.get(account.login) === account) this.accounts.delete(account.login);
+    if (account.idle && this.#accounts.get(account.login) === account) this.#accounts.delete(account.login);
   }
 
   /**
@@ -71,40 +69,41 @@ export class Sessions {
     clean: boolean,
     level: ProtocolLevel,
   ): { session: Session; present: boolean } | null {
-    const id = scopedId(account.login, clientId);
-    const known = this.byId.get(id);
+    const known = this.get(account.login, clientId);
     if (known !== undefined) {
       if (!clean && known.persistent) {
         known.level = level;
+        this.#save(known, true);
         return { session: known, present: true };
       }
       this.end(known);
     }
-    if (!clean && account.persistentSessions >= this.options.limits.sessionsPerUser) return null;
-    const now = this.options.clock.epochMs();
-    const session = this.create(account, clientId, clean ? null : this.options.store.session(id), level, now, now);
+    if (!clean && account.persistentSessions >= this.#options.limits.sessionsPerUser) return null;
+    const now = this.#options.clock.epochMs();
+    const writer = clean ? null : this.#options.store.session(scopedId(account.login, clientId));
+    const session = this.#create(account, clientId, writer, level, now, now);
     if (!clean) {
       account.persistentSessions++;
-      this.save(session);
+      this.#save(session, true);
     }
     return { session, present: false };
   }
 
   /** The session's connection is gone: a persistent session is kept, any other ends. */
   leave(session: Session): void {
-    session.connection = null;
-    session.lastSeenAt = this.options.clock.epochMs();
+    session.holder = null;
+    session.lastSeenAt = this.#options.clock.epochMs();
     if (!session.persistent) {
       this.end(session);
       return;
     }
     session.outgoing.detach();
-    this.save(session);
+    this.#save(session, false);
   }
 
   /** Ends a session: nothing of it is left, in memory or in the store. */
   end(session: Session): void {
-    const { router } = this.options;
+    const { router } = this.#options;
     for (const filter of session.subscriptions.keys()) {
       router.unsubscribe(session, filter);
       session.account.subscriptionBytes -= subscriptionBytes(filter);
@@ -112,22 +111,22 @@ export class Sessions {
     session.account.subscriptions -= session.subscriptions.size;
     session.subscriptions.clear();
     session.outgoing.clear();
-    session.clearIncoming();
+    session.clearReceived();
     if (session.writer !== null) {
       session.account.persistentSessions--;
       session.writer.remove();
     }
-    if (this.byId.get(session.id) === session) this.byId.delete(session.id);
+    if (this.#byId.get(session.id) === session) this.#byId.delete(session.id);
     this.release(session.account);
   }
 
   /** Ends persistent sessions whose client has not been here for the configured time. Returns how many. */
   expire(): number {
-    const oldest = this.options.clock.epochMs() - this.options.sessionExpiryMs;
+    const oldest = this.#options.clock.epochMs() - this.#options.sessionExpiryMs;
     let expired = 0;
-    for (const session of this.byId.values()) {
-      if (session.connection !== null || session.lastSeenAt > oldest) continue;
-      this.options.log.info({ login: session.login, client: session.clientId }, 'session expired');
+    for (const session of this.#byId.values()) {
+      if (session.holder !== null || session.lastSeenAt > oldest) continue;
+      this.#options.log.info({ login: session.login, client: session.clientId }, 'session expired');
       this.end(session);
       expired++;
     }
@@ -142,21 +141,25 @@ export class Sessions {
     const { session: record, subscriptions, outgoing, incoming } = stored;
     const account = this.account(record.login);
     const clientId = record.clientId.slice(record.login.length + 1);
-    const writer = this.options.store.session(record.clientId);
-    const session = this.create(account, clientId, writer, record.protocol, record.createdAt, record.lastSeenAt);
+    const writer = this.#options.store.session(record.clientId);
+    // Without a date of expiry its client was here when the broker ended without a word, and nobody knows for how long:
+    // its absence begins now.
+    const cutOff = record.expiresAt === null;
+    const lastSeenAt = cutOff ? this.#options.clock.epochMs() : record.lastSeenAt;
+    const session = this.#create(account, clientId, writer, record.protocol, record.createdAt, lastSeenAt);
     account.persistentSessions++;
     for (const { filter, qos } of subscriptions) {
-      if (session.acl.subscribe(filter).allowed) this.subscribe(session, filter, qos);
+      if (this.#options.gate.maySubscribe(session, filter, qos)) this.subscribe(session, filter, qos);
       else writer.unsubscribe([filter]);
     }
-    session.outgoing.restore(
-      outgoing.filter((message) => {
-        const readable = message.released || session.mayReceive(message.topic);
-        if (!readable) writer.deleteOutgoing(message.seq);
-        return readable;
-      }),
-    );
-    for (const packetId of incoming) session.addIncoming(packetId);
+    const readable = outgoing.filter((message) => {
+      const allowed = message.released || session.mayReceive(message.topic);
+      if (!allowed) writer.deleteOutgoing(message.seq);
+      return allowed;
+    });
+    session.outgoing.restore(readable, null);
+    for (const packetId of incoming) session.addReceived(packetId);
+    if (cutOff) this.#save(session, false);
     return session;
   }
 
@@ -167,18 +170,18 @@ export class Sessions {
       session.account.subscriptionBytes += subscriptionBytes(filter);
     }
     session.subscriptions.set(filter, granted);
-    this.options.router.subscribe(session, filter, granted);
+    this.#options.router.subscribe(session, filter, granted);
   }
 
   unsubscribe(session: Session, filter: string): boolean {
     if (!session.subscriptions.delete(filter)) return false;
     session.account.subscriptions--;
     session.account.subscriptionBytes -= subscriptionBytes(filter);
-    this.options.router.unsubscribe(session, filter);
+    this.#options.router.unsubscribe(session, filter);
     return true;
   }
 
-  private create(
+  #create(
     account: UserAccount,
     clientId: string,
     writer: SessionWriter | null,
@@ -186,61 +189,38 @@ export class Sessions {
     createdAt: number,
     lastSeenAt: number,
   ): Session {
-    const { limits, clock, store, log, noisyLog, counters } = this.options;
-    const id = scopedId(account.login, clientId);
+    const { limits, clock, store, gate, log, noisyLog, counters } = this.#options;
     const outgoing = new OutgoingQueue(
       {
         limits,
         clock,
         account,
         retained: store.retained,
+        counters,
         whenStored: (callback) => store.whenStored(callback),
         onDropped(reason) {
           counters.messagesDropped++;
-          noisyLog.line(`drop:${id}`, (suppressed) =>
+          noisyLog.line(`drop:${scopedId(account.login, clientId)}`, (suppressed) =>
             log.warn({ login: account.login, client: clientId, reason, dropped: suppressed + 1 }, 'messages dropped'),
           );
         },
       },
       writer,
     );
-    const session = new Session({
-      id,
-      clientId,
-      account,
-      acl: this.aclOf(account),
-      outgoing,
-      writer,
-      level,
-      createdAt,
-      lastSeenAt,
-    });
-    this.byId.set(id, session);
+    const session = new Session({ account, clientId, gate, outgoing, writer, level, createdAt, lastSeenAt });
+    this.#byId.set(session.id, session);
     return session;
   }
 
-  private aclOf(account: UserAccount): UserAcl {
-    let acl = this.acls.get(account);
-    if (acl === undefined) {
-      acl = this.options.acl.forLogin(account.login);
-      this.acls.set(account, acl);
-    }
-    return acl;
-  }
-
-  private save(session: Session): void {
+  /** `connected`: its client is here from now on, so that only the next save can tell when it was last seen. */
+  #save(session: Session, connected: boolean): void {
     session.writer?.save({
       clientId: session.id,
       login: session.login,
       protocol: session.level,
       createdAt: session.createdAt,
       lastSeenAt: session.lastSeenAt,
-      expiresAt: session.connection === null ? session.lastSeenAt + this.options.sessionExpiryMs : null,
+      expiresAt: connected ? null : session.lastSeenAt + this.#options.sessionExpiryMs,
     });
   }
-}
-
-/** Client ids belong to their user. Logins hold no slash, so no two users can make the same id. */
-export function scopedId(login: string, clientId: string): string {
-  return `${login}/${clientId}`;
 }

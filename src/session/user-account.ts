@@ -1,5 +1,6 @@
+import type { Payer } from '../fairness/turn.js';
 import { levelsOf } from '../mqtt/topics.js';
-import type { Connection } from './connection.js';
+import type { CloseReason } from './close-reason.js';
 
 /** What a level of a filter takes in the tree. */
 const BYTES_PER_LEVEL = 48;
@@ -9,10 +10,15 @@ export function subscriptionBytes(filter: string): number {
   return filter.length + levelsOf(filter) * BYTES_PER_LEVEL;
 }
 
+/** A connection, as far as a session or an account knows one. */
+export interface Holder {
+  close(reason: CloseReason): void;
+}
+
 /** What one login holds and spends. Every limit "per user" is a number here. */
-export class UserAccount {
+export class UserAccount implements Payer {
   readonly login: string;
-  readonly connections = new Set<Connection>();
+  readonly connections = new Set<Holder>();
   persistentSessions = 0;
   subscriptions = 0;
   /** What the filters of the subscriptions take in memory, roughly. */
@@ -23,15 +29,13 @@ export class UserAccount {
   partialBytes = 0;
   queuedBytes = 0;
   /** QoS 2 messages received and not yet released. */
-  incomingMessages = 0;
+  receivedMessages = 0;
 
   /** Retained messages that were asked for and are not sent yet, of all its subscriptions. */
   retainedPending = 0;
 
-  /** Units spent in turn `turnId`: see Turn. */
   turnId = 0;
   turnUnits = 0;
-  /** What the share was in that turn. */
   turnShare = 0;
 
   constructor(login: string) {

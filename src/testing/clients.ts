@@ -1,11 +1,11 @@
-import type { Services } from '../session/services.js';
+import type { BrokerParts } from '../broker-parts.js';
 import type { Session } from '../session/session.js';
 import type { ClientInfo, ClientScope } from './api.js';
 
 const protocols = { 3: '3.1', 4: '3.1.1', 5: '5' } as const;
 
 /** Every session, those of absent clients included. */
-export function sessionsOf({ sessions }: Services): ClientInfo[] {
+export function sessionsOf({ sessions }: BrokerParts): ClientInfo[] {
   return [...sessions.values()].map(infoOf);
 }
 
@@ -19,9 +19,9 @@ export function nameOf({ login, clientId }: ClientScope): string {
 }
 
 /** Lines for an error. */
-export function describeClients(services: Services): string[] {
-  const all = sessionsOf(services);
-  const pending = [...services.connections].filter(({ connected }) => !connected).length;
+export function describeClients(parts: BrokerParts): string[] {
+  const all = sessionsOf(parts);
+  const pending = [...parts.connections].filter(({ client }) => client === null).length;
   const lines = all.map((client) => {
     const { login, clientId, connected, protocol, subscriptions, inflightMessages, queuedMessages } = client;
     const filters = subscriptions.map(({ filter }) => filter).join(', ');

@@ -1,5 +1,5 @@
+import { type FrameHeader, readFrameHeader } from '../connection/frames.js';
 import { CONNECT, LARGEST_CONNECT_BYTES } from '../mqtt/packets.js';
-import { type FrameHeader, readFrameHeader } from '../session/frames.js';
 
 /** What a CONNECT says about who sends it. */
 export interface ConnectIdentity {

@@ -60,7 +60,7 @@ export class EngineBroker implements TestBroker {
   }
 
   sessions(): ClientInfo[] {
-    return sessionsOf(this.engine.services);
+    return sessionsOf(this.engine.parts);
   }
 
   waitForClient(scope: ClientScope & WaitOptions = {}): Promise<ClientInfo> {
@@ -128,17 +128,18 @@ export class EngineBroker implements TestBroker {
     payload: string | Uint8Array = '',
     { qos = 1, retain = false }: PublishOptions = {},
   ): Promise<void> {
-    const { hub, acl } = this.engine.services;
+    const { distribution, hub } = this.engine.parts;
     this.users.passwordOf(login);
     if (!isValidTopicName(topic)) throw new RangeError(`${JSON.stringify(topic)} is not a topic to publish to`);
-    if (!acl.forLogin(login).publish(topic).allowed) throw new Error(`${login} may not publish to ${topic}`);
+    if (!hub.mayPublish({ login, clientId: '', id: '' }, topic))
+      throw new Error(`${login} may not publish to ${topic}`);
     const publication = Publication.of(topic, Buffer.from(payload as Uint8Array), qos, retain, login);
-    hub.send(publication, null);
+    distribution.publish(publication);
     const { ticket } = publication;
     if (ticket === null) return;
     const failed = await new Promise<boolean>((resolve) => {
       ticket.whenSafe(resolve);
-      hub.commit(ticket);
+      distribution.commit(ticket);
     });
     if (failed) throw new Error(`The message to ${topic} could not be stored`);
   }

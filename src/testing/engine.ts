@@ -1,9 +1,9 @@
 import { setTimeout as later } from 'node:timers/promises';
 import { type Broker, createBroker } from '../broker.js';
+import type { BrokerParts } from '../broker-parts.js';
 import { type Clock, systemClock } from '../clock.js';
 import type { Config } from '../config/config.js';
 import { createLog, type Log } from '../observe/log.js';
-import type { HubPort, Services } from '../session/services.js';
 import { testCertificates } from './certificates.js';
 import { describeClients } from './clients.js';
 import { FaultBoard } from './fault-board.js';
@@ -45,9 +45,8 @@ export class Engine {
     this.store = new KeepableStore(config.storage.path, this.brokerLog, this.clock);
   }
 
-  get services(): Services {
-    if (this.broker === null) throw new Error('The broker is not running.');
-    return this.broker.services;
+  get parts(): BrokerParts {
+    return this.running.parts;
   }
 
   get running(): Broker {
@@ -71,7 +70,10 @@ export class Engine {
         certificates: testCertificates(board),
         openDatabase: this.store.open,
         wrapSocket: (socket) => new Link(socket, { faults: board, clock, changed: () => this.waiting.changed() }),
-        wrapHub: (hub) => this.observed(hub),
+        onPublication: (publication) => {
+          this.messages.record(publication, this.clock.epochMs());
+          this.waiting.changed();
+        },
       },
     );
     await broker.start();
@@ -110,22 +112,8 @@ export class Engine {
     await this.store.close();
   }
 
-  private observed(hub: HubPort): HubPort {
-    return {
-      identify: (connection, username, password) => hub.identify(connection, username, password),
-      register: (connection) => hub.register(connection),
-      unregister: (connection) => hub.unregister(connection),
-      commit: (ticket) => hub.commit(ticket),
-      send: (publication, connection) => {
-        this.messages.record(publication, connection?.session?.clientId ?? null, this.clock.epochMs());
-        hub.send(publication, connection);
-        this.waiting.changed();
-      },
-    };
-  }
-
   private describe(about: string | null): string {
-    const clients = this.broker === null ? ['The broker is not running.'] : describeClients(this.services);
+    const clients = this.broker === null ? ['The broker is not running.'] : describeClients(this.parts);
     const messages = this.messages.describe(about);
     return [...(about === null ? [...clients, ...messages] : [...messages, ...clients]), ...this.log.describe()].join(
       '\n',

@@ -1,3 +1,4 @@
+import { type FrameHeader, readFrameHeader } from '../connection/frames.js';
 import {
   CONNACK,
   PINGREQ,
@@ -12,7 +13,6 @@ import {
   UNSUBACK,
   UNSUBSCRIBE,
 } from '../mqtt/packets.js';
-import { type FrameHeader, readFrameHeader } from '../session/frames.js';
 import type { PacketName } from './fault-api.js';
 
 const types: Readonly<Record<PacketName, number>> = {

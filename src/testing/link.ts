@@ -1,8 +1,8 @@
 import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../clock.js';
+import { readOnAfterWriteError } from '../connection/read-on.js';
 import { CONNECT, PUBLISH } from '../mqtt/packets.js';
-import { readOnAfterWriteError } from '../session/read-on.js';
 import { readConnect, refusal } from './connect-frame.js';
 import { DeliveryLane } from './delivery-lane.js';
 import { DropCounter } from './drop-counter.js';

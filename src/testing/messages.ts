@@ -15,9 +15,10 @@ export class MessageLog {
   private bytes = 0;
   private forgotten = 0;
 
-  record(publication: Publication, clientId: string | null, timeMs: number): void {
+  record(publication: Publication, timeMs: number): void {
     const payload = Buffer.from(publication.payload);
-    const { login, topic, qos, retain } = publication;
+    const { topic, qos, retain, publisher } = publication;
+    const { login, clientId } = publisher;
     this.messages.push({
       ...{ login, clientId, topic, payload, qos, retain, properties: null, timeMs },
       get text() {

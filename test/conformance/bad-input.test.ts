@@ -253,11 +253,11 @@ test('memory returns when the connections that filled it are gone', async () => 
   };
   await othersAreServed();
   await storm();
-  const { services } = broker;
-  await eventually(5_000, 'the connections are gone', () => services().connections.size === 1);
+  const { parts } = broker;
+  await eventually(5_000, 'the connections are gone', () => parts().connections.size === 1);
   const once = used();
   for (let round = 0; round < 4; round += 1) await storm();
-  await eventually(5_000, 'the connections are gone', () => services().connections.size === 1);
+  await eventually(5_000, 'the connections are gone', () => parts().connections.size === 1);
   let now = 0;
   await eventually(10_000, 'the memory returns', () => {
     now = used();

@@ -5,8 +5,9 @@ import { systemClock } from '../../src/clock.js';
 import { defaultConfig } from '../../src/config/defaults.js';
 import { PUBLISH, PUBREL } from '../../src/mqtt/packets.js';
 import { Publication } from '../../src/mqtt/publication.js';
-import type { Outbox } from '../../src/session/outbox.js';
-import { OutgoingQueue } from '../../src/session/outgoing.js';
+import { newCounters } from '../../src/observe/counters.js';
+import { OutgoingQueue } from '../../src/session/outgoing-queue.js';
+import type { Outlet } from '../../src/session/outlet.js';
 import { RetainedBatch } from '../../src/session/retained-batch.js';
 import { UserAccount } from '../../src/session/user-account.js';
 import { openStore } from '../../src/store/store.js';
@@ -31,21 +32,20 @@ async function sessionOnSlowDisk() {
       write = resolve;
     });
   const sent: { type: number; packetId: number }[] = [];
-  const record = (head: number, packetId: number) => sent.push({ type: head >> 4, packetId });
-  // As much of an outbox as the queue sees.
-  const outbox = () =>
-    ({
-      bytes: 0,
-      hasRoom: true,
-      acknowledge: record,
-      publish: (head: number, _chunk: Buffer, _start: number, _end: number, packetId: number) => record(head, packetId),
-    }) as unknown as Outbox;
+  const outlet = (): Outlet => ({
+    bytes: 0,
+    hasRoom: true,
+    publication: (_publication, _qos, packetId) => sent.push({ type: PUBLISH, packetId }),
+    message: (_message, _qos, packetId) => sent.push({ type: PUBLISH, packetId }),
+    pubrel: (packetId) => sent.push({ type: PUBREL, packetId }),
+  });
   const queue = new OutgoingQueue(
     {
       limits: defaultConfig().limits,
       clock: systemClock,
       account: new UserAccount('alice'),
       retained: store.retained,
+      counters: newCounters(),
       whenStored: (callback) => store.whenStored(callback),
       onDropped: () => assert.fail('dropped'),
     },
@@ -64,13 +64,13 @@ async function sessionOnSlowDisk() {
     await after.close();
     return session!.outgoing;
   };
-  return { store, queue, sent, outbox, written, crash };
+  return { store, queue, sent, outlet, written, crash };
 }
 
 describe('exactly once', () => {
   test('a QoS 2 message leaves when its packet id is on disk, whoever published it', async () => {
-    const { store, queue, sent, outbox, written, crash } = await sessionOnSlowDisk();
-    queue.attach(outbox());
+    const { store, queue, sent, outlet, written, crash } = await sessionOnSlowDisk();
+    queue.attach(outlet());
     const message = publication(2);
     queue.deliver(message, 2);
     store.whenStored(() => message.ticket!.committed());
@@ -84,14 +84,14 @@ describe('exactly once', () => {
   });
 
   test('a QoS 1 message needs not wait: its receiver forgets the packet id', async () => {
-    const { queue, sent, outbox } = await sessionOnSlowDisk();
-    queue.attach(outbox());
+    const { queue, sent, outlet } = await sessionOnSlowDisk();
+    queue.attach(outlet());
     queue.deliver(publication(1), 2);
     assert.deepEqual(sent, [{ type: PUBLISH, packetId: 1 }]);
   });
 
   test('a retained QoS 2 message waits too, in its place', async () => {
-    const { store, queue, sent, outbox, written, crash } = await sessionOnSlowDisk();
+    const { store, queue, sent, outlet, written, crash } = await sessionOnSlowDisk();
     for (const topic of ['a', 'b', 'c']) {
       store.retained.set({
         topic,
@@ -102,7 +102,7 @@ describe('exactly once', () => {
       });
     }
     await written();
-    queue.attach(outbox());
+    queue.attach(outlet());
     queue.deliverRetained(new RetainedBatch(store.retained.match('+'), 2, new UserAccount('alice')));
     assert.deepEqual(sent, []);
     await written();
@@ -126,8 +126,8 @@ describe('exactly once', () => {
   });
 
   test('PUBREL leaves when PUBREC is on disk, also on a connection that came in between', async () => {
-    const { store, queue, sent, outbox, written, crash } = await sessionOnSlowDisk();
-    queue.attach(outbox());
+    const { store, queue, sent, outlet, written, crash } = await sessionOnSlowDisk();
+    queue.attach(outlet());
     const message = publication(2);
     queue.deliver(message, 2);
     store.whenStored(() => message.ticket!.committed());
@@ -135,7 +135,7 @@ describe('exactly once', () => {
     sent.length = 0;
     queue.pubrec(1);
     queue.detach();
-    queue.attach(outbox());
+    queue.attach(outlet());
     queue.pubrec(1);
     assert.deepEqual(sent, []);
     await written();

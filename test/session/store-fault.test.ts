@@ -9,7 +9,7 @@ import { startTestBroker } from '../support/test-broker.js';
 test('a QoS 2 message refused while the store fails is delivered when it is sent again', async () => {
   const disk = new FlawedDisk();
   await using broker = await startTestBroker({ store: 'folder', seams: { openDatabase: disk.open } });
-  const { store } = broker.services();
+  const { store } = broker.parts();
   await using publisher = await RawClient.connect(broker, { clientId: 'publisher', clean: false });
   await using subscriber = await RawClient.connect(broker);
   await subscriber.subscribe(['iotlab/alice/#', 2]);

@@ -3,12 +3,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
+import type { BrokerParts } from '../../src/broker-parts.js';
 import type { BrokerSeams } from '../../src/broker-seams.js';
 import { systemClock } from '../../src/clock.js';
 import type { Config } from '../../src/config/config.js';
 import { type DeepPartial, defaultConfig } from '../../src/config/defaults.js';
 import { makeAuthority } from '../../src/listener/certificates.js';
-import type { Services } from '../../src/session/services.js';
 import { type CapturedLog, captureLog } from './captured-log.js';
 import { startMosquitto } from './mosquitto.js';
 import { passwordOf, type Target } from './raw-client.js';
@@ -31,7 +31,7 @@ export interface TestBroker extends Target, AsyncDisposable {
   readonly usersFile: string;
   readonly logs: CapturedLog;
   /** The insides of the running broker. */
-  services(): Services;
+  parts(): BrokerParts;
   /** Stops the broker and starts it again on the same port with the same store, perhaps with another configuration. */
   restart(config?: DeepPartial<Config>): Promise<void>;
   stop(): Promise<void>;
@@ -96,7 +96,7 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
     folder,
     usersFile,
     logs,
-    services: () => broker.services,
+    parts: () => broker.parts,
     async restart(settings) {
       await broker.stop();
       broker = await start(port, settings);
@@ -129,7 +129,7 @@ async function yardstick(users: readonly string[], config: DeepPartial<Config>):
     ...mosquitto,
     usersFile: '',
     logs: captureLog(),
-    services: () => {
+    parts: () => {
       throw new Error('Not with mosquitto');
     },
     restart: () => Promise.reject(new Error('Not with mosquitto')),

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Outbox } from '../../src/session/outbox.js';
-import { Turn } from '../../src/session/turn.js';
+import { Outbox } from '../../src/connection/outbox.js';
+import { Turn } from '../../src/fairness/turn.js';
 
 /** A socket that keeps what it is given and takes its time: `release` completes the write under way. */
 class SlowSocket extends Duplex {

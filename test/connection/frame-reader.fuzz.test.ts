@@ -4,8 +4,9 @@ import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { packageFolder } from '../../src/config/package-folder.js';
-import { type FrameHandler, FrameReader } from '../../src/session/frame-reader.js';
-import { Turn } from '../../src/session/turn.js';
+import type { FrameHandler, FrameSource } from '../../src/connection/frame-handler.js';
+import { FrameReader } from '../../src/connection/frame-reader.js';
+import { Turn } from '../../src/fairness/turn.js';
 
 const LARGEST_FRAME = 4_096;
 
@@ -44,11 +45,8 @@ function scanned(pieces: readonly Buffer[], halts: ReadonlySet<number>): Outcome
   let failure: string | null = null;
   const socket = new Readable({ read() {} });
   const handler: FrameHandler = {
-    get closed() {
-      return failure !== null;
-    },
-    account: null,
-    hold: () => true,
+    payer: null,
+    charge: () => true,
     largestFrame: LARGEST_FRAME,
     handle(chunk, start, bodyStart, end) {
       assert.ok(bodyStart > start && bodyStart <= end && end <= chunk.length);
@@ -56,12 +54,17 @@ function scanned(pieces: readonly Buffer[], halts: ReadonlySet<number>): Outcome
       if (halts.has(frames.length)) reader.halt();
       return 1;
     },
-    finished() {},
+  };
+  const source: FrameSource = {
+    get closed() {
+      return failure !== null;
+    },
+    ended() {},
     failed(error) {
       failure = (error as { tag?: string }).tag ?? String(error);
     },
   };
-  const reader = new FrameReader(socket, new Turn(), handler);
+  const reader = new FrameReader(socket, new Turn(), source, handler);
   for (const piece of pieces) {
     reader.read(piece);
     reader.resume();
@@ -105,7 +108,7 @@ test('frames are the same however the bytes are cut and whenever they must wait'
 });
 
 test('the corpus: byte streams that are or were hard to cut', () => {
-  const folder = `${packageFolder()}/test/session/corpus`;
+  const folder = `${packageFolder()}/test/connection/corpus`;
   const files = readdirSync(folder).filter((file) => file.endsWith('.hex'));
   assert.ok(files.length >= 8, 'the corpus is there');
   for (const file of files) {

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
-import { type FrameHandler, FrameReader } from '../../src/session/frame-reader.js';
-import { Turn } from '../../src/session/turn.js';
+import type { FrameHandler } from '../../src/connection/frame-handler.js';
+import { FrameReader } from '../../src/connection/frame-reader.js';
+import { Turn } from '../../src/fairness/turn.js';
 import { UserAccount } from '../../src/session/user-account.js';
 import * as mqtt from '../support/packets.js';
 import { RawClient } from '../support/raw-client.js';
@@ -18,18 +19,16 @@ describe('a share of the turn', () => {
     const accounts = new Map(logins.map((login) => [login, new UserAccount(login)]));
     const readers = logins.map((login, index) => {
       const handler: FrameHandler = {
-        closed: false,
-        account: accounts.get(login)!,
-        hold: () => true,
+        payer: accounts.get(login)!,
+        charge: () => true,
         largestFrame: 1_024,
         handle() {
           handled.push(index);
           return cost;
         },
-        finished() {},
-        failed: (error) => assert.fail(error as Error),
       };
-      return new FrameReader(new Readable({ read() {} }), turn, handler);
+      const source = { closed: false, ended() {}, failed: (error: unknown) => assert.fail(error as Error) };
+      return new FrameReader(new Readable({ read() {} }), turn, source, handler);
     });
     return { readers, handled };
   }
@@ -67,7 +66,7 @@ describe('a share of the turn', () => {
     let deepest = 0;
     let left = 2_000;
     const link = {
-      resume() {
+      goOn() {
         deepest = Math.max(deepest, ++depth);
         if (--left > 0) turn.relieve(link);
         depth--;
@@ -87,10 +86,10 @@ describe('what one user may ask for', () => {
     await using second = await RawClient.connect(broker, { as: 'alice', clientId: 'same' });
     await first.closed();
     await second.expectNothing();
-    assert.equal(broker.services().sessions.account('alice').connections.size, 1);
+    assert.equal(broker.parts().sessions.account('alice').connections.size, 1);
     await using third = await RawClient.connect(broker, { as: 'alice', clientId: 'other' });
     await third.expectNothing();
-    assert.equal(broker.services().sessions.account('alice').connections.size, 2);
+    assert.equal(broker.parts().sessions.account('alice').connections.size, 2);
   });
 
   for (const [what, packet] of [
@@ -119,7 +118,7 @@ describe('what one user may ask for', () => {
     alice.send(...topics);
     await alice.expectNothing();
     await using bob = await RawClient.connect(broker, { as: 'bob' });
-    const account = broker.services().sessions.account('alice');
+    const account = broker.parts().sessions.account('alice');
     alice.socket.pause();
     const times = 600;
     alice.send(...Array.from({ length: times }, (_, i) => mqtt.subscribe(i + 1, ['iotlab/alice/#', 0])));
@@ -132,7 +131,7 @@ describe('what one user may ask for', () => {
     assert.ok(pings >= 10, `bob was heard ${pings} times meanwhile`);
     alice.cut();
     await alice.closed();
-    while (broker.services().connections.size > 1) await bob.expectNothing();
+    while (broker.parts().connections.size > 1) await bob.expectNothing();
     assert.equal(account.retainedPending, 0);
   });
 });

@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { describe, test } from 'node:test';
-import { Outbox } from '../../src/session/outbox.js';
-import { UNSENT_PER_USER_BYTES } from '../../src/session/outbox-limits.js';
-import { Turn } from '../../src/session/turn.js';
+import { Outbox, UNSENT_PER_USER_BYTES } from '../../src/connection/outbox.js';
+import { Turn } from '../../src/fairness/turn.js';
 import { UserAccount } from '../../src/session/user-account.js';
 import * as mqtt from '../support/packets.js';
 import { RawClient } from '../support/raw-client.js';
@@ -25,20 +24,21 @@ describe('the outbox of a peer that does not read', () => {
     outbox.acknowledge(0x40, 1);
     await nextTurn();
     for (let i = 0; i < 300_000; i++) outbox.acknowledge(0x40, 1);
-    assert.ok(outbox.unheard);
+    assert.ok(outbox.answersRead.closed);
     let relieved = 0;
-    outbox.whenRelieved(() => relieved++);
+    outbox.answersRead.whenOpen(() => relieved++);
     assert.equal(relieved, 0);
     writes.shift()!();
     await nextTurn();
     assert.equal(relieved, 1);
-    assert.ok(!outbox.unheard);
+    assert.ok(!outbox.answersRead.closed);
   });
 
   test('lets go of whoever waits when it is closed', () => {
     const { outbox } = stuckOutbox();
+    outbox.answersRead.close();
     let relieved = 0;
-    outbox.whenRelieved(() => relieved++);
+    outbox.answersRead.whenOpen(() => relieved++);
     outbox.close();
     assert.equal(relieved, 1);
   });
@@ -48,8 +48,8 @@ describe('the outbox of a peer that does not read', () => {
     const { outbox, writes } = stuckOutbox();
     const other = stuckOutbox().outbox;
     const unsent = () => account.unsentBytes;
-    outbox.account = account;
-    other.account = account;
+    outbox.payer = account;
+    other.payer = account;
     outbox.acknowledge(0x40, 1);
     await nextTurn();
     outbox.acknowledge(0x40, 2);
@@ -73,7 +73,7 @@ describe('packets that come in part', () => {
   test('count for their user; whoever goes over the limit is closed', async () => {
     await using first = await RawClient.connect(broker, { as: 'alice' });
     first.send(half);
-    const account = broker.services().sessions.account('alice');
+    const account = broker.parts().sessions.account('alice');
     await using bob = await RawClient.connect(broker, { as: 'bob' });
     while (account.partialBytes < half.length) await bob.expectNothing();
     await using second = await RawClient.connect(broker, { as: 'alice' });
@@ -83,7 +83,7 @@ describe('packets that come in part', () => {
     first.cut();
     while (account.partialBytes > 0) await bob.expectNothing();
     await bob.publish('iotlab/bob/x', Buffer.alloc(900_000), { qos: 1 });
-    assert.equal(broker.services().sessions.account('bob').partialBytes, 0);
+    assert.equal(broker.parts().sessions.account('bob').partialBytes, 0);
   });
 });
 
@@ -96,7 +96,7 @@ describe('messages that are sent and not acknowledged', () => {
       await subscriber.subscribe(['iotlab/alice/x', qos]);
       await using publisher = await RawClient.connect(broker, { as: 'alice' });
       for (let i = 0; i < 6; i++) await publisher.publish('iotlab/alice/x', Buffer.alloc(300_000, i), { qos });
-      const account = broker.services().sessions.account('alice');
+      const account = broker.parts().sessions.account('alice');
       assert.ok(account.queuedBytes > 900_000 && account.queuedBytes <= 1024 * 1024, `${account.queuedBytes} bytes`);
       for (let i = 0; i < 3; i++) assert.equal((await subscriber.receive()).payloadBytes[0], i);
       await subscriber.expectNothing();
@@ -116,14 +116,14 @@ describe('topics of many levels', () => {
     await client.publish(deep('a'), '1', { qos: 1, retain: true });
     await client.publish('iotlab/alice/a', '1', { qos: 1, retain: true });
     assert.deepEqual(
-      [...broker.services().store.retained].map(({ topic }) => topic),
+      [...broker.parts().store.retained].map(({ topic }) => topic),
       ['iotlab/alice/a'],
     );
   });
 
   test('count for what they take in the tree of subscriptions', async () => {
     await using client = await RawClient.connect(broker, { as: 'alice' });
-    const account = broker.services().sessions.account('alice');
+    const account = broker.parts().sessions.account('alice');
     assert.deepEqual(await client.subscribe([deep('a'), 0], ['iotlab/alice/a', 1]), [0x80, 1]);
     assert.ok(account.subscriptionBytes > 0);
     await client.unsubscribe('iotlab/alice/a');

@@ -1,84 +1,35 @@
 import '../mqtt/buffer-slices.js';
 import { type IConnectPacket, parser as makeParser, type Packet } from 'mqtt-packet';
-import { CONNACK, type ProtocolLevel, type Qos, SUBACK, UNSUBACK } from '../mqtt/packets.js';
-
-/** What a frame breaks: the connection is closed, and the log says why. */
-export class ProtocolError extends Error {
-  /** The normative statement, `MQTT-3.1.2-3`, or a word where the standard has no number for it. */
-  readonly tag: string;
-
-  constructor(tag: string, message: string) {
-    super(message);
-    this.name = 'ProtocolError';
-    this.tag = tag;
-  }
-}
+import type { Qos } from '../mqtt/packets.js';
+import type { WillMessage } from '../session/will.js';
+import { ProtocolError } from './protocol-error.js';
+import type { Wire } from './wire.js';
+import { wire31, wire311 } from './wire3.js';
 
 export interface ConnectRequest {
-  readonly level: 3 | 4;
   readonly clientId: string;
   readonly clean: boolean;
   readonly keepaliveSeconds: number;
   readonly username: string | undefined;
   readonly password: Buffer | undefined;
-  readonly will: WillRequest | null;
+  readonly will: WillMessage | null;
 }
 
-export interface WillRequest {
-  readonly topic: string;
-  readonly payload: Buffer;
-  readonly qos: Qos;
-  readonly retain: boolean;
-}
-
-export interface SubscribeRequest {
-  readonly packetId: number;
-  readonly filters: readonly { readonly filter: string; readonly qos: Qos }[];
-}
-
-export interface UnsubscribeRequest {
-  readonly packetId: number;
-  readonly filters: readonly string[];
-}
-
-export const pingresp: Buffer = Buffer.from([0xd0, 0]);
-/** A v5 client is told in its own language that version 5 is not spoken here (0x84). */
+/** A client of version 5 is told in its own language that version 5 is not spoken here (0x84). */
 export const connackVersion5Refused: Buffer = Buffer.from([0x20, 3, 0, 0x84, 0]);
-
-export function connack(code: number, sessionPresent: boolean): Buffer {
-  return Buffer.from([CONNACK << 4, 2, sessionPresent ? 1 : 0, code]);
-}
-
-export function suback(packetId: number, codes: readonly number[]): Buffer {
-  return withLength(SUBACK << 4, [packetId >> 8, packetId & 255, ...codes]);
-}
-
-export function unsuback(packetId: number): Buffer {
-  return Buffer.from([UNSUBACK << 4, 2, packetId >> 8, packetId & 255]);
-}
-
-function withLength(head: number, body: readonly number[]): Buffer {
-  const length: number[] = [];
-  let rest = body.length;
-  do {
-    length.push((rest & 127) | (rest > 127 ? 128 : 0));
-    rest >>>= 7;
-  } while (rest > 0);
-  return Buffer.from([head, ...length, ...body]);
-}
 
 /**
  * The protocol name and level of a CONNECT, before anything else of it is looked at: they decide in which language the
  * rest is written, and how a refusal must look. Null for a name that is not MQTT's [MQTT-3.1.2-1].
  */
-export function protocolLevel(body: Buffer): { level: number; supported: ProtocolLevel | null } | null {
+export function protocolOf(body: Buffer): { level: number; wire: Wire | null } | null {
   if (body.length < 2) return null;
   const end = 2 + body.readUInt16BE(0);
   if (body.length <= end || end > 8) return null;
   const name = body.latin1Slice(2, end);
   const level = body[end]!;
-  if (name === 'MQTT') return { level, supported: level === 4 || level === 5 ? level : null };
-  if (name === 'MQIsdp') return { level, supported: level === 3 ? 3 : null };
+  if (name === 'MQTT') return { level, wire: level === 4 ? wire311 : null };
+  if (name === 'MQIsdp') return { level, wire: level === 3 ? wire31 : null };
   return null;
 }
 
@@ -106,7 +57,6 @@ export function decodeConnect(frame: Buffer, bodyStart: number): ConnectRequest 
     (password === undefined ? 0 : 2 + password.length);
   if (bytes !== frame.length) throw new ProtocolError('MQTT-3.1.3-1', 'bytes behind the last field of CONNECT');
   return {
-    level: packet.protocolVersion as 3 | 4,
     clientId,
     clean: packet.clean ?? true,
     keepaliveSeconds: packet.keepalive ?? 0,
@@ -114,37 +64,6 @@ export function decodeConnect(frame: Buffer, bodyStart: number): ConnectRequest 
     password,
     will: will ? { topic: will.topic, payload: Buffer.from(will.payload), qos: will.qos, retain: will.retain } : null,
   };
-}
-
-/**
- * How many filters a SUBSCRIBE or UNSUBSCRIBE has, told from their length fields alone: decoding millions of them would
- * hold up everybody. `extraBytes` is what follows each.
- */
-export function countFilters(frame: Buffer, bodyStart: number, extraBytes: number): number {
-  let count = 0;
-  for (let i = bodyStart + 2; i + 2 <= frame.length; count++) i += 2 + frame.readUInt16BE(i) + extraBytes;
-  return count;
-}
-
-export function decodeSubscribe(frame: Buffer): SubscribeRequest {
-  const packet = decode(frame);
-  if (packet.cmd !== 'subscribe') throw new ProtocolError('malformed', 'not a SUBSCRIBE');
-  const packetId = nonZero(packet.messageId);
-  if (packet.subscriptions.length === 0) throw new ProtocolError('MQTT-3.8.3-3', 'SUBSCRIBE without a filter');
-  const filters = packet.subscriptions.map(({ topic, qos }) => {
-    checkText(frame, topic, 'topic filter');
-    return { filter: topic, qos };
-  });
-  return { packetId, filters };
-}
-
-export function decodeUnsubscribe(frame: Buffer): UnsubscribeRequest {
-  const packet = decode(frame);
-  if (packet.cmd !== 'unsubscribe') throw new ProtocolError('malformed', 'not an UNSUBSCRIBE');
-  const packetId = nonZero(packet.messageId);
-  if (packet.unsubscriptions.length === 0) throw new ProtocolError('MQTT-3.10.3-2', 'UNSUBSCRIBE without a filter');
-  for (const filter of packet.unsubscriptions) checkText(frame, filter, 'topic filter');
-  return { packetId, filters: packet.unsubscriptions };
 }
 
 /** mqtt-packet on one whole frame: synchronous, a fresh parser each time, since an error leaves the old one half-way. */
@@ -162,11 +81,6 @@ function decode(frame: Buffer): Packet {
   if (outcome === null) throw new ProtocolError('malformed', 'the packet ends in the middle of a field');
   if (outcome instanceof Error) throw new ProtocolError('malformed', outcome.message);
   return outcome;
-}
-
-function nonZero(packetId: number | undefined): number {
-  if (!packetId) throw new ProtocolError('MQTT-2.3.1-1', 'packet id 0');
-  return packetId;
 }
 
 /** Bytes of a string field with its length. */

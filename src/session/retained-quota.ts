@@ -17,26 +17,26 @@ interface Usage {
  * user's tree: the store need not remember who published.
  */
 export class RetainedQuota {
-  private readonly limits: LimitsConfig;
-  private readonly log: Log;
-  private readonly noisyLog: RateLimited;
-  private readonly usage = new Map<string, Usage>();
+  readonly #limits: LimitsConfig;
+  readonly #log: Log;
+  readonly #noisyLog: RateLimited;
+  readonly #usage = new Map<string, Usage>();
 
   constructor(limits: LimitsConfig, log: Log, noisyLog: RateLimited) {
-    this.limits = limits;
-    this.log = log;
-    this.noisyLog = noisyLog;
+    this.#limits = limits;
+    this.#log = log;
+    this.#noisyLog = noisyLog;
   }
 
   /** False when keeping `message` instead of `before` would go over the limit; it is delivered all the same. */
   admits(message: RetainedMessage, before: RetainedMessage | undefined, login: string): boolean {
-    const used = this.usage.get(firstTwoLevels(message.topic));
+    const used = this.#usage.get(firstTwoLevels(message.topic));
     const messages = (used?.messages ?? 0) + (before === undefined ? 1 : 0);
     const bytes = (used?.bytes ?? 0) + bytesOf(message) - (before === undefined ? 0 : bytesOf(before));
-    const { retainedMessagesPerUser, retainedBytesPerUser } = this.limits;
+    const { retainedMessagesPerUser, retainedBytesPerUser } = this.#limits;
     if (messages <= retainedMessagesPerUser && bytes <= retainedBytesPerUser) return true;
-    this.noisyLog.line(`retained:${login}`, (suppressed) =>
-      this.log.warn(
+    this.#noisyLog.line(`retained:${login}`, (suppressed) =>
+      this.#log.warn(
         { login, topic: message.topic.slice(0, 200), messages, bytes, dropped: suppressed + 1 },
         'message not retained: the limit of this user is reached',
       ),
@@ -46,9 +46,9 @@ export class RetainedQuota {
 
   added(message: RetainedMessage): void {
     const tree = firstTwoLevels(message.topic);
-    const used = this.usage.get(tree);
+    const used = this.#usage.get(tree);
     if (used === undefined) {
-      this.usage.set(tree, { messages: 1, bytes: bytesOf(message) });
+      this.#usage.set(tree, { messages: 1, bytes: bytesOf(message) });
       return;
     }
     used.messages++;
@@ -57,11 +57,11 @@ export class RetainedQuota {
 
   removed(message: RetainedMessage): void {
     const tree = firstTwoLevels(message.topic);
-    const used = this.usage.get(tree);
+    const used = this.#usage.get(tree);
     if (used === undefined) return;
     used.messages--;
     used.bytes -= bytesOf(message);
-    if (used.messages === 0) this.usage.delete(tree);
+    if (used.messages === 0) this.#usage.delete(tree);
   }
 }
 

@@ -35,51 +35,51 @@ export function readFrameHeader(buffer: Buffer, at: number, limit: number, heade
  * doubles as it grows: a firmware image in 32-byte segments is copied a few times, not once per segment.
  */
 export class PartialFrame {
-  private buffer: Buffer;
-  private used: number;
+  #buffer: Buffer;
+  #used: number;
   /** Bytes of the whole frame; 0 while its length field is incomplete. */
-  private needed: number;
+  #needed: number;
 
   constructor(chunk: Buffer, start: number, needed: number) {
     const have = chunk.length - start;
-    this.buffer = Buffer.allocUnsafe(Math.min(Math.max(have * 2, 64), needed || 64));
-    chunk.copy(this.buffer, 0, start);
-    this.used = have;
-    this.needed = needed;
+    this.#buffer = Buffer.allocUnsafe(Math.min(Math.max(have * 2, 64), needed || 64));
+    chunk.copy(this.#buffer, 0, start);
+    this.#used = have;
+    this.#needed = needed;
   }
 
   /** Bytes of memory that it takes. */
   get bytes(): number {
-    return this.buffer.length;
+    return this.#buffer.length;
   }
 
   /** The frame, once it is whole. */
   get frame(): Buffer | null {
-    return this.needed > 0 && this.used === this.needed ? this.buffer.subarray(0, this.used) : null;
+    return this.#needed > 0 && this.#used === this.#needed ? this.#buffer.subarray(0, this.#used) : null;
   }
 
   /** The bytes so far, to read the length field from, while that is incomplete. */
   get head(): Buffer | null {
-    return this.needed === 0 ? this.buffer.subarray(0, this.used) : null;
+    return this.#needed === 0 ? this.#buffer.subarray(0, this.#used) : null;
   }
 
   /** The length field is complete now. */
   setNeeded(bytes: number): void {
-    this.needed = bytes;
+    this.#needed = bytes;
   }
 
   /** Takes what belongs to this frame from `chunk`, from `at` on, and returns the offset behind it. */
   take(chunk: Buffer, at: number): number {
-    const want = this.needed === 0 ? 1 : this.needed - this.used;
+    const want = this.#needed === 0 ? 1 : this.#needed - this.#used;
     const end = Math.min(chunk.length, at + want);
-    const after = this.used + (end - at);
-    if (after > this.buffer.length) {
-      const larger = Buffer.allocUnsafe(Math.max(after, Math.min(this.buffer.length * 2, this.needed || 64)));
-      this.buffer.copy(larger, 0, 0, this.used);
-      this.buffer = larger;
+    const after = this.#used + (end - at);
+    if (after > this.#buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(after, Math.min(this.#buffer.length * 2, this.#needed || 64)));
+      this.#buffer.copy(larger, 0, 0, this.#used);
+      this.#buffer = larger;
     }
-    chunk.copy(this.buffer, this.used, at, end);
-    this.used = after;
+    chunk.copy(this.#buffer, this.#used, at, end);
+    this.#used = after;
     return end;
   }
 }

@@ -1,0 +1,254 @@
+import type { Duplex } from 'node:stream';
+import { Aedes, type AedesPublishPacket } from 'aedes';
+import type { Acl, UserAcl } from '../acl/acl.js';
+import type { Identification, RegisteredClient, Registry } from '../connection/registry.js';
+import type { CredentialGuard } from '../credentials/guard.js';
+import type { Qos } from '../mqtt/packets.js';
+import { Publication } from '../mqtt/publication.js';
+import { maxTopicLevels } from '../mqtt/topics.js';
+import type { Log } from '../observe/log.js';
+import type { Distribution } from '../session/distribution.js';
+import type { ClientIdentity, Gate } from '../session/gate.js';
+
+/** A client as aedes's registry, hooks and events have it. `id` is `<login>/<client id>`. */
+export interface HubClient extends ClientIdentity {
+  readonly connDetails: { readonly ipAddress: string };
+  /** Ends its connection. */
+  close(done?: () => void): void;
+}
+
+interface Subscription {
+  readonly topic: string;
+  readonly qos: Qos;
+}
+
+/** The parts of aedes that its types do not show, or show with its own client. */
+interface Inside {
+  clients: Record<string, RegisteredHubClient | undefined>;
+  connectedClients: number;
+  closed: boolean;
+  maxTopicLevels: number;
+  registerClient(client: HubClient): void;
+  unregisterClient(client: HubClient): void;
+  authenticate(
+    client: HubClient,
+    username: string | undefined,
+    password: Buffer | undefined,
+    done: (error: Error | null, success: boolean | null) => void,
+  ): void;
+  authorizePublish(client: HubClient, packet: AedesPublishPacket, done: (error?: Error | null) => void): void;
+  authorizeSubscribe(
+    client: HubClient,
+    subscription: Subscription,
+    done: (error: Error | null, subscription?: Subscription | null) => void,
+  ): void;
+  authorizeForward(client: HubClient, packet: AedesPublishPacket): AedesPublishPacket | null | undefined;
+}
+
+interface RegisteredHubClient extends HubClient {
+  readonly registered: RegisteredClient;
+  /** Another connection with its id is about to be registered. */
+  superseded: boolean;
+}
+
+/** Logins whose rules are remembered with the login filled in. */
+const KNOWN_LOGINS = 1_000;
+const EMPTY = Buffer.alloc(0);
+
+/**
+ * aedes 1.2 as the hub: its registry with takeover, its hooks and its events. Its own connection client is replaced:
+ * `handle` hands the socket to a Connection of ours. Messages don't go through it, they are distributed by routes (see
+ * Distribution); what an embedder gives to `publish` is distributed too, and `publish` events tell of everything.
+ *
+ * The session asks the hooks, once per topic or filter and connection: `authorizePublish`, `authorizeSubscribe`, and
+ * `authorizeForward` with an empty payload. They answer before they return; one that does not has refused.
+ */
+export class Hub extends Aedes implements Registry, Gate {
+  readonly #guard: CredentialGuard;
+  readonly #acl: Acl;
+  readonly #log: Log;
+  readonly #acls = new Map<string, UserAcl>();
+  /** Of clients that are being asked for, until the guard has said who they are. */
+  readonly #identifications = new WeakMap<HubClient, Identification>();
+  #distribution: Distribution | null = null;
+
+  constructor(options: {
+    readonly guard: CredentialGuard;
+    readonly acl: Acl;
+    readonly log: Log;
+    /** Takes a socket over. */
+    readonly connect: (socket: Duplex, address: string) => unknown;
+  }) {
+    super({});
+    this.#guard = options.guard;
+    this.#acl = options.acl;
+    this.#log = options.log;
+    this.handle = ((socket: Duplex, request?: { connDetails?: { ipAddress?: string } }) =>
+      options.connect(socket, request?.connDetails?.ipAddress ?? '')) as never;
+    // The router has no limit of its own, and the service's is the one that every topic is checked against.
+    this.#inside.maxTopicLevels = maxTopicLevels;
+    this.#setHooks();
+  }
+
+  #setHooks(): void {
+    const inside = this.#inside;
+    inside.authenticate = (client, username, password, done) => {
+      const { ipAddress: address } = client.connDetails;
+      this.#guard.authenticate({ login: username, password, address }).then(
+        (outcome) => {
+          this.#identifications.set(client, outcome);
+          done(null, outcome.kind === 'accepted');
+        },
+        (error: Error) => done(error, null),
+      );
+    };
+    inside.authorizePublish = ({ login }, { topic }, done) => {
+      done(this.#rulesOf(login).publish(topic).allowed ? null : new Error('denied by the access rules'));
+    };
+    inside.authorizeSubscribe = ({ login }, subscription, done) => {
+      done(null, this.#rulesOf(login).subscribe(subscription.topic).allowed ? subscription : null);
+    };
+    inside.authorizeForward = ({ login }, packet) =>
+      this.#rulesOf(login).deliver(packet.topic).allowed ? packet : null;
+  }
+
+  /** aedes's own start sends a heartbeat to other brokers and looks for the Wills of dead ones: there are none here. */
+  override async listen(): Promise<void> {
+    this.#inside.connectedClients = 0;
+    this.#inside.closed = false;
+  }
+
+  /** From here on `publish` distributes, and events tell of what is distributed. */
+  join(distribution: Distribution): void {
+    this.#distribution = distribution;
+    distribution.onPublication((publication) => {
+      if (this.listenerCount('publish') === 0) return;
+      const { topic, qos, retain, publisher } = publication;
+      const payload = Buffer.from(publication.payload);
+      const client =
+        publisher.clientId === null ? null : this.#inside.clients[`${publisher.login}/${publisher.clientId}`];
+      this.emit('publish', { cmd: 'publish', topic, payload, qos, retain, dup: false }, client ?? null);
+    });
+  }
+
+  /** aedes tells its own news by this too, on topics below `$SYS/`: nobody here may hear them. */
+  override publish(...[packet, ...rest]: Parameters<Aedes['publish']>): void {
+    const { topic, payload, qos = 0, retain = false } = packet;
+    if (!topic.startsWith('$SYS/') && this.#distribution !== null) {
+      const publication = Publication.of(topic, Buffer.from(payload as Buffer), qos as Qos, retain, '');
+      this.#distribution.publish(publication);
+      if (publication.ticket !== null) this.#distribution.commit(publication.ticket);
+    }
+    (rest.at(-1) as (() => void) | undefined)?.();
+  }
+
+  /** Takes a socket over: aedes's `handle`, with the address that the listener knows. */
+  accept(socket: Duplex, address: string): void {
+    this.handle(socket, { connDetails: { ipAddress: address } } as never);
+  }
+
+  identify(address: string, username: string | undefined, password: Buffer | undefined): Promise<Identification> {
+    const client = { login: '', clientId: '', id: '', connDetails: { ipAddress: address }, close: () => {} };
+    return new Promise((resolve, reject) => {
+      this.#inside.authenticate(client, username, password, (error) => {
+        if (error) reject(error);
+        else resolve(this.#identifications.get(client)!);
+      });
+    });
+  }
+
+  register(registered: RegisteredClient): void {
+    const { login, clientId, id, address } = registered;
+    const client: RegisteredHubClient = {
+      ...{ login, clientId, id, registered, superseded: false, connDetails: { ipAddress: address } },
+      close(done) {
+        if (client.superseded) registered.takenOver();
+        else registered.kick();
+        done?.();
+      },
+    };
+    const older = this.#inside.clients[id];
+    if (older !== undefined) older.superseded = true;
+    this.#inside.registerClient(client);
+  }
+
+  unregister(registered: RegisteredClient): void {
+    const client = this.#inside.clients[registered.id];
+    if (client?.registered === registered) this.#inside.unregisterClient(client);
+  }
+
+  ready(registered: RegisteredClient): void {
+    this.emit('clientReady', this.#inside.clients[registered.id]);
+  }
+
+  subscribed(registered: RegisteredClient, subscriptions: readonly { filter: string; qos: Qos }[]): void {
+    if (this.listenerCount('subscribe') === 0) return;
+    const granted = subscriptions.map(({ filter, qos }) => ({ topic: filter, qos }));
+    this.emit('subscribe', granted, this.#inside.clients[registered.id]);
+  }
+
+  unsubscribed(registered: RegisteredClient, filters: readonly string[]): void {
+    this.emit('unsubscribe', filters, this.#inside.clients[registered.id]);
+  }
+
+  mayPublish(identity: ClientIdentity, topic: string): boolean {
+    let allowed = false;
+    this.#ask('authorizePublish', () => {
+      this.#inside.authorizePublish(this.#clientOf(identity), packetOf(topic), (error) => {
+        allowed = error == null;
+      });
+    });
+    return allowed;
+  }
+
+  maySubscribe(identity: ClientIdentity, filter: string, qos: Qos): boolean {
+    let allowed = false;
+    this.#ask('authorizeSubscribe', () => {
+      this.#inside.authorizeSubscribe(this.#clientOf(identity), { topic: filter, qos }, (error, subscription) => {
+        allowed = error == null && subscription != null;
+      });
+    });
+    return allowed;
+  }
+
+  mayReceive(identity: ClientIdentity, topic: string): boolean {
+    let allowed = false;
+    this.#ask('authorizeForward', () => {
+      allowed = this.#inside.authorizeForward(this.#clientOf(identity), packetOf(topic)) != null;
+    });
+    return allowed;
+  }
+
+  /** A hook that throws has refused. */
+  #ask(hook: string, ask: () => void): void {
+    try {
+      ask();
+    } catch (error) {
+      this.#log.error({ err: error, hook }, 'a hook failed: refused');
+    }
+  }
+
+  /** The registered client, or one for the session of a client that is away. */
+  #clientOf({ login, clientId, id }: ClientIdentity): HubClient {
+    const client = this.#inside.clients[id];
+    return client ?? { login, clientId, id, connDetails: { ipAddress: '' }, close: (done) => done?.() };
+  }
+
+  #rulesOf(login: string): UserAcl {
+    let rules = this.#acls.get(login);
+    if (rules === undefined) {
+      if (this.#acls.size >= KNOWN_LOGINS) this.#acls.clear();
+      rules = this.#acl.forLogin(login);
+      this.#acls.set(login, rules);
+    }
+    return rules;
+  }
+
+  get #inside(): Inside {
+    return this as never;
+  }
+}
+
+function packetOf(topic: string): AedesPublishPacket {
+  return { cmd: 'publish', topic, payload: EMPTY, qos: 0, retain: false, dup: false } as AedesPublishPacket;
+}

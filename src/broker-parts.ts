@@ -1,0 +1,31 @@
+import type { Hub } from './aedes/hub.js';
+import type { Connection } from './connection/connection.js';
+import type { Counters } from './observe/counters.js';
+import type { Distribution } from './session/distribution.js';
+import type { Sessions } from './session/sessions.js';
+import type { Store } from './store/contract.js';
+
+/** What the parts of a running broker are, for the test harness, the metrics and the operator's view. */
+export interface BrokerParts {
+  readonly hub: Hub;
+  readonly connections: ReadonlySet<Connection>;
+  readonly sessions: Sessions;
+  readonly store: Store;
+  readonly distribution: Distribution;
+  readonly counters: Counters;
+}
+
+/** By the names that Prometheus gets, without prefix. */
+export function metricsOf({ counters, sessions, store }: BrokerParts): Record<string, number> {
+  return {
+    sessions: sessions.size,
+    retained_messages: store.retained.size,
+    connections_accepted_total: counters.connectionsAccepted,
+    connections_refused_total: counters.connectionsRefused,
+    messages_received_total: counters.messagesReceived,
+    messages_delivered_total: counters.messagesDelivered,
+    messages_dropped_total: counters.messagesDropped,
+    publishes_denied_total: counters.publishesDenied,
+    subscriptions_denied_total: counters.subscriptionsDenied,
+  };
+}

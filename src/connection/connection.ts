@@ -1,0 +1,227 @@
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../clock.js';
+import type { LimitsConfig } from '../config/config.js';
+import type { Turn } from '../fairness/turn.js';
+import type { Log } from '../observe/log.js';
+import type { RateLimited } from '../observe/rate-limited.js';
+import type { CloseReason } from '../session/close-reason.js';
+import type { Holder } from '../session/user-account.js';
+import type { FrameHandler, FrameSource } from './frame-handler.js';
+import { FrameReader } from './frame-reader.js';
+import { Outbox } from './outbox.js';
+import { ProtocolError } from './protocol-error.js';
+import { readOnAfterWriteError } from './read-on.js';
+
+/** How long a closed connection may take to deliver its last bytes before its socket is destroyed. */
+const LINGER_MS = 2_000;
+
+export interface ConnectionContext {
+  /** Every open connection, from its TLS handshake to its close. */
+  readonly connections: Set<Connection>;
+  readonly turn: Turn;
+  readonly clock: Clock;
+  readonly limits: Pick<LimitsConfig, 'connectTimeoutMs' | 'drainTimeoutMs'>;
+  readonly log: Log;
+  /** For lines that a client can cause as often as it likes. */
+  readonly noisyLog: RateLimited;
+}
+
+/** The client that was let in, as its connection knows it. */
+export interface ConnectedClient extends FrameHandler {
+  readonly login: string;
+  readonly clientId: string;
+  /** What the credential backend needs to check later whether the user is still entitled. */
+  readonly proof: unknown;
+  /** Milliseconds without a packet after which the connection is closed [MQTT-3.1.2-24]; 0: never. */
+  readonly keepaliveMs: number;
+  /** Sends what is queued, as far as the user's share of the turn goes. */
+  pump(): void;
+  /** The connection is closed. A `disconnect` is the client's own word. */
+  gone(reason: CloseReason): void;
+}
+
+/**
+ * One network connection, from its TLS socket to its close: its bytes, its deadlines, and nothing of what they mean.
+ * FrameReader cuts what arrives into frames, for the Stranger at first and for the Client once CONNECT was accepted;
+ * what leaves goes through the Outbox. `close` is the only way out.
+ */
+export class Connection implements FrameSource, Holder {
+  readonly outbox: Outbox;
+  readonly reader: FrameReader;
+  readonly address: string;
+  readonly socket: Duplex;
+
+  readonly #context: ConnectionContext;
+  readonly #openedAtMs: number;
+  #heardAtMs: number;
+  #client: ConnectedClient | null = null;
+  /** CONNECT is being checked: the end of the peer's bytes is not the end of the connection. */
+  #connecting = false;
+  /** CONNACK has left: what comes behind CONNECT is handled. */
+  #answered = false;
+  #closed = false;
+  #endReason: CloseReason = 'peer-closed';
+  #stalledSinceMs: number | null = null;
+  #stalledWrites = 0;
+
+  constructor(
+    context: ConnectionContext,
+    socket: Duplex,
+    address: string,
+    stranger: (connection: Connection) => FrameHandler,
+  ) {
+    this.#context = context;
+    this.socket = socket;
+    this.address = address;
+    this.reader = new FrameReader(socket, context.turn, this, stranger(this));
+    this.outbox = new Outbox(socket, context.turn, this.reader);
+    this.reader.onReading = () => this.outbox.resume();
+    this.outbox.onDrained = () => this.#client?.pump();
+    readOnAfterWriteError(socket, context.clock, () => this.outbox.close());
+    this.#openedAtMs = context.clock.monotonicMs();
+    this.#heardAtMs = this.#openedAtMs;
+    context.connections.add(this);
+    socket.on('data', (chunk: Buffer) => {
+      this.#heardAtMs = context.clock.monotonicMs();
+      this.reader.read(chunk);
+      this.reader.waitFor(this.outbox.answersRead);
+    });
+    socket.on('end', () => this.reader.end());
+    socket.on('error', () => this.#socketGone('socket-error'));
+    socket.on('close', () => this.#socketGone('peer-closed'));
+  }
+
+  /** Null until CONNECT is accepted. */
+  get client(): ConnectedClient | null {
+    return this.#client;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** CONNECT is here and being checked; what follows it waits. */
+  connecting(): void {
+    this.#connecting = true;
+    this.reader.halt();
+  }
+
+  /** CONNECT was accepted: frames are the client's from here on, and still wait for `answered`. */
+  accepted(client: ConnectedClient): void {
+    this.#client = client;
+    this.#connecting = false;
+    this.reader.handler = client;
+  }
+
+  /** CONNACK is on its way: what came behind CONNECT is handled now. */
+  answered(): void {
+    this.#answered = true;
+    this.reader.resume();
+  }
+
+  /** Answers CONNECT with a refusal and closes [MQTT-3.2.2-5]. */
+  refuse(connack: Buffer): void {
+    this.outbox.packet(connack);
+    this.close('refused');
+  }
+
+  ended(): void {
+    if (!this.#connecting) this.close(this.#endReason);
+  }
+
+  failed(error: unknown): void {
+    if (error instanceof ProtocolError) {
+      this.close('protocol-error', `${error.message} [${error.tag}]`);
+      return;
+    }
+    this.#context.log.error({ err: error, login: this.#client?.login }, 'a packet could not be handled');
+    this.close('internal-error');
+  }
+
+  /**
+   * Closes once everything that was received is handled. What came behind a CONNECT that is not answered yet is not:
+   * nothing may be answered before it.
+   */
+  closeHandled(reason: CloseReason): void {
+    if (this.#answered && !this.#closed) this.reader.handleAll();
+    this.close(reason);
+  }
+
+  /** Checks the deadlines; called about once a second. */
+  tick(nowMs: number): void {
+    const { limits } = this.#context;
+    const client = this.#client;
+    const { outbox } = this;
+    if (client === null && !this.#connecting && nowMs - this.#openedAtMs > limits.connectTimeoutMs) {
+      this.close('connect-timeout');
+    } else if (this.#isSilent(client, nowMs)) {
+      this.close('keepalive-timeout'); // [MQTT-3.1.2-24]
+    } else if (!outbox.busy) {
+      this.#stalledSinceMs = null;
+      // It may have waited for other sockets of its user.
+      client?.pump();
+    } else if (this.#stalledSinceMs === null || outbox.writes !== this.#stalledWrites) {
+      this.#stalledSinceMs = nowMs;
+      this.#stalledWrites = outbox.writes;
+    } else if (nowMs - this.#stalledSinceMs > limits.drainTimeoutMs) {
+      this.close('drain-timeout');
+    }
+  }
+
+  #isSilent(client: ConnectedClient | null, nowMs: number): boolean {
+    if (client === null || client.keepaliveMs === 0 || this.reader.waiting) return false;
+    return nowMs - this.#heardAtMs > client.keepaliveMs;
+  }
+
+  /** Ends the connection, once. A `disconnect` is the client's own word. */
+  close(reason: CloseReason, detail?: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.reader.close();
+    this.#context.connections.delete(this);
+    this.#logClose(reason, detail);
+    this.#client?.gone(reason);
+    this.#closeSocket(reason);
+  }
+
+  #closeSocket(reason: CloseReason): void {
+    const { socket, outbox } = this;
+    if (socket.destroyed || outbox.closed || reason === 'drain-timeout' || reason === 'socket-error') {
+      outbox.close();
+      socket.destroy();
+      return;
+    }
+    // What is owed is written, then the stream ends; what still comes in is read and dropped, so that the peer gets an
+    // orderly end and not a reset that would take our last bytes with it.
+    outbox.end(() => socket.end());
+    socket.resume();
+    const cancel = this.#context.clock.after(LINGER_MS, () => socket.destroy());
+    socket.once('close', () => {
+      cancel();
+      outbox.close();
+    });
+  }
+
+  #logClose(reason: CloseReason, detail: string | undefined): void {
+    const { log, noisyLog } = this.#context;
+    const client = this.#client;
+    const why = detail === undefined ? { reason } : { reason, detail };
+    if (client !== null) {
+      log.info({ login: client.login, client: client.clientId, ...why }, 'disconnected');
+    } else if (reason !== 'refused') {
+      noisyLog.line(`closed:${this.address}`, (suppressed) =>
+        log.info(
+          { address: this.address, ...why, ...(suppressed > 0 ? { suppressed } : {}) },
+          'connection closed before CONNECT was accepted',
+        ),
+      );
+    }
+  }
+
+  /** The socket is gone. What it brought is handled all the same: nothing else will ever bring it again. */
+  #socketGone(reason: CloseReason): void {
+    this.outbox.close();
+    this.#endReason = reason;
+    this.reader.end();
+  }
+}

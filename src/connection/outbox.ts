@@ -1,0 +1,248 @@
+import type { Duplex } from 'node:stream';
+import type { Flushable, Turn } from '../fairness/turn.js';
+import { lengthBytes, writeLength } from '../mqtt/packets.js';
+import { Valve } from '../valve.js';
+import { giveBuffer, LARGE_BYTES } from './buffer-pool.js';
+import { GatheredBytes } from './gathered-bytes.js';
+
+/** A socket that has not taken this much gets no further messages until it has; QoS 0 messages are dropped. */
+export const OUTBOX_LIMIT_BYTES = 1024 * 1024;
+/** The same for all sockets of one user together. */
+export const UNSENT_PER_USER_BYTES = 256 * 1024 * 1024;
+
+/**
+ * A client may send fifty messages and close without reading one answer. Writing to its closed socket provokes a reset,
+ * and with the reset go the bytes of it that are not read yet. So answers are held while received bytes wait to be
+ * handled, and for at most this long while more keeps coming in turn after turn. A client that waits for its answer
+ * sends nothing meanwhile, and gets it one turn later.
+ */
+const HELD_MS = 10;
+
+/** Who pays for what is handed to sockets, or about to be, and not taken by them yet. */
+export interface UnsentPayer {
+  unsentBytes: number;
+}
+
+/** How far the peer has been read. */
+export interface ReadingState {
+  /** Something came in this turn, or half a frame is there. */
+  readonly expectsMore: boolean;
+  /** Received bytes wait to be handled. */
+  readonly waiting: boolean;
+}
+
+/**
+ * What one socket is going to be sent. Packets gather here during a turn and leave as one write at its end; while a
+ * write is under way they wait here, so that what a slow reader holds up is counted in one place (`bytes`).
+ */
+export class Outbox implements Flushable {
+  /** Bytes that the socket has not taken yet, those of the write under way not counted. */
+  bytes = 0;
+  /** A write is under way: the peer, or the kernel for it, has not taken all of it yet. */
+  busy = false;
+  /** Nothing more is taken: the connection is closed, or the peer gone. What is given then is neither kept nor counted. */
+  closed = false;
+  /** Writes made; while it stands still with `busy`, the peer is not reading. */
+  writes = 0;
+  /** Bytes of answers among `bytes`: they grow with what the peer sends, whether or not it reads. */
+  #answerBytes = 0;
+  #inFlightBytes = 0;
+  /** Who pays for what is not taken yet; null before CONNECT is accepted. */
+  payer: UnsentPayer | null = null;
+  /** Closed while the peer asks and asks, and does not read the answers. */
+  readonly answersRead = new Valve();
+  /** Called when the socket has taken everything and there is room again. */
+  onDrained: (() => void) | null = null;
+
+  readonly #socket: Duplex;
+  readonly #reader: ReadingState;
+  /** There are messages among what is to be sent, not only answers. */
+  #urgent = false;
+  #heldSince = 0;
+  readonly #turn: Turn;
+  readonly #gathered = new GatheredBytes();
+  #marked = false;
+  #gone = false;
+  #onEnded: (() => void) | null = null;
+  /** The buffer of the write under way, if it can be used again. */
+  #pooled: Buffer | null = null;
+  readonly #written = (): void => this.#afterWrite();
+
+  constructor(socket: Duplex, turn: Turn, reader: ReadingState) {
+    this.#socket = socket;
+    this.#reader = reader;
+    this.#turn = turn;
+  }
+
+  /** Sends the bytes of `chunk` from `start` to `end` as they are. They must not change until the turn ends. */
+  verbatim(chunk: Buffer, start: number, end: number): void {
+    if (this.closed) return;
+    this.bytes += end - start;
+    this.#charge(end - start);
+    this.#urgent = true;
+    this.#gathered.range(chunk, start, end);
+    if (!this.#marked) this.#mark();
+  }
+
+  /** Sends a PUBLISH made of a first byte, the topic and payload found in `chunk`, and a packet id (0: none). */
+  publish(
+    head: number,
+    chunk: Buffer,
+    topicStart: number,
+    topicEnd: number,
+    packetId: number,
+    payloadStart: number,
+    end: number,
+  ): void {
+    if (this.closed) return;
+    const topicBytes = topicEnd - topicStart;
+    const payloadBytes = end - payloadStart;
+    const length = topicBytes + (packetId === 0 ? 0 : 2) + payloadBytes;
+    const total = 1 + lengthBytes(length) + length;
+    let i = this.#reserve(total);
+    this.#urgent = true;
+    const buffer = this.#gathered.buffer!;
+    buffer[i++] = head;
+    i = writeLength(buffer, length, i);
+    if (packetId === 0) {
+      chunk.copy(buffer, i, topicStart, topicEnd);
+      chunk.copy(buffer, i + topicBytes, payloadStart, end);
+      return;
+    }
+    if (payloadStart === topicEnd + 2) {
+      // The bytes came in with a packet id in between: one copy, then our own id over theirs.
+      chunk.copy(buffer, i, topicStart, end);
+    } else {
+      chunk.copy(buffer, i, topicStart, topicEnd);
+      chunk.copy(buffer, i + topicBytes + 2, payloadStart, end);
+    }
+    i += topicBytes;
+    buffer[i] = packetId >> 8;
+    buffer[i + 1] = packetId & 255;
+  }
+
+  /** Sends PUBACK, PUBREC, PUBREL or PUBCOMP: a first byte and a packet id. */
+  acknowledge(head: number, packetId: number): void {
+    if (this.closed) return;
+    const i = this.#reserve(4);
+    this.#countAnswer(4);
+    const buffer = this.#gathered.buffer!;
+    buffer[i] = head;
+    buffer[i + 1] = 2;
+    buffer[i + 2] = packetId >> 8;
+    buffer[i + 3] = packetId & 255;
+  }
+
+  /** Sends a packet that is made already. */
+  packet(bytes: Buffer): void {
+    if (this.closed) return;
+    const i = this.#reserve(bytes.length);
+    this.#countAnswer(bytes.length);
+    bytes.copy(this.#gathered.buffer!, i);
+  }
+
+  /** The end of the turn. Answers wait a few turns while the peer is still sending: see HELD_MS. */
+  flush(): void {
+    this.#marked = false;
+    if (this.busy) {
+      this.#gathered.copyRange();
+      return;
+    }
+    if (!this.#urgent && this.bytes < LARGE_BYTES) {
+      if (this.#reader.waiting) return; // `resume` comes back to it.
+      if (this.#reader.expectsMore) {
+        const now = this.#turn.endedAt;
+        if (this.#heldSince === 0) this.#heldSince = now;
+        if (now - this.#heldSince < HELD_MS) {
+          this.#mark();
+          return;
+        }
+      }
+    }
+    this.flushNow();
+  }
+
+  /** The peer is read again: what was held back meanwhile is due at the end of this turn. */
+  resume(): void {
+    if (this.bytes > 0 && !this.#marked && !this.busy && !this.closed) this.#mark();
+  }
+
+  /** Hands everything to the socket, unless a write is under way: then it goes when that one is done. */
+  flushNow(): void {
+    if (this.busy || this.#gone || this.bytes === 0) return;
+    this.#heldSince = 0;
+    this.#urgent = false;
+    this.writes++;
+    const { data, pooled } = this.#gathered.take();
+    this.#pooled = pooled;
+    this.#inFlightBytes = this.bytes;
+    this.bytes = 0;
+    this.#answerBytes = 0;
+    this.busy = true;
+    this.#socket.write(data, this.#written);
+  }
+
+  /** Takes nothing more. Calls back once everything so far is handed to the socket. */
+  end(done: () => void): void {
+    this.closed = true;
+    this.#onEnded = done;
+    if (this.busy) return;
+    this.flushNow();
+    if (!this.busy) done();
+  }
+
+  /** Lets go of everything; nothing is written any more. */
+  close(): void {
+    this.closed = true;
+    this.#gone = true;
+    this.#onEnded = null;
+    this.#charge(-this.bytes - this.#inFlightBytes);
+    this.#inFlightBytes = 0;
+    this.#gathered.clear();
+    this.bytes = 0;
+    this.answersRead.open();
+  }
+
+  /** There is room for a message: the peer reads, and so do those of the same user, taken together. */
+  get hasRoom(): boolean {
+    const { payer } = this;
+    return this.bytes < OUTBOX_LIMIT_BYTES && (payer === null || payer.unsentBytes < UNSENT_PER_USER_BYTES);
+  }
+
+  #countAnswer(bytes: number): void {
+    this.#answerBytes += bytes;
+    if (this.#answerBytes > OUTBOX_LIMIT_BYTES) this.answersRead.close();
+  }
+
+  #charge(bytes: number): void {
+    if (this.payer !== null) this.payer.unsentBytes += bytes;
+  }
+
+  #mark(): void {
+    this.#marked = true;
+    this.#turn.mark(this);
+  }
+
+  /** Makes room for `bytes` and returns the offset at which they go. */
+  #reserve(bytes: number): number {
+    if (!this.#marked && !this.busy) this.#mark();
+    this.bytes += bytes;
+    this.#charge(bytes);
+    return this.#gathered.reserve(bytes);
+  }
+
+  #afterWrite(): void {
+    this.busy = false;
+    if (this.#pooled !== null) {
+      giveBuffer(this.#pooled);
+      this.#pooled = null;
+    }
+    this.#charge(-this.#inFlightBytes);
+    this.#inFlightBytes = 0;
+    if (this.#gone) return;
+    if (this.answersRead.closed) this.answersRead.open();
+    if (this.bytes > 0) this.flushNow();
+    else if (this.#onEnded === null) this.onDrained?.();
+    else this.#onEnded();
+  }
+}

@@ -1,0 +1,31 @@
+import type { RefusalReason } from '../credentials/backend.js';
+import type { Fault } from '../errors.js';
+import type { Qos } from '../mqtt/packets.js';
+import type { ClientIdentity } from '../session/gate.js';
+
+export type Identification =
+  | { readonly kind: 'accepted'; readonly login: string; readonly proof: unknown; readonly stale: boolean }
+  | { readonly kind: 'refused'; readonly reason: RefusalReason }
+  | { readonly kind: 'unavailable'; readonly error: Fault };
+
+/** A client that is connected, as the registry knows it. */
+export interface RegisteredClient extends ClientIdentity {
+  readonly address: string;
+  /** Another connection has come with the same client id. */
+  takenOver(): void;
+  /** Somebody outside wants it gone. */
+  kick(): void;
+}
+
+/** Who is connected; and who hears what clients do. */
+export interface Registry {
+  /** Asks who this is. Never rejects. */
+  identify(address: string, username: string | undefined, password: Buffer | undefined): Promise<Identification>;
+  /** Takes the client in; an older one with the same id is closed first [MQTT-3.1.4-2]. */
+  register(client: RegisteredClient): void;
+  unregister(client: RegisteredClient): void;
+  /** CONNACK has left. */
+  ready(client: RegisteredClient): void;
+  subscribed(client: RegisteredClient, subscriptions: readonly { readonly filter: string; readonly qos: Qos }[]): void;
+  unsubscribed(client: RegisteredClient, filters: readonly string[]): void;
+}

@@ -1,0 +1,232 @@
+import { randomUUID } from 'node:crypto';
+import type { LimitsConfig } from '../config/config.js';
+import type { Payer } from '../fairness/turn.js';
+import { CONNECT, LARGEST_CONNECT_BYTES } from '../mqtt/packets.js';
+import { isValidTopicName } from '../mqtt/topics.js';
+import type { Counters } from '../observe/counters.js';
+import type { Log } from '../observe/log.js';
+import type { RateLimited } from '../observe/rate-limited.js';
+import { scopedId } from '../session/gate.js';
+import type { Session } from '../session/session.js';
+import type { Sessions } from '../session/sessions.js';
+import type { UserAccount } from '../session/user-account.js';
+import type { WillMessage } from '../session/will.js';
+import type { Store } from '../store/contract.js';
+import { type ConnectRequest, connackVersion5Refused, decodeConnect, protocolOf } from './connect-packet.js';
+import type { Connection } from './connection.js';
+import type { FrameHandler } from './frame-handler.js';
+import { ProtocolError } from './protocol-error.js';
+import type { Identification, RegisteredClient, Registry } from './registry.js';
+import type { ConnectOutcome, Wire } from './wire.js';
+
+/** Longer client ids are refused: they are keys of the store and stand in every log line. */
+const CLIENT_ID_BYTES = 1_024;
+
+/** What all connections together may hold before their CONNECT is accepted: packets in part, and what waits behind them. */
+const STRANGERS_BYTES = 64 * 1024 * 1024;
+
+/** What is known of a client when its session was found. */
+export interface Arrival {
+  readonly connection: Connection;
+  readonly registered: RegisteredClient;
+  readonly account: UserAccount;
+  readonly session: Session;
+  readonly wire: Wire;
+  readonly will: WillMessage | null;
+  readonly keepaliveMs: number;
+  /** What the credential backend needs to check later whether the user is still entitled. */
+  readonly proof: unknown;
+}
+
+export interface StrangerContext {
+  readonly limits: Pick<LimitsConfig, 'connectionsPerUser' | 'sessionsPerUser'>;
+  readonly sessions: Sessions;
+  readonly store: Pick<Store, 'fault' | 'committed'>;
+  readonly counters: Counters;
+  readonly log: Log;
+  readonly noisyLog: RateLimited;
+  /** What those hold whose CONNECT is not accepted yet, in bytes. */
+  readonly strangers: { heldBytes: number };
+  readonly registry: Registry;
+  /** Makes the client that frames go to from here on. */
+  admit(arrival: Arrival): { attach(): void };
+}
+
+/** A connection's peer until its CONNECT is accepted, from the first byte to CONNACK. */
+export class Stranger implements FrameHandler {
+  readonly payer: Payer | null = null;
+  readonly largestFrame = LARGEST_CONNECT_BYTES;
+  readonly #context: StrangerContext;
+  readonly #connection: Connection;
+
+  constructor(context: StrangerContext, connection: Connection) {
+    this.#context = context;
+    this.#connection = connection;
+  }
+
+  charge(bytes: number): boolean {
+    const { strangers } = this.#context;
+    strangers.heldBytes += bytes;
+    return strangers.heldBytes <= STRANGERS_BYTES;
+  }
+
+  /** The first packet of a connection: a CONNECT, or the end [MQTT-3.1.0-1]. */
+  handle(chunk: Buffer, start: number, bodyStart: number, end: number): number {
+    if (chunk[start] !== CONNECT << 4) throw new ProtocolError('MQTT-3.1.0-1', 'the first packet is not a CONNECT');
+    this.#connection.connecting();
+    // Copied: checking the credentials takes longer than the received bytes are good for.
+    this.#connect(Buffer.from(chunk.subarray(start, end)), bodyStart - start);
+    return 1;
+  }
+
+  #connect(frame: Buffer, bodyStart: number): void {
+    const protocol = protocolOf(frame.subarray(bodyStart));
+    if (protocol === null) throw new ProtocolError('MQTT-3.1.2-1', 'CONNECT does not name MQTT');
+    const { level, wire } = protocol;
+    if (wire === null) {
+      this.#logRefusal(undefined, undefined, 'unsupported-protocol', { protocolLevel: level });
+      // [MQTT-3.1.2-2]
+      this.#refuse(level === 5 ? connackVersion5Refused : Buffer.from([0x20, 2, 0, 1]));
+      return;
+    }
+    const request = decodeConnect(frame, bodyStart);
+    if (request.will !== null && !isValidTopicName(request.will.topic)) {
+      throw new ProtocolError('MQTT-3.1.3-10', 'a Will topic that is empty or has a wildcard');
+    }
+    const { clientId, clean } = request;
+    // MQTT 3.1 has no assigned client ids; 3.1.1 has them for clean sessions only [MQTT-3.1.3-8].
+    if ((clientId === '' && (wire.level === 3 || !clean)) || Buffer.byteLength(clientId) > CLIENT_ID_BYTES) {
+      this.#turnAway(wire, 'client-id-rejected', request.username, clientId, 'client-id-rejected');
+      return;
+    }
+    void this.#identify(wire, request);
+  }
+
+  async #identify(wire: Wire, request: ConnectRequest): Promise<void> {
+    const { address } = this.#connection;
+    try {
+      const who = await this.#context.registry.identify(address, request.username, request.password);
+      if (!this.#connection.closed) this.#decide(wire, request, who);
+    } catch (error) {
+      this.#context.log.error({ err: error, login: request.username }, 'CONNECT could not be handled');
+      this.#connection.close('internal-error');
+    }
+  }
+
+  #decide(wire: Wire, request: ConnectRequest, who: Identification): void {
+    const { fault } = this.#context.store;
+    const { username, clientId } = request;
+    if (who.kind === 'refused') {
+      this.#turnAway(wire, 'not-authorised', username, clientId, who.reason);
+    } else if (who.kind === 'unavailable') {
+      const { code } = who.error;
+      this.#turnAway(wire, 'unavailable', username, clientId, 'backend-unavailable', { code });
+    } else if (fault !== null && (!request.clean || request.will !== null)) {
+      this.#turnAway(wire, 'unavailable', who.login, clientId, 'store-fault', { code: fault.code });
+    } else {
+      this.#letIn(wire, request, who);
+    }
+  }
+
+  #letIn(wire: Wire, request: ConnectRequest, who: Identification & { kind: 'accepted' }): void {
+    const connection = this.#connection;
+    const { sessions, registry, limits, counters, log, store } = this.#context;
+    const { login } = who;
+    const account = sessions.account(login);
+    const clientId = request.clientId === '' ? `auto-${randomUUID()}` : request.clientId; // [MQTT-3.1.3-6]
+    const takesOver = sessions.get(login, clientId)?.holder != null;
+    if (account.connections.size >= limits.connectionsPerUser && !takesOver) {
+      const limit = limits.connectionsPerUser;
+      this.#turnAway(wire, 'unavailable', login, clientId, 'too-many-connections', { limit });
+      sessions.release(account);
+      return;
+    }
+    // Before an older connection leaves: an account without any would be forgotten, and its limits with it.
+    account.connections.add(connection);
+    const registered: RegisteredClient = {
+      ...{ login, clientId, id: scopedId(login, clientId), address: connection.address },
+      takenOver: () => connection.closeHandled('taken-over'),
+      kick: () => connection.close('kicked'),
+    };
+    registry.register(registered);
+    const opened = sessions.open(account, clientId, request.clean, wire.level);
+    if (opened === null) {
+      registry.unregister(registered);
+      account.connections.delete(connection);
+      this.#turnAway(wire, 'unavailable', login, clientId, 'too-many-sessions', { limit: limits.sessionsPerUser });
+      sessions.release(account);
+      return;
+    }
+    const { session, present } = opened;
+    session.holder = connection;
+    const { will } = request;
+    const keepaliveMs = request.keepaliveSeconds * 1_500;
+    const client = this.#context.admit({
+      ...{ connection, registered, account, session, wire, will, keepaliveMs, proof: who.proof },
+    });
+    counters.connectionsAccepted++;
+    log.info(
+      {
+        login,
+        client: clientId,
+        address: connection.address,
+        protocol: wire.version,
+        clean: request.clean,
+        ...(present ? { sessionPresent: true } : {}),
+        ...(who.stale ? { stale: true } : {}),
+      },
+      'connected',
+    );
+    const answer = () => {
+      connection.outbox.packet(wire.connack('accepted', present));
+      client.attach();
+      registry.ready(registered);
+      connection.answered();
+    };
+    if (session.writer === null && will === null) {
+      answer();
+      return;
+    }
+    // What CONNACK promises, a kept session or a Will, survives a crash from then on.
+    store.committed((fault) => {
+      if (connection.closed) return;
+      if (fault === null) answer();
+      else connection.close('store-fault');
+    });
+  }
+
+  #turnAway(
+    wire: Wire,
+    outcome: ConnectOutcome,
+    login: string | undefined,
+    clientId: string,
+    reason: string,
+    more: object = {},
+  ): void {
+    this.#logRefusal(login, clientId, reason, more);
+    this.#refuse(wire.connack(outcome, false));
+  }
+
+  #refuse(connack: Buffer): void {
+    this.#context.counters.connectionsRefused++;
+    this.#connection.refuse(connack);
+  }
+
+  #logRefusal(login: string | undefined, clientId: string | undefined, reason: string, more: object): void {
+    const { log, noisyLog } = this.#context;
+    const { address } = this.#connection;
+    noisyLog.line(`refused:${address}:${login?.slice(0, 64)}:${reason}`, (suppressed) =>
+      log.warn(
+        {
+          login: login?.slice(0, 64),
+          client: clientId?.slice(0, 64),
+          address,
+          reason,
+          ...more,
+          ...(suppressed > 0 ? { suppressed } : {}),
+        },
+        'connection refused',
+      ),
+    );
+  }
+}

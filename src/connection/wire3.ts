@@ -1,0 +1,208 @@
+import '../mqtt/buffer-slices.js';
+import { isUtf8 } from 'node:buffer';
+import {
+  CONNACK,
+  ConnectCode,
+  lengthBytes,
+  PUBLISH,
+  PUBREL,
+  type Qos,
+  SUBACK,
+  SUBSCRIBE,
+  SUBSCRIPTION_REFUSED,
+  UNSUBACK,
+  UNSUBSCRIBE,
+  writeLength,
+} from '../mqtt/packets.js';
+import type { Message, Publication } from '../mqtt/publication.js';
+import type { Outbox } from './outbox.js';
+import { ProtocolError } from './protocol-error.js';
+import type {
+  ConnectOutcome,
+  PublishHead,
+  RequestedSubscription,
+  SubscribeRefusal,
+  SubscribeRequest,
+  UnsubscribeRequest,
+  Wire,
+} from './wire.js';
+
+const connectCodes: Readonly<Record<ConnectOutcome, number>> = {
+  accepted: ConnectCode.ACCEPTED,
+  'unsupported-protocol': ConnectCode.UNACCEPTABLE_PROTOCOL,
+  'client-id-rejected': ConnectCode.IDENTIFIER_REJECTED,
+  'not-authorised': ConnectCode.NOT_AUTHORISED,
+  unavailable: ConnectCode.SERVER_UNAVAILABLE,
+};
+
+/** MQTT 3.1 and 3.1.1: the same bytes but for a few bits. */
+class Wire3 implements Wire {
+  readonly level: 3 | 4;
+  readonly version: string;
+  readonly #publish: PublishHead = { qos: 0, retain: false, topicStart: 0, topicEnd: 0, packetId: 0, payloadStart: 0 };
+
+  constructor(level: 3 | 4, version: string) {
+    this.level = level;
+    this.version = version;
+  }
+
+  readPublish(chunk: Buffer, start: number, bodyStart: number, end: number): PublishHead {
+    const flags = chunk[start]!;
+    const qos = (flags >> 1) & 3;
+    if (qos === 3) throw new ProtocolError('MQTT-3.3.1-4', 'PUBLISH with QoS 3');
+    if (qos === 0 && flags & 8) throw new ProtocolError('MQTT-3.3.1-2', 'PUBLISH with DUP at QoS 0');
+    if (bodyStart + 2 > end) throw new ProtocolError('malformed', 'PUBLISH without a topic');
+    const topicEnd = bodyStart + 2 + ((chunk[bodyStart]! << 8) | chunk[bodyStart + 1]!);
+    const payloadStart = qos === 0 ? topicEnd : topicEnd + 2;
+    if (payloadStart > end) throw new ProtocolError('malformed', 'PUBLISH ends within its topic or packet id');
+    const head = this.#publish;
+    head.qos = qos as Qos;
+    head.retain = (flags & 1) === 1;
+    head.topicStart = bodyStart + 2;
+    head.topicEnd = topicEnd;
+    head.payloadStart = payloadStart;
+    head.packetId = 0;
+    if (qos !== 0) {
+      head.packetId = (chunk[topicEnd]! << 8) | chunk[topicEnd + 1]!;
+      if (head.packetId === 0) throw new ProtocolError('MQTT-2.3.1-1', 'PUBLISH with packet id 0');
+    }
+    return head;
+  }
+
+  readAcknowledgement(chunk: Buffer, start: number, bodyStart: number, end: number): number {
+    const type = chunk[start]! >> 4;
+    // [MQTT-3.6.1-1]
+    if (type === PUBREL ? this.#flags(chunk[start]!) !== 2 : (chunk[start]! & 15) !== 0) {
+      throw new ProtocolError('MQTT-2.2.2-2', 'reserved bits of an acknowledgement');
+    }
+    if (end - bodyStart !== 2) throw new ProtocolError('malformed', 'an acknowledgement that is not two bytes long');
+    return this.#packetId(chunk, bodyStart);
+  }
+
+  readSubscribe(chunk: Buffer, start: number, bodyStart: number, end: number, maxFilters: number): SubscribeRequest {
+    this.#checkRequest(chunk, start, bodyStart, end, SUBSCRIBE, 'MQTT-3.8.1-1');
+    checkCount(chunk, bodyStart, end, 1, maxFilters);
+    const packetId = this.#packetId(chunk, bodyStart);
+    const subscriptions: RequestedSubscription[] = [];
+    for (let i = bodyStart + 2; i < end; ) {
+      const filterEnd = fieldEnd(chunk, i, end);
+      if (filterEnd === end) throw new ProtocolError('malformed', 'SUBSCRIBE ends before a requested QoS');
+      const qos = chunk[filterEnd]!;
+      if (qos > 2) throw new ProtocolError('MQTT-3.8.3-4', 'a requested QoS above 2, or reserved bits beside it');
+      subscriptions.push({ filter: readText(chunk, i + 2, filterEnd, 'topic filter'), qos: qos as Qos });
+      i = filterEnd + 1;
+    }
+    if (subscriptions.length === 0) throw new ProtocolError('MQTT-3.8.3-3', 'SUBSCRIBE without a filter');
+    return { packetId, subscriptions };
+  }
+
+  readUnsubscribe(
+    chunk: Buffer,
+    start: number,
+    bodyStart: number,
+    end: number,
+    maxFilters: number,
+  ): UnsubscribeRequest {
+    this.#checkRequest(chunk, start, bodyStart, end, UNSUBSCRIBE, 'MQTT-3.10.1-1');
+    checkCount(chunk, bodyStart, end, 0, maxFilters);
+    const packetId = this.#packetId(chunk, bodyStart);
+    const filters: string[] = [];
+    for (let i = bodyStart + 2; i < end; ) {
+      const filterEnd = fieldEnd(chunk, i, end);
+      filters.push(readText(chunk, i + 2, filterEnd, 'topic filter'));
+      i = filterEnd;
+    }
+    if (filters.length === 0) throw new ProtocolError('MQTT-3.10.3-2', 'UNSUBSCRIBE without a filter');
+    return { packetId, filters };
+  }
+
+  checkEmpty(chunk: Buffer, start: number, bodyStart: number, end: number): void {
+    if ((chunk[start]! & 15) !== 0) throw new ProtocolError('MQTT-2.2.2-2', 'reserved bits of the first byte');
+    if (end !== bodyStart) throw new ProtocolError('malformed', 'a body where none belongs');
+  }
+
+  /** [MQTT-3.2.2-2] [MQTT-3.2.2-3]; in MQTT 3.1 the byte is reserved and stays 0. */
+  connack(outcome: ConnectOutcome, sessionPresent: boolean): Buffer {
+    return Buffer.from([CONNACK << 4, 2, sessionPresent && this.level > 3 ? 1 : 0, connectCodes[outcome]]);
+  }
+
+  suback(packetId: number, answers: readonly (Qos | SubscribeRefusal)[]): Buffer {
+    const length = 2 + answers.length;
+    const packet = Buffer.allocUnsafe(1 + lengthBytes(length) + length);
+    packet[0] = SUBACK << 4;
+    let i = writeLength(packet, length, 1);
+    packet[i++] = packetId >> 8;
+    packet[i++] = packetId & 255;
+    for (const answer of answers) packet[i++] = typeof answer === 'number' ? answer : SUBSCRIPTION_REFUSED;
+    return packet;
+  }
+
+  unsuback(packetId: number): Buffer {
+    return Buffer.from([UNSUBACK << 4, 2, packetId >> 8, packetId & 255]);
+  }
+
+  acknowledge(outbox: Outbox, type: number, packetId: number): void {
+    outbox.acknowledge(type === PUBREL ? (PUBREL << 4) | 2 : type << 4, packetId); // [MQTT-3.6.1-1]
+  }
+
+  /** At QoS 0 the bytes that came in are the very bytes that leave. */
+  publication(outbox: Outbox, publication: Publication, qos: Qos, packetId: number): void {
+    const { chunk, topicStart, topicEnd, payloadStart, end } = publication;
+    if (qos === 0 && publication.verbatim) outbox.verbatim(chunk, publication.start, end);
+    else outbox.publish((PUBLISH << 4) | (qos << 1), chunk, topicStart, topicEnd, packetId, payloadStart, end);
+  }
+
+  message(outbox: Outbox, message: Message, qos: Qos, packetId: number, retain: boolean, dup: boolean): void {
+    const { body, topicEnd } = message;
+    const head = (PUBLISH << 4) | (dup ? 8 : 0) | (qos << 1) | (retain ? 1 : 0);
+    outbox.publish(head, body, 0, topicEnd, packetId, topicEnd + 2, body.length);
+  }
+
+  /** MQTT 3.1 has a DUP flag in SUBSCRIBE, UNSUBSCRIBE and PUBREL; 3.1.1 reserves the bit. */
+  #flags(head: number): number {
+    return this.level === 3 ? head & 7 : head & 15;
+  }
+
+  #checkRequest(chunk: Buffer, start: number, bodyStart: number, end: number, type: number, tag: string): void {
+    if (this.#flags(chunk[start]!) !== 2) {
+      throw new ProtocolError(tag, `reserved bits of ${type === SUBSCRIBE ? '' : 'UN'}SUBSCRIBE`);
+    }
+    if (end - bodyStart < 2) throw new ProtocolError('malformed', 'the packet ends within its packet id');
+  }
+
+  #packetId(chunk: Buffer, at: number): number {
+    const packetId = (chunk[at]! << 8) | chunk[at + 1]!;
+    if (packetId === 0) throw new ProtocolError('MQTT-2.3.1-1', 'packet id 0');
+    return packetId;
+  }
+}
+
+/** Where the string field at `at` ends. */
+function fieldEnd(chunk: Buffer, at: number, end: number): number {
+  const fieldEnd = at + 2 + ((chunk[at]! << 8) | (chunk[at + 1] ?? 0));
+  if (at + 2 > end || fieldEnd > end) throw new ProtocolError('malformed', 'the packet ends in the middle of a field');
+  return fieldEnd;
+}
+
+/** Decoded leniently, what is not UTF-8 becomes U+FFFD: only then the bytes are looked at [MQTT-1.5.3-1]. */
+function readText(chunk: Buffer, start: number, end: number, what: string): string {
+  const text = chunk.utf8Slice(start, end);
+  if (text.includes('\0')) throw new ProtocolError('MQTT-1.5.3-2', `U+0000 in the ${what}`);
+  if (text.includes('\uFFFD') && !isUtf8(chunk.subarray(start, end))) {
+    throw new ProtocolError('MQTT-1.5.3-1', `the ${what} is not UTF-8`);
+  }
+  return text;
+}
+
+/**
+ * How many filters a packet has is told from their length fields alone: decoding millions of them would hold up
+ * everybody. `extraBytes` is what follows each.
+ */
+function checkCount(chunk: Buffer, bodyStart: number, end: number, extraBytes: number, maxFilters: number): void {
+  let count = 0;
+  for (let i = bodyStart + 2; i + 2 <= end; count++) i += 2 + ((chunk[i]! << 8) | chunk[i + 1]!) + extraBytes;
+  if (count > maxFilters) throw new ProtocolError('quota', `${count} filters in a packet; ${maxFilters} are allowed`);
+}
+
+export const wire31: Wire = new Wire3(3, '3.1');
+export const wire311: Wire = new Wire3(4, '3.1.1');

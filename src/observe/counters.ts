@@ -1,0 +1,23 @@
+/** Totals since the start, for the metrics. Plain numbers: they are counted on the hot path. */
+export interface Counters {
+  connectionsAccepted: number;
+  connectionsRefused: number;
+  messagesReceived: number;
+  /** Messages sent to clients, those of Wills and retained ones included; one that is sent again counts once. */
+  messagesDelivered: number;
+  messagesDropped: number;
+  publishesDenied: number;
+  subscriptionsDenied: number;
+}
+
+export function newCounters(): Counters {
+  return {
+    connectionsAccepted: 0,
+    connectionsRefused: 0,
+    messagesReceived: 0,
+    messagesDelivered: 0,
+    messagesDropped: 0,
+    publishesDenied: 0,
+    subscriptionsDenied: 0,
+  };
+}
