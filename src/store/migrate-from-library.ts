@@ -2,8 +2,8 @@ import AsyncLevelPersistence, { type LibraryPacket } from 'aedes-persistence-lev
 import type { OutgoingRecord } from './contract.js';
 import type { Database } from './database.js';
 import { clientPrefix, type KeyRange, loginOf, padNumber, RETAINED, rangeOf, splitClientKey } from './keys.js';
+import type { MigrationContext } from './migration.js';
 import { encodeOutgoing, encodeReleased, encodeRetained, encodeSession, encodeSubscription } from './records.js';
-import type { MigrationContext } from './schema.js';
 import { fromLibrary } from './subscription-options.js';
 
 /**

@@ -4,18 +4,10 @@ import type { Log } from '../observe/log.js';
 import type { Database, DatabaseBatch } from './database.js';
 import { SCHEMA_KEY } from './keys.js';
 import { migrateFromLibrary } from './migrate-from-library.js';
+import type { MigrationContext } from './migration.js';
 
 /** The version of the layout that this code writes. */
 export const SCHEMA_VERSION = 1;
-
-export interface MigrationContext {
-  readonly db: Database;
-  readonly batch: DatabaseBatch;
-  readonly log: Log;
-  readonly clock: Clock;
-  /** What a session that tells no expiry gets. */
-  readonly sessionExpiryMs: number;
-}
 
 /** By the version they start from. Each writes into the batch alone: a migration happens as a whole or not at all. */
 const migrations = new Map<number, (context: MigrationContext) => Promise<void>>([[0, migrateFromLibrary]]);

@@ -1,23 +1,9 @@
 import { UsageError } from '../errors.js';
-import type {
-  OutgoingRecord,
-  RetainedMessage,
-  SessionRecord,
-  Store,
-  StoredSubscription,
-  StoredWill,
-} from './contract.js';
-import { lineSchema } from './transfer-schema.js';
+import type { Store } from './contract.js';
+import { lineSchema, type TransferLine } from './transfer-line.js';
 
 /** The format of export files. A file of another version is refused. */
 export const TRANSFER_VERSION = 1;
-
-export type TransferLine =
-  | { kind: 'iotlab-broker-store'; version: number }
-  | ({ kind: 'session'; subscriptions: StoredSubscription[]; incoming: number[] } & SessionRecord)
-  | ({ kind: 'message'; clientId: string } & Omit<OutgoingRecord, 'sent'>)
-  | ({ kind: 'retained' } & RetainedMessage)
-  | ({ kind: 'will' } & StoredWill);
 
 /** Everything kept, a JSON object a line, without the newline. Payloads and properties are base64. */
 export async function* exportLines(store: Store): AsyncGenerator<string> {

@@ -1,4 +1,12 @@
-import type { TransferLine } from './transfer.js';
+import type { OutgoingRecord, RetainedMessage, SessionRecord, StoredSubscription, StoredWill } from './contract.js';
+
+/** What a line of an export file can be. */
+export type TransferLine =
+  | { kind: 'iotlab-broker-store'; version: number }
+  | ({ kind: 'session'; subscriptions: StoredSubscription[]; incoming: number[] } & SessionRecord)
+  | ({ kind: 'message'; clientId: string } & Omit<OutgoingRecord, 'sent'>)
+  | ({ kind: 'retained' } & RetainedMessage)
+  | ({ kind: 'will' } & StoredWill);
 
 /** Says why a value is not what it should be, or null; and may replace it by what it stands for. */
 type Check = (value: unknown) => { value: unknown } | string;
