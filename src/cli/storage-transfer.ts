@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
 import { UsageError } from '../errors.js';
 import type { Store } from '../store/contract.js';
-import { exportLines, importLine, TransferReader } from '../store/transfer.js';
+import { exportLines, importLine, TransferReader } from '../store/export-import.js';
 import type { CommandIo } from './command.js';
 import { progressOn } from './progress.js';
 

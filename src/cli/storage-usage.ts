@@ -1,6 +1,6 @@
 import { compileAcl } from '../acl/acl.js';
 import type { Config } from '../config/config.js';
-import type { UserUsage } from '../store/usage.js';
+import type { UserUsage } from '../store/usage-by-user.js';
 
 /** Of messages in topics that belong to no single user. */
 const NOBODY = '-';

@@ -3,7 +3,7 @@ import { Fault } from '../errors.js';
 import type { Log } from '../observe/log.js';
 import type { Database, OpenDatabase } from './database.js';
 import type { KeyRange } from './keys.js';
-import { mergePending } from './pending.js';
+import { mergePending } from './pending-rows.js';
 
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 10_000;

@@ -3,7 +3,7 @@ import { Fault, UsageError } from '../errors.js';
 import type { Log } from '../observe/log.js';
 import type { Database, DatabaseBatch } from './database.js';
 import { SCHEMA_KEY } from './keys.js';
-import { migrateFromLibrary } from './migrate-from-library.js';
+import { migrateFromLibrary } from './migrate-version-0.js';
 import type { MigrationContext } from './migration.js';
 
 /** The version of the layout that this code writes. */

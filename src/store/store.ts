@@ -4,19 +4,14 @@ import type { Log } from '../observe/log.js';
 import type { Store } from './contract.js';
 import { type OpenDatabase, openDatabase } from './database.js';
 import { GroupCommit } from './group-commit.js';
-import { LevelPersistence } from './level-persistence.js';
-import { loadRetained } from './retained-index.js';
+import { loadRetained } from './retained-messages.js';
 import { ensureSchema } from './schema.js';
-import { SessionTable } from './session-table.js';
-import { loadWills, storeWill } from './wills.js';
+import { SessionTable } from './stored-sessions.js';
+import { StoredWills } from './stored-wills.js';
 
-/** The store, and aedes's persistence contract over the same data. */
 export interface OpenedStore extends Store {
-  /**
-   * Its `subscriptionsByTopic` tells the truth, every session's subscriptions: who queues through `session()` must not
-   * let aedes queue through this too.
-   */
-  readonly persistence: LevelPersistence;
+  /** What aedes asks of a persistence before it starts; it gets nothing to keep. */
+  readonly persistence: { setup(broker: { id: string }): Promise<void> };
 }
 
 /**
@@ -39,15 +34,15 @@ export async function openStore(options: {
     const group = new GroupCommit({ db, open, durable: !memory, log, clock });
     const sessions = new SessionTable({ group, log });
     const retained = await loadRetained(group);
-    const persistence = new LevelPersistence({ group, sessions, retained, clock });
+    const wills = new StoredWills(group);
     return {
-      persistence,
+      persistence: { setup: async () => {} },
       loadSessions: () => sessions.load(),
       session: (clientId) => sessions.writer(clientId),
       retained,
-      putWill: (clientId, will) => storeWill(persistence, clientId, will),
-      deleteWill: (clientId) => persistence.forgetWill(clientId),
-      loadWills: () => loadWills(persistence),
+      putWill: (clientId, will) => wills.put(clientId, will),
+      deleteWill: (clientId) => wills.delete(clientId),
+      loadWills: () => wills.load(),
       committed: (callback) => group.committed(callback),
       whenStored: (callback) => group.whenStored(callback),
       get idle() {

@@ -246,16 +246,5 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
       assert.deepEqual(order.toSorted(), ['inner', 'outer']);
       if (store.idle) assert.equal(store.fault, null);
     });
-
-    withStore('the persistence sees what the sessions have, pending or not', async (store) => {
-      await store.persistence.setup({ id: 'broker' });
-      store.session('alice/a').subscribe([{ filter: 'a/+', qos: 1, options: 0b1100, identifier: 3 }]);
-      const expected = { topic: 'a/+', qos: 1, rh: 0, rap: true, nl: true, subscriptionIdentifier: 3 };
-      assert.deepEqual(await store.persistence.subscriptionsByClient({ id: 'alice/a' }), [expected]);
-      assert.deepEqual(await store.persistence.subscriptionsByTopic('a/b'), [{ clientId: 'alice/a', ...expected }]);
-      store.session('alice/a').remove();
-      assert.deepEqual(await store.persistence.subscriptionsByClient({ id: 'alice/a' }), []);
-      assert.deepEqual(await store.persistence.subscriptionsByTopic('a/b'), []);
-    });
   });
 }

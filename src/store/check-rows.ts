@@ -1,7 +1,7 @@
 import { Fault } from '../errors.js';
 import type { Database } from './database.js';
 import { type ClientKind, RETAINED, SCHEMA_KEY, splitClientKey, WILL } from './keys.js';
-import { decodeOutgoing, decodeRetained, decodeSession, decodeSubscription } from './records.js';
+import { decodeOutgoing, decodeRetained, decodeSession, decodeSubscription } from './rows.js';
 
 export interface CheckResult {
   /** Rows by kind. */

@@ -1,7 +1,7 @@
 import type { RetainedIndex, RetainedMessage } from './contract.js';
 import type { GroupCommit } from './group-commit.js';
 import { RETAINED, rangeOf } from './keys.js';
-import { decodeRetained, encodeRetained } from './records.js';
+import { decodeRetained, encodeRetained } from './rows.js';
 
 /** One level of a topic. Children are made when there are any: most nodes are leaves. */
 interface Node {

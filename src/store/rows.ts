@@ -11,16 +11,6 @@ const QOS = 0b11;
 const RETAIN = 1 << 2;
 const RELEASED = 1 << 3;
 const PROPERTIES = 1 << 4;
-const ORIGIN = 1 << 5;
-const TEXT = 1 << 6;
-
-/** Where aedes had the message from, for its own persistence contract. */
-export interface Origin {
-  readonly brokerId: string;
-  readonly brokerCounter: number;
-  /** The payload came as a string, and goes back as one. */
-  readonly text: boolean;
-}
 
 const EMPTY = Buffer.alloc(0);
 
@@ -33,12 +23,11 @@ function checkVersion(value: Buffer): void {
 }
 
 /** [version, flags, packet id (2)] then, unless released: [topic length (2), topic], [properties length (4), properties], payload. */
-export function encodeOutgoing(record: OutgoingRecord, origin?: Origin): Buffer {
+export function encodeOutgoing(record: OutgoingRecord): Buffer {
   const { topic, payload, properties } = record;
   let flags: number = record.qos;
   if (record.retain) flags |= RETAIN;
   if (properties !== null) flags |= PROPERTIES;
-  if (origin !== undefined) return encodeWithOrigin(record, flags | ORIGIN | (origin.text ? TEXT : 0), origin);
   const topicBytes = Buffer.byteLength(topic);
   const propertyBytes = properties === null ? 0 : 4 + properties.length;
   const value = Buffer.allocUnsafe(6 + topicBytes + propertyBytes + payload.length);
@@ -56,17 +45,6 @@ export function encodeOutgoing(record: OutgoingRecord, origin?: Origin): Buffer 
   return value;
 }
 
-function encodeWithOrigin(record: OutgoingRecord, flags: number, origin: Origin): Buffer {
-  const head = Buffer.allocUnsafe(4);
-  writeHead(head, record.released ? flags | RELEASED : flags, record.packetId);
-  const brokerId = Buffer.from(origin.brokerId);
-  const from = Buffer.allocUnsafe(10);
-  from.writeUInt16BE(brokerId.length, 0);
-  from.writeDoubleBE(origin.brokerCounter, 2);
-  const body = record.released ? EMPTY : encodeOutgoing(record).subarray(4);
-  return Buffer.concat([head, from, brokerId, body]);
-}
-
 export function encodeReleased(packetId: number): Buffer {
   const value = Buffer.allocUnsafe(4);
   writeHead(value, RELEASED | 2, packetId);
@@ -80,10 +58,10 @@ function writeHead(value: Buffer, flags: number, packetId: number): void {
   value[3] = packetId;
 }
 
-export function decodeOutgoing(seq: number, value: Buffer): OutgoingRecord & { origin?: Origin } {
+export function decodeOutgoing(seq: number, value: Buffer): OutgoingRecord {
   checkVersion(value);
   const flags = value.readUInt8(1);
-  const record: OutgoingRecord & { origin?: Origin } = {
+  const record: OutgoingRecord = {
     seq,
     packetId: value.readUInt16BE(2),
     qos: (flags & QOS) as 1 | 2,
@@ -94,17 +72,8 @@ export function decodeOutgoing(seq: number, value: Buffer): OutgoingRecord & { o
     payload: EMPTY,
     properties: null,
   };
-  let offset = 4;
-  if ((flags & ORIGIN) !== 0) {
-    const length = value.readUInt16BE(offset);
-    record.origin = {
-      brokerId: value.toString('utf8', offset + 10, offset + 10 + length),
-      brokerCounter: value.readDoubleBE(offset + 2),
-      text: (flags & TEXT) !== 0,
-    };
-    offset += 10 + length;
-  }
   if (record.released) return record;
+  let offset = 4;
   const topicBytes = value.readUInt16BE(offset);
   record.topic = value.toString('utf8', offset + 2, offset + 2 + topicBytes);
   offset += 2 + topicBytes;

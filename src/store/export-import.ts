@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.js';
 import type { Store } from './contract.js';
-import { lineSchema, type TransferLine } from './transfer-line.js';
+import { lineSchema, type TransferLine } from './export-line.js';
 
 /** The format of export files. A file of another version is refused. */
 export const TRANSFER_VERSION = 1;

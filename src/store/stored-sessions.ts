@@ -2,6 +2,7 @@ import type { Log } from '../observe/log.js';
 import type { OutgoingRecord, SessionRecord, SessionWriter, StoredSession, StoredSubscription } from './contract.js';
 import type { GroupCommit } from './group-commit.js';
 import { type ClientKind, clientPrefix, padNumber, rangeOf, splitClientKey } from './keys.js';
+import { type Row, RowReader } from './row-reader.js';
 import {
   decodeOutgoing,
   decodeSession,
@@ -11,15 +12,7 @@ import {
   encodeSession,
   encodeSubscription,
   INCOMING_VALUE,
-  type Origin,
-} from './records.js';
-import { type Row, RowReader } from './row-reader.js';
-
-/** Hears of every change of subscriptions; for the matcher of aedes's contract. */
-export interface SubscriptionListener {
-  added(clientId: string, subscription: StoredSubscription): void;
-  removed(clientId: string, filter: string): void;
-}
+} from './rows.js';
 
 /** Which rows a session has, so that `remove` can delete all of them in one group without reading. */
 class SessionRows {
@@ -33,7 +26,6 @@ export class SessionTable {
   readonly group: GroupCommit;
   readonly #log: Log;
   readonly #rows = new Map<string, SessionRows>();
-  listener: SubscriptionListener | null = null;
 
   constructor(options: { group: GroupCommit; log: Log }) {
     this.group = options.group;
@@ -139,7 +131,6 @@ export class StoredSessionWriter implements SessionWriter {
     for (const subscription of subscriptions) {
       this.#rows().subscriptions.add(subscription.filter);
       this.#group.put(this.#subscriptionPrefix + subscription.filter, encodeSubscription(subscription));
-      this.#table.listener?.added(this.#clientId, subscription);
     }
   }
 
@@ -147,15 +138,14 @@ export class StoredSessionWriter implements SessionWriter {
     for (const filter of filters) {
       this.#rows().subscriptions.delete(filter);
       this.#group.delete(this.#subscriptionPrefix + filter);
-      this.#table.listener?.removed(this.#clientId, filter);
     }
   }
 
-  putOutgoing(record: OutgoingRecord, origin?: Origin): void {
+  putOutgoing(record: OutgoingRecord): void {
     const { outgoing } = this.#rows();
     const before = outgoing.size;
     outgoing.add(record.seq);
-    const value = encodeOutgoing(record, origin);
+    const value = encodeOutgoing(record);
     this.#group.put(this.#outgoingPrefix + padNumber(record.seq), value, outgoing.size > before);
   }
 

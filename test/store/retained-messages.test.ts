@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { systemClock } from '../../src/clock.js';
 import { GroupCommit } from '../../src/store/group-commit.js';
-import { RetainedTree } from '../../src/store/retained-index.js';
+import { RetainedTree } from '../../src/store/retained-messages.js';
 import { FlawedDisk } from '../support/flawed-database.js';
 import { silent } from '../support/open-store.js';
 

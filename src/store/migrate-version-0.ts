@@ -1,10 +1,12 @@
-import AsyncLevelPersistence, { type LibraryPacket } from 'aedes-persistence-level/asyncPersistence.js';
-import type { OutgoingRecord } from './contract.js';
+import AsyncLevelPersistence, {
+  type LibraryPacket,
+  type LibrarySubscription,
+} from 'aedes-persistence-level/asyncPersistence.js';
+import type { OutgoingRecord, StoredSubscription } from './contract.js';
 import type { Database } from './database.js';
 import { clientPrefix, type KeyRange, loginOf, padNumber, RETAINED, rangeOf, splitClientKey } from './keys.js';
 import type { MigrationContext } from './migration.js';
-import { encodeOutgoing, encodeReleased, encodeRetained, encodeSession, encodeSubscription } from './records.js';
-import { fromLibrary } from './subscription-options.js';
+import { encodeOutgoing, encodeReleased, encodeRetained, encodeSession, encodeSubscription } from './rows.js';
 
 /**
  * Version 0 is what aedes-persistence-level 9 writes by itself: MessagePack, queues by broker id and counter, a second
@@ -67,6 +69,13 @@ function numbered(packets: readonly LibraryPacket[]): OutgoingRecord[] {
       properties: null,
     };
   });
+}
+
+/** The options byte of MQTT 5: no local, retain as published, retain handling (two bits). */
+function fromLibrary(subscription: LibrarySubscription): StoredSubscription {
+  const { topic, qos, nl, rap, rh, subscriptionIdentifier } = subscription;
+  const options = (nl ? 1 << 2 : 0) | (rap ? 1 << 3 : 0) | ((rh ?? 0) << 4);
+  return { filter: topic, qos, options, identifier: subscriptionIdentifier ?? null };
 }
 
 /** As much of abstract-level as the library needs for reading. */
