@@ -1,7 +1,7 @@
 import type { Qos } from '../mqtt/packets.js';
 import { Message } from '../mqtt/publication.js';
 import type { SafetyTicket } from '../mqtt/safety-ticket.js';
-import type { OutgoingRecord } from '../store/contract.js';
+import type { OutgoingRecord, StoredMessage } from '../store/contract.js';
 import type { NextRetained } from './retained-batch.js';
 
 /** One message on its way to one session. */
@@ -58,7 +58,7 @@ function newEntry(
 }
 
 /** The entry that the store kept. `sent`: it may have left before. */
-export function entryOf(record: OutgoingRecord, sent: boolean): Entry {
+export function entryOf(record: StoredMessage, sent: boolean): Entry {
   const { seq, packetId, qos, retain, released, topic, payload } = record;
   const message = released ? null : Message.of(topic, payload);
   const entry = newEntry(seq, packetId, qos, retain, false, message, null);
@@ -76,7 +76,6 @@ export function recordOf(entry: Entry): OutgoingRecord {
     qos: entry.qos as 1 | 2,
     retain: entry.retain,
     released: entry.released,
-    sent: entry.sent,
     topic: entry.message?.topic ?? '',
     payload: entry.released || entry.message === null ? EMPTY : entry.message.payload,
     properties: null,

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.js';
 import { lowerQos, type Qos } from '../mqtt/packets.js';
 import type { Publication } from '../mqtt/publication.js';
 import { SafetyTicket } from '../mqtt/safety-ticket.js';
-import type { OutgoingRecord, RetainedIndex, SessionWriter } from '../store/contract.js';
+import type { RetainedIndex, SessionWriter, StoredMessage } from '../store/contract.js';
 import { Deque } from './deque.js';
 import { type Acknowledged, InflightWindow, type WindowContext } from './inflight-window.js';
 import { type Entry, entryOf, liveEntry, recordOf, retainedEntry } from './outgoing-entry.js';
@@ -155,23 +155,25 @@ export class OutgoingQueue {
   }
 
   /**
-   * Takes back what the store kept, in order of `seq`. `sentSeq` is what it was when the client left, and null when
-   * nobody knows: then any of the first window may have been sent.
+   * Takes back what the store kept, in order of `seq`, with the highest `seq` that was sent, if that is known. Where it
+   * is not, the first window may have been sent.
    */
-  restore(records: readonly OutgoingRecord[], sentSeq: number | null): void {
+  restore(messages: readonly StoredMessage[], sentSeq: number | null): void {
     const { inflightMessages } = this.#context.limits;
-    for (const [index, record] of records.entries()) {
-      const entry = entryOf(record, sentSeq === null ? index < inflightMessages : record.seq <= sentSeq);
-      this.#lastSeq = Math.max(this.#lastSeq, record.seq);
-      this.#ids.continueAfter(record.packetId);
-      if (record.released) this.#inflight.add(entry);
+    for (const [index, message] of messages.entries()) {
+      const sent = message.sent === 'yes' || (message.sent === 'unknown' && index < inflightMessages);
+      const entry = entryOf(message, sent);
+      if (sent) this.#sentSeq = message.seq;
+      this.#lastSeq = message.seq;
+      this.#ids.continueAfter(message.packetId);
+      if (message.released) this.#inflight.add(entry);
       else {
         this.#quota.add(entry);
         this.#queue.push(entry);
       }
     }
     // What comes from here on must not count as sent, also when everything before it is gone from the queue.
-    this.#sentSeq = sentSeq ?? this.#lastSeq;
+    this.#sentSeq = Math.max(this.#sentSeq, sentSeq ?? 0);
     this.#lastSeq = Math.max(this.#lastSeq, this.#sentSeq);
   }
 

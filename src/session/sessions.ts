@@ -157,7 +157,7 @@ export class Sessions {
       if (!allowed) writer.deleteOutgoing(message.seq);
       return allowed;
     });
-    session.outgoing.restore(readable, null);
+    session.outgoing.restore(readable, record.sentSeq);
     for (const packetId of incoming) session.addReceived(packetId);
     if (cutOff) this.#save(session, false);
     return session;
@@ -221,6 +221,8 @@ export class Sessions {
       createdAt: session.createdAt,
       lastSeenAt: session.lastSeenAt,
       expiresAt: connected ? null : session.lastSeenAt + this.#options.sessionExpiryMs,
+      // While its client is here, more is sent than any record could tell.
+      sentSeq: connected ? null : session.outgoing.sentSeq,
     });
   }
 }

@@ -27,14 +27,24 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** Times are milliseconds since the epoch; `expiresAt` is null for a session that never ends by itself. */
+/** A session as it was when it was saved last: at its creation, and whenever its client comes or leaves. Times are dates. */
 export interface SessionRecord {
   readonly clientId: string;
   readonly login: string;
   readonly protocol: 3 | 4 | 5;
   readonly createdAt: number;
   readonly lastSeenAt: number;
+  /**
+   * When a session ends whose client does not come back. Null in a record that is loaded says: the client was connected
+   * when this was written, and nobody saw it leave. Such a session is away from the start of the broker on, whatever
+   * `lastSeenAt` says.
+   */
   readonly expiresAt: number | null;
+  /**
+   * The highest `seq` that was ever sent to the client, known for sure when the record is saved as the client leaves.
+   * Null: not known.
+   */
+  readonly sentSeq: number | null;
 }
 
 export interface StoredSubscription {
@@ -47,24 +57,31 @@ export interface StoredSubscription {
 
 /** One message of a session's queue. `seq` orders the queue and is never used twice in the life of a session. */
 export interface OutgoingRecord {
-  seq: number;
-  packetId: number;
-  qos: 1 | 2;
-  retain: boolean;
+  readonly seq: number;
+  readonly packetId: number;
+  readonly qos: 1 | 2;
+  readonly retain: boolean;
   /** PUBREC was seen: PUBREL is owed [MQTT-4.3.3-1], the message itself is not needed any more. */
-  released: boolean;
-  /** Not stored: true for every record loaded, since nobody knows whether it left before the end. */
-  sent: boolean;
-  topic: string;
-  payload: Buffer;
+  readonly released: boolean;
+  readonly topic: string;
+  readonly payload: Buffer;
   /** The properties of MQTT 5 as they are on the wire, without their length. */
-  properties: Buffer | null;
+  readonly properties: Buffer | null;
+}
+
+/** As it was found in the store. */
+export interface StoredMessage extends OutgoingRecord {
+  /**
+   * Whether it was sent before, and has to carry DUP [MQTT-3.3.1-1]. `unknown` after a crash: then the first of the
+   * queue, as many as may be in flight (`limits.inflightMessages`), may have been.
+   */
+  readonly sent: 'yes' | 'no' | 'unknown';
 }
 
 export interface StoredSession {
   readonly session: SessionRecord;
   readonly subscriptions: StoredSubscription[];
-  readonly outgoing: OutgoingRecord[];
+  readonly outgoing: StoredMessage[];
   /** Packet ids of QoS 2 messages received and not yet released. */
   readonly incoming: number[];
 }

@@ -88,9 +88,8 @@ export function importLine(store: Store, line: TransferLine): void {
   } else if (line.kind === 'message') {
     const { kind: _, clientId, ...message } = line;
     const writer = store.session(clientId);
-    const record = { ...message, sent: true };
-    if (record.released) writer.releaseOutgoing(record);
-    else writer.putOutgoing(record);
+    if (message.released) writer.releaseOutgoing(message);
+    else writer.putOutgoing(message);
   } else if (line.kind === 'retained') {
     const { kind: _, ...message } = line;
     store.retained.set(message);

@@ -4,7 +4,7 @@ import type { OutgoingRecord, RetainedMessage, SessionRecord, StoredSubscription
 export type TransferLine =
   | { kind: 'iotlab-broker-store'; version: number }
   | ({ kind: 'session'; subscriptions: StoredSubscription[]; incoming: number[] } & SessionRecord)
-  | ({ kind: 'message'; clientId: string } & Omit<OutgoingRecord, 'sent'>)
+  | ({ kind: 'message'; clientId: string } & OutgoingRecord)
   | ({ kind: 'retained' } & RetainedMessage)
   | ({ kind: 'will' } & StoredWill);
 
@@ -38,6 +38,11 @@ const orNull =
     const checked = check(value);
     return typeof checked === 'string' ? `null or ${checked}` : checked;
   };
+/** Not in the files of earlier releases. */
+const orMissing =
+  (check: Check): Check =>
+  (value) =>
+    check(value ?? null);
 const base64: Check = (value) => {
   const buffer = typeof value === 'string' ? Buffer.from(value, 'base64') : null;
   return buffer?.toString('base64') === value ? { value: buffer } : 'base64';
@@ -71,6 +76,7 @@ const object =
 const fieldsOf = (fields: Record<string, Check>) => new Map(Object.entries(fields));
 const qos = integer(0, 2);
 const packetId = integer(1, 65_535);
+const seq = integer(0, Number.MAX_SAFE_INTEGER);
 const clientId = keep((value) => typeof value === 'string' && /^[^/]+\//.test(value), 'login/id');
 
 const subscription = object(
@@ -85,13 +91,13 @@ const kinds = new Map<unknown, ReadonlyMap<string, Check>>([
     'session',
     fieldsOf({
       ...{ clientId, login: text, protocol: integer(3, 5), createdAt: time, lastSeenAt: time, expiresAt: orNull(time) },
-      ...{ subscriptions: listOf(subscription), incoming: listOf(packetId) },
+      ...{ sentSeq: orMissing(orNull(seq)), subscriptions: listOf(subscription), incoming: listOf(packetId) },
     }),
   ],
   [
     'message',
     fieldsOf({
-      ...{ clientId, seq: integer(0, Number.MAX_SAFE_INTEGER), packetId: integer(0, 65_535), qos: integer(1, 2) },
+      ...{ clientId, seq, packetId: integer(0, 65_535), qos: integer(1, 2) },
       // A released message has lost its topic: only PUBREL is owed.
       ...{ ...message, released: flag, topic: keep((value) => typeof value === 'string', 'a topic') },
     }),

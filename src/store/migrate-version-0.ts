@@ -34,7 +34,7 @@ export async function migrateFromLibrary(context: MigrationContext): Promise<voi
   for await (const [key] of db.iterator(rangeOf('outgoing-id:'))) batch.del(key);
   for (const clientId of clients) {
     const now = clock.epochMs();
-    const times = { createdAt: now, lastSeenAt: now, expiresAt: now + context.sessionExpiryMs };
+    const times = { createdAt: now, lastSeenAt: now, expiresAt: now + context.sessionExpiryMs, sentSeq: null };
     const session = { clientId, login: loginOf(clientId), protocol: 4, ...times } as const;
     batch.put(clientPrefix('session', clientId), encodeSession(session));
     for (const subscription of await library.subscriptionsByClient({ id: clientId })) {
@@ -63,7 +63,6 @@ function numbered(packets: readonly LibraryPacket[]): OutgoingRecord[] {
       qos: packet.qos === 2 || packet.cmd === 'pubrel' ? 2 : 1,
       retain: packet.retain,
       released: packet.cmd === 'pubrel',
-      sent: true,
       topic: packet.topic,
       payload: Buffer.from(packet.payload ?? ''),
       properties: null,

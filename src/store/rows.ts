@@ -6,6 +6,8 @@ import type { OutgoingRecord, RetainedMessage, SessionRecord, StoredSubscription
  * numbers are big-endian.
  */
 const VERSION = 1;
+/** Of a session's row: version 1 has no `sentSeq`. */
+const SESSION_VERSION = 2;
 
 const QOS = 0b11;
 const RETAIN = 1 << 2;
@@ -14,8 +16,8 @@ const PROPERTIES = 1 << 4;
 
 const EMPTY = Buffer.alloc(0);
 
-function checkVersion(value: Buffer): void {
-  if (value[0] === VERSION) return;
+function checkVersion(value: Buffer, known = VERSION): void {
+  if (value[0] !== undefined && value[0] >= VERSION && value[0] <= known) return;
   throw new Fault(
     'E_STORE_ROW',
     `the store has a row of an unknown format (${value[0] ?? 'empty'}); which one says: iotlab-broker storage check`,
@@ -61,29 +63,21 @@ function writeHead(value: Buffer, flags: number, packetId: number): void {
 export function decodeOutgoing(seq: number, value: Buffer): OutgoingRecord {
   checkVersion(value);
   const flags = value.readUInt8(1);
-  const record: OutgoingRecord = {
+  const head = {
     seq,
     packetId: value.readUInt16BE(2),
     qos: (flags & QOS) as 1 | 2,
     retain: (flags & RETAIN) !== 0,
-    released: (flags & RELEASED) !== 0,
-    sent: true,
-    topic: '',
-    payload: EMPTY,
-    properties: null,
   };
-  if (record.released) return record;
-  let offset = 4;
-  const topicBytes = value.readUInt16BE(offset);
-  record.topic = value.toString('utf8', offset + 2, offset + 2 + topicBytes);
-  offset += 2 + topicBytes;
-  if ((flags & PROPERTIES) !== 0) {
-    const length = value.readUInt32BE(offset);
-    record.properties = value.subarray(offset + 4, offset + 4 + length);
-    offset += 4 + length;
+  if ((flags & RELEASED) !== 0) return { ...head, released: true, topic: '', payload: EMPTY, properties: null };
+  const topicEnd = 6 + value.readUInt16BE(4);
+  const topic = value.toString('utf8', 6, topicEnd);
+  if ((flags & PROPERTIES) === 0) {
+    return { ...head, released: false, topic, payload: value.subarray(topicEnd), properties: null };
   }
-  record.payload = value.subarray(offset);
-  return record;
+  const from = topicEnd + 4;
+  const end = from + value.readUInt32BE(topicEnd);
+  return { ...head, released: false, topic, payload: value.subarray(end), properties: value.subarray(from, end) };
 }
 
 /** [version, flags, stored at (8)], [properties length (4), properties], payload. */
@@ -129,27 +123,31 @@ export function decodeSubscription(filter: string, value: Buffer): StoredSubscri
   };
 }
 
-/** [version, protocol, created (8), last seen (8), expires (8), NaN for never], login. */
+/** [version, protocol, created (8), last seen (8), expires (8), sent (8), NaN for null], login. */
 export function encodeSession(record: SessionRecord): Buffer {
-  const head = Buffer.allocUnsafe(26);
-  head[0] = VERSION;
+  const head = Buffer.allocUnsafe(34);
+  head[0] = SESSION_VERSION;
   head[1] = record.protocol;
   head.writeDoubleBE(record.createdAt, 2);
   head.writeDoubleBE(record.lastSeenAt, 10);
   head.writeDoubleBE(record.expiresAt ?? Number.NaN, 18);
+  head.writeDoubleBE(record.sentSeq ?? Number.NaN, 26);
   return Buffer.concat([head, Buffer.from(record.login)]);
 }
 
 export function decodeSession(clientId: string, value: Buffer): SessionRecord {
-  checkVersion(value);
+  checkVersion(value, SESSION_VERSION);
+  const loginFrom = value[0] === 1 ? 26 : 34;
   const expiresAt = value.readDoubleBE(18);
+  const sentSeq = loginFrom === 26 ? Number.NaN : value.readDoubleBE(26);
   return {
     clientId,
-    login: value.toString('utf8', 26),
+    login: value.toString('utf8', loginFrom),
     protocol: value.readUInt8(1) as 3 | 4 | 5,
     createdAt: value.readDoubleBE(2),
     lastSeenAt: value.readDoubleBE(10),
     expiresAt: Number.isNaN(expiresAt) ? null : expiresAt,
+    sentSeq: Number.isNaN(sentSeq) ? null : sentSeq,
   };
 }
 

@@ -1,5 +1,12 @@
 import type { Log } from '../observe/log.js';
-import type { OutgoingRecord, SessionRecord, SessionWriter, StoredSession, StoredSubscription } from './contract.js';
+import type {
+  OutgoingRecord,
+  SessionRecord,
+  SessionWriter,
+  StoredMessage,
+  StoredSession,
+  StoredSubscription,
+} from './contract.js';
 import type { GroupCommit } from './group-commit.js';
 import { type ClientKind, clientPrefix, padNumber, rangeOf, splitClientKey } from './keys.js';
 import { type Row, RowReader } from './row-reader.js';
@@ -79,7 +86,8 @@ export class SessionTable {
         await outgoing.take(encodedId, orphan, (row) => {
           const seq = Number(row.rest);
           rows.outgoing.add(seq);
-          stored.outgoing.push(decodeOutgoing(seq, row.value));
+          const record = decodeOutgoing(seq, row.value);
+          stored.outgoing.push({ ...record, sent: wasSent(record, stored.session) });
         });
         await incoming.take(encodedId, orphan, (row) => {
           rows.incoming.add(Number(row.rest));
@@ -93,6 +101,13 @@ export class SessionTable {
     }
     if (orphans > 0) this.#log.warn({ rows: orphans }, 'rows without a session were removed from the store');
   }
+}
+
+/** A record that was saved as its client left says what was sent; after it nothing was, until the client came back. */
+function wasSent({ seq, released }: OutgoingRecord, { expiresAt, sentSeq }: SessionRecord): StoredMessage['sent'] {
+  if (released) return 'yes';
+  if (expiresAt === null || sentSeq === null) return 'unknown';
+  return seq <= sentSeq ? 'yes' : 'no';
 }
 
 /** Several may exist for one session: they share its rows. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { OutgoingRecord, SessionRecord, Store, StoredSession } from '../../src/store/contract.js';
+import type { OutgoingRecord, SessionRecord, Store, StoredMessage, StoredSession } from '../../src/store/contract.js';
 import type { OpenedStore } from '../../src/store/store.js';
 import { collect, committed, type StoreUnderTest } from '../support/open-store.js';
 
@@ -11,6 +11,7 @@ export const sessionRecord = (clientId: string, changes: Partial<SessionRecord> 
   createdAt: 1_700_000_000_000,
   lastSeenAt: 1_700_000_000_500,
   expiresAt: null,
+  sentSeq: null,
   ...changes,
 });
 
@@ -20,11 +21,16 @@ export const outgoingRecord = (seq: number, changes: Partial<OutgoingRecord> = {
   qos: 1,
   retain: false,
   released: false,
-  sent: true,
   topic: `iotlab/alice/${seq}`,
   payload: Buffer.from(`payload ${seq}`),
   properties: null,
   ...changes,
+});
+
+/** The record as it is found again, after a crash if nothing else is said. */
+export const storedMessage = (record: OutgoingRecord, sent: StoredMessage['sent'] = 'unknown'): StoredMessage => ({
+  ...record,
+  sent,
 });
 
 /** What every store does, however it keeps. */
@@ -50,7 +56,7 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
 
   describe(`store contract: ${name}`, () => {
     withStore('keeps a session as it was saved last', async (store, reopen) => {
-      const record = sessionRecord('alice/sensor:1 é', { protocol: 5, expiresAt: 1_800_000_000_000 });
+      const record = sessionRecord('alice/sensor:1 é', { protocol: 5, expiresAt: 1_800_000_000_000, sentSeq: 7 });
       const writer = store.session(record.clientId);
       writer.save(sessionRecord('alice/sensor:1 é'));
       await committed(store);
@@ -87,8 +93,44 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
       ];
       for (const record of queue.toReversed()) writer.putOutgoing(record);
       const [session] = await sessions(await reopen());
-      assert.deepEqual(session?.outgoing, queue);
+      assert.deepEqual(
+        session?.outgoing,
+        queue.map((record) => storedMessage(record)),
+      );
     });
+
+    withStore(
+      'says what was sent, when the record tells, which it does when the client had left',
+      async (store, reopen) => {
+        const left = { expiresAt: 1_800_000_000_000, sentSeq: 2 };
+        const known: [clientId: string, record: SessionRecord, sent: StoredMessage['sent'][]][] = [
+          ['alice/left', sessionRecord('alice/left', left), ['yes', 'yes', 'no', 'yes']],
+          ['alice/none', sessionRecord('alice/none', { ...left, sentSeq: 0 }), ['no', 'no', 'no', 'yes']],
+          [
+            'alice/older',
+            sessionRecord('alice/older', { ...left, sentSeq: null }),
+            ['unknown', 'unknown', 'unknown', 'yes'],
+          ],
+          // The row says that the client was there: it may have been sent more since.
+          [
+            'alice/there',
+            sessionRecord('alice/there', { ...left, expiresAt: null }),
+            ['unknown', 'unknown', 'unknown', 'yes'],
+          ],
+        ];
+        for (const [clientId, record] of known) {
+          const writer = store.session(clientId);
+          writer.save(record);
+          for (const seq of [1, 2, 3]) writer.putOutgoing(outgoingRecord(seq));
+          writer.releaseOutgoing(outgoingRecord(4, { qos: 2 }));
+        }
+        const found = await sessions(await reopen());
+        assert.deepEqual(
+          found.map(({ session, outgoing }) => [session.clientId, session, outgoing.map(({ sent }) => sent)]),
+          known,
+        );
+      },
+    );
 
     withStore('a released message keeps its packet id alone', async (store, reopen) => {
       const writer = store.session('alice/a');
@@ -106,6 +148,7 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
         released: true,
         topic: '',
         payload: Buffer.alloc(0),
+        sent: 'yes',
       });
       assert.equal(waiting?.released, false);
     });
@@ -120,7 +163,7 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
       writer.putOutgoing(outgoingRecord(4));
       writer.deleteOutgoing(4);
       const [session] = await sessions(await reopen());
-      assert.deepEqual(session?.outgoing, [outgoingRecord(3)]);
+      assert.deepEqual(session?.outgoing, [storedMessage(outgoingRecord(3))]);
     });
 
     withStore('keeps the ids of received QoS 2 messages, also one that is used again', async (store, reopen) => {
@@ -172,7 +215,7 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
       writer.save(sessionRecord('alice/a'));
       writer.putOutgoing(outgoingRecord(2));
       const [session] = await sessions(await reopen());
-      assert.deepEqual(session?.outgoing, [outgoingRecord(2)]);
+      assert.deepEqual(session?.outgoing, [storedMessage(outgoingRecord(2))]);
       assert.deepEqual(session?.subscriptions, []);
     });
 

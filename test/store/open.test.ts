@@ -10,7 +10,7 @@ import { systemClock } from '../../src/clock.js';
 import { UsageError } from '../../src/errors.js';
 import type { Store } from '../../src/store/contract.js';
 import { openStore } from '../../src/store/store.js';
-import { outgoingRecord, sessionRecord } from '../contract/store.js';
+import { outgoingRecord, sessionRecord, storedMessage } from '../contract/store.js';
 import { captureLog } from '../support/captured-log.js';
 import { collect, openLevel, silent } from '../support/open-store.js';
 import { tempFolder } from '../support/temp-folder.js';
@@ -90,6 +90,28 @@ describe('opening a store', () => {
     assert.ok(copy !== undefined);
     assert.equal((await stat(join(folder, copy, manifest))).size, 7);
     assert.match(captured.text(), /the store is damaged.*\n.*the store was repaired/);
+  });
+
+  test('a session that an earlier release has written does not say what was sent', async (t) => {
+    const path = join(await tempFolder(t), 'store');
+    const store = await open(path);
+    store.session('alice/a').putOutgoing(outgoingRecord(1));
+    await store.close();
+    const level = await openLevel(path);
+    const row = Buffer.alloc(26 + 5);
+    row[0] = 1;
+    row[1] = 4;
+    row.writeDoubleBE(1_700_000_000_000, 2);
+    row.writeDoubleBE(1_700_000_000_500, 10);
+    row.writeDoubleBE(1_800_000_000_000, 18);
+    row.write('alice', 26);
+    await level.put('session:alice%2Fa:', row);
+    await level.close();
+    const again = await open(path);
+    const [found] = await collect(again.loadSessions());
+    assert.deepEqual(found?.session, sessionRecord('alice/a', { expiresAt: 1_800_000_000_000 }));
+    assert.deepEqual(found?.outgoing, [storedMessage(outgoingRecord(1))]);
+    await again.close();
   });
 
   test('rows whose session is missing are removed, and said to be', async (t) => {

@@ -38,7 +38,7 @@ async function filledStore(t: TestContext): Promise<{ folder: string; path: stri
   const store = await open(path);
   for (const clientId of ['alice/a', 'alice/b é', 'bobby/x']) {
     const writer = store.session(clientId);
-    writer.save(sessionRecord(clientId, { expiresAt: 1_900_000_000_000 }));
+    writer.save(sessionRecord(clientId, { expiresAt: 1_900_000_000_000, sentSeq: 4 }));
     writer.subscribe([{ filter: `iotlab/${clientId}/#`, qos: 2, options: 0b1000, identifier: 5 }]);
     for (let seq = 1; seq <= 20; seq++) {
       writer.putOutgoing(
@@ -103,6 +103,20 @@ describe('storage', () => {
     const printed = await run('export', '--path', copy);
     assert.equal(printed.out, await readFile(file, 'utf8'));
     for (const line of printed.out.trimEnd().split('\n')) assert.equal(typeof JSON.parse(line).kind, 'string');
+  });
+
+  test('an export of an earlier release, which does not say what was sent, is imported', async (t) => {
+    const { folder, path } = await filledStore(t);
+    const file = join(folder, 'lab.jsonl');
+    const { out } = await run('export', '--path', path);
+    assert.match(out, /"sentSeq":4,/);
+    await writeFile(file, out.replaceAll('"sentSeq":4,', ''));
+    const copy = join(folder, 'copy');
+    assert.deepEqual((await run('import', file, '--path', copy)).err, '');
+    assert.match((await run('export', '--path', copy)).out, /"sentSeq":null,/);
+    await writeFile(file, out.replaceAll('"sentSeq":4', '"sentSeq":"x"'));
+    const refused = await run('import', file, '--force', '--path', copy);
+    assert.match(refused.err, /"sentSeq" is null or an integer from 0/);
   });
 
   test('import into a store that has something needs --force, which replaces what has the same name', async (t) => {
