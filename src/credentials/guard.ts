@@ -2,9 +2,9 @@ import { createHmac, randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.js';
 import type { CredentialsConfig } from '../config/config.js';
 import { Fault } from '../errors.js';
+import { networkOf } from '../network.js';
 import type { Log } from '../observe/log.js';
 import { type Accepted, AcceptedCache } from './accepted-cache.js';
-import { addressGroup } from './address-group.js';
 import type { CredentialBackend, RefusalReason, Verdict } from './backend.js';
 import { createLoginRule } from './login.js';
 import { type PresentedCredentials, readCredentials } from './presented.js';
@@ -188,7 +188,7 @@ export function createCredentialGuard(options: {
         (name) => isLogin(name) || backend.acceptsLogin?.(name) === true,
       );
       if ('reason' in presented) return { kind: 'refused', reason: presented.reason };
-      const from = addressGroup(address);
+      const from = networkOf(address);
       const key = keyOf(presented);
       const fresh = accepted.fresh(key);
       if (fresh !== undefined) {

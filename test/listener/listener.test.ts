@@ -7,7 +7,6 @@ import net from 'node:net';
 import { test } from 'node:test';
 import tls, { type TLSSocket } from 'node:tls';
 import { UsageError } from '../../src/errors.js';
-import { networkOf, normalizeAddress } from '../../src/listener/address.js';
 import { makeAuthority } from '../../src/listener/certificates.js';
 import { openListener } from '../../src/listener/listener.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
@@ -207,17 +206,6 @@ test('an IPv4 peer of a dual-stack socket has its IPv4 address, and is one addre
   assert.equal(await echo(await connect(), 'hello'), 'hello');
   assert.equal(accepted[0]?.peer.address, '127.0.0.1');
   assert.equal((await overTcp(port, null)).length, 0);
-  assert.equal(normalizeAddress('::ffff:192.0.2.1'), '192.0.2.1');
-  assert.equal(normalizeAddress('fe80::1%eth0'), 'fe80::1');
-  assert.equal(normalizeAddress('2001:db8::ffff:1'), '2001:db8::ffff:1');
-});
-
-test('the addresses of one IPv6 network count as one', () => {
-  assert.equal(networkOf('192.0.2.1'), '192.0.2.1');
-  assert.equal(networkOf('2001:db8::1'), '2001:db8:0:0::/64');
-  assert.equal(networkOf('2001:db8::1'), networkOf('2001:db8:0:0:ffff:1:2:3'));
-  assert.notEqual(networkOf('2001:db8::1'), networkOf('2001:db8:0:1::1'));
-  assert.equal(networkOf('::1'), '0:0:0:0::/64');
 });
 
 test('a client that does not trust the CA is told apart in the log, once a minute', async (t) => {

@@ -1,13 +1,20 @@
 import { isIPv6 } from 'node:net';
 
 /**
- * The party behind an address, as far as counting goes: an IPv4 address (also in its IPv6 notation), or the /64 network
- * of an IPv6 address, since whoever has one address of it usually has all of them. Not an address at all: as it is.
+ * One spelling per peer: a dual-stack socket shows 192.0.2.1 as ::ffff:192.0.2.1, which would count and read as another
+ * address, and a link-local address carries its zone (fe80::1%eth0).
  */
-export function addressGroup(address: string): string {
+export function normalizeAddress(address: string): string {
   const bare = address.split('%', 1)[0]!.toLowerCase();
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(bare);
-  if (mapped) return mapped[1]!;
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(bare)?.[1] ?? bare;
+}
+
+/**
+ * The party behind an address, as far as counting goes: an IPv4 address, or the /64 network of an IPv6 address, since
+ * whoever has one address of it usually has all of them. Not an address at all: as it is.
+ */
+export function networkOf(address: string): string {
+  const bare = normalizeAddress(address);
   if (!isIPv6(bare)) return bare;
   const [head, tail] = bare.split('::', 2) as [string, string | undefined];
   const left = head === '' ? [] : head.split(':');
