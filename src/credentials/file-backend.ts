@@ -1,9 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.js';
 import { Fault, UsageError } from '../errors.js';
+import { stateOf, watchFiles } from '../file-watch.js';
 import type { Log } from '../observe/log.js';
 import type { CredentialBackend, Verdict } from './backend.js';
-import { fileState, watchFile } from './file-watch.js';
 import { HashingLanes } from './hashing-lanes.js';
 import { hashPassword, type PasswordHash, parsePasswordHash } from './password-hash.js';
 import { asUsageError, readUsersFile, type StoredUser, type UsersFile } from './users-file.js';
@@ -39,7 +39,7 @@ export async function openFileBackend(options: {
   const listeners: ((login: string) => void)[] = [];
   const decoyKey = randomBytes(32);
   const decoy = await makeDecoy();
-  let state = await fileState(path);
+  let state = await stateOf([path]);
   let unreadable = '';
   let emptySince: number | null = null;
   let closed = false;
@@ -86,7 +86,7 @@ export async function openFileBackend(options: {
   }
 
   async function reload(): Promise<void> {
-    const before = await fileState(path);
+    const before = await stateOf([path]);
     let file: UsersFile | null;
     try {
       file = await readUsersFile(path);
@@ -94,7 +94,7 @@ export async function openFileBackend(options: {
       return keep((error as NodeJS.ErrnoException).code ?? 'unknown error');
     }
     if (file === null) return keep('ENOENT');
-    if (closed || (await fileState(path)) !== before) return;
+    if (closed || (await stateOf([path])) !== before) return;
     unreadable = '';
     if (file.users.size === 0 && users.size > 0) {
       if (emptySince === null) {
@@ -117,7 +117,7 @@ export async function openFileBackend(options: {
     log.error({ file: path, reason }, 'the users file cannot be read; the last good content stays in use');
   }
 
-  const watch = watchFile({ path, clock, seen: () => state, onChange: reload });
+  const stopWatching = watchFiles({ files: [path], clock, seen: () => state, onChange: reload });
 
   function assertOpen(): void {
     if (closed) throw new Fault('E_CREDENTIALS_CLOSED', 'the credential backend is closed');
@@ -153,7 +153,7 @@ export async function openFileBackend(options: {
 
     async close() {
       closed = true;
-      watch.close();
+      stopWatching();
     },
   };
 }

@@ -1,10 +1,10 @@
 import type { SecureContext } from 'node:tls';
 import type { Clock } from '../clock.js';
 import { UsageError } from '../errors.js';
+import { stateOf, watchFiles } from '../file-watch.js';
 import type { Log } from '../observe/log.js';
 import type { CertificateFiles } from './certificates.js';
 import { reportExpiry } from './expiry.js';
-import { watchFiles } from './file-watch.js';
 import { type Material, makeSecureContext, readMaterial } from './secure-context.js';
 
 /** The certificate that new connections get, kept up to date with the files. */
@@ -19,7 +19,7 @@ const dayMs = 86_400_000;
 /** Ticket keys live in the context: whoever steals them reads TLS 1.2 sessions resumed with them, so not for long. */
 const ticketKeysMs = dayMs / 2;
 /** Certificate and key are written one after the other: a mismatch gets this much time to become a match. */
-const retryDelaysMs = [500, 1000, 2000, 4000, 8000];
+const patienceMs = 15_000;
 
 /** Throws `UsageError` when the files cannot be used. */
 export async function openCertificateSource(options: {
@@ -28,10 +28,11 @@ export async function openCertificateSource(options: {
   readonly clock: Clock;
 }): Promise<CertificateSource> {
   const { files, log, clock } = options;
-  const first = await load(files);
-  let { material, context } = first;
+  const watched = [files.cert, files.key, files.ca].filter((file) => file !== '');
+  let seen = await stateOf(watched);
+  let { material, context } = await load(files);
+  let unusableSinceMs: number | null = null;
   let closed = false;
-  let cancelRetry = () => {};
   let running: Promise<void> = Promise.resolve();
 
   const report = (all: boolean) => {
@@ -40,41 +41,43 @@ export async function openCertificateSource(options: {
   };
   report(true);
 
-  async function attempt(retries: readonly number[]): Promise<void> {
+  /** What is not usable is left unseen for a while, so that the watch calls again. */
+  async function attempt(waitMs: number): Promise<void> {
     if (closed) return;
-    cancelRetry();
+    const state = await stateOf(watched);
     try {
       const next = await load(files);
       if (closed) return;
       const expired = next.material.chain.find((certificate) => Date.parse(certificate.validTo) <= clock.epochMs());
-      if (sameText(next.material, material)) return log.debug({ files }, 'Certificates unchanged');
-      if (expired !== undefined) {
+      if (expired !== undefined && !sameText(next.material, material)) {
         throw new UsageError(
           `listener.cert: ${files.cert} has expired (${expired.validTo}). Put a valid one in place.`,
         );
       }
+      seen = state;
+      unusableSinceMs = null;
+      if (sameText(next.material, material)) return log.debug({ files }, 'Certificates unchanged');
       ({ material, context } = next);
       log.info({ files: Object.values(files) }, 'Certificates reloaded');
       report(true);
     } catch (error) {
-      const [delayMs, ...later] = retries;
-      if (delayMs !== undefined) {
-        log.debug({ files, delayMs }, `New certificates not usable yet, trying again: ${(error as Error).message}`);
-        cancelRetry = clock.after(delayMs, () => void inTurn(later));
-      } else log.error({ files }, `The new certificates are not used, the old ones stay: ${(error as Error).message}`);
+      unusableSinceMs ??= clock.monotonicMs();
+      if (clock.monotonicMs() - unusableSinceMs < waitMs) {
+        log.debug({ files }, `New certificates not usable yet, trying again: ${(error as Error).message}`);
+        return;
+      }
+      seen = state;
+      unusableSinceMs = null;
+      log.error({ files }, `The new certificates are not used, the old ones stay: ${(error as Error).message}`);
     }
   }
   /** One at a time, so that a slow read never puts an older certificate over a newer one. */
-  function inTurn(retries: readonly number[]): Promise<void> {
-    running = running.then(() => attempt(retries));
+  function inTurn(waitMs: number): Promise<void> {
+    running = running.then(() => attempt(waitMs));
     return running;
   }
 
-  const stopWatching = watchFiles({
-    files: [files.cert, files.key, files.ca].filter((file) => file !== ''),
-    clock,
-    onChange: () => void inTurn(retryDelaysMs),
-  });
+  const stopWatching = watchFiles({ files: watched, clock, seen: () => seen, onChange: () => inTurn(patienceMs) });
   const stopDaily = clock.every(dayMs, () => report(false));
   const stopRotation = clock.every(ticketKeysMs, () => {
     context = makeSecureContext(material);
@@ -82,10 +85,9 @@ export async function openCertificateSource(options: {
 
   return {
     context: () => context,
-    reload: () => inTurn([]),
+    reload: () => inTurn(0),
     close() {
       closed = true;
-      cancelRetry();
       stopWatching();
       stopDaily();
       stopRotation();
