@@ -14,8 +14,8 @@ const userCount = 100;
 /** Certificates and users in `folder`. Resolves with what clients need. */
 export async function prepare(folder) {
   const { makeAuthority } = await import(join(root, 'dist', 'listener', 'certificates.js'));
-  const authority = await makeAuthority({ keyType: 'rsa' });
-  const { cert, key } = await authority.issue({ keyType: 'rsa' });
+  const authority = makeAuthority({ keyType: 'rsa' });
+  const { cert, key } = authority.issue({ keyType: 'rsa' });
   writeFileSync(join(folder, 'ca.pem'), authority.cert);
   writeFileSync(join(folder, 'server.pem'), cert);
   writeFileSync(join(folder, 'server.key'), key, { mode: 0o600 });

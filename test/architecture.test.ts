@@ -99,7 +99,7 @@ test('the parser of imports sees every form', () => {
 });
 
 /** What every part may know. */
-const standingOnNothing = ['src/valve.ts', 'errors', 'clock', 'network', 'file-watch'].map((name) => `src/${name}.ts`);
+const standingOnNothing = ['errors', 'clock', 'valve', 'network', 'file-watch'].map((name) => `src/${name}.ts`);
 
 test('stages do not import each other sideways', () => {
   const stages = ['listener', 'credentials', 'acl', 'routing', 'store'].map((name) => `src/${name}`);
@@ -158,7 +158,6 @@ test('one library, one door', () => {
     ['pino', /^src\/observe\/log\.ts$/],
     ['pino-pretty', /^src\/observe\/log\.ts$/],
     ['yaml', /^src\/(config\/|cli\/config\.ts$)/],
-    ['@peculiar/x509', /^src\/listener\//],
   ];
   for (const [library, allowed] of doors) {
     none(

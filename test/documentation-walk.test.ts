@@ -161,7 +161,7 @@ test('a wrong CA, and no CA at all: no connection, no message', async () => {
   const common = ['-h', 'localhost', '-p', `${broker.port}`, ...alice, '-t', 'iotlab/alice/x', '-m', 'x'];
   const wrong = join(home, 'wrong.pem');
   const { makeAuthority } = await import('../src/listener/certificates.js');
-  await writeFile(wrong, (await makeAuthority()).cert);
+  await writeFile(wrong, makeAuthority().cert);
   const other = await startClient('mosquitto_pub', [...common, '--cafile', wrong], { home }).finished();
   // 1 or 8, after whether the handshake fails within connecting or behind it.
   assert.ok(other.code === 1 || other.code === 8, `exit code ${other.code}`);

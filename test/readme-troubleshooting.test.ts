@@ -17,7 +17,7 @@ before(async () => {
   await writeFile(join(home, 'no-certificate.pem'), 'no certificate\n');
   await writeFile(join(home, 'large'), Buffer.alloc(5_000, 'x'));
   const { makeAuthority } = await import('../src/listener/certificates.js');
-  await writeFile(join(home, 'other-ca.pem'), (await makeAuthority()).cert);
+  await writeFile(join(home, 'other-ca.pem'), makeAuthority().cert);
 });
 after(() => rm(home, { recursive: true, force: true }));
 

@@ -1,12 +1,10 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { access, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { basename, dirname, extname, join } from 'node:path';
 import { UsageError } from '../errors.js';
-import type { KeyType, Pair } from './issue.js';
-
-export type { KeyType };
+import { issueAuthority, issueServer, type KeyType, type Pair, readPair, toPem, type Validity } from './issue.js';
 
 const dayMs = 86_400_000;
 const authorityDays = 3650;
@@ -19,18 +17,21 @@ export interface Issued {
   readonly key: string;
 }
 
-export interface IssueRequest {
+/** Valid from yesterday on unless told otherwise, so that a client whose clock is slow accepts the certificate too. */
+export interface IssueRequest extends Partial<Validity> {
   /** DNS names and IP addresses; the defaults are those of `serverNames()`. */
   readonly names?: readonly string[];
   readonly keyType?: KeyType;
-  /** Yesterday by default, so that a client whose clock is slow accepts the certificate too. */
-  readonly notBefore?: Date;
-  readonly notAfter?: Date;
+}
+
+export interface AuthorityRequest extends Partial<Validity> {
+  readonly name?: string;
+  readonly keyType?: KeyType;
 }
 
 /** A certificate authority in memory. */
 export interface Authority extends Issued {
-  issue(request?: IssueRequest): Promise<Issued>;
+  issue(request?: IssueRequest): Issued;
 }
 
 /** Where the broker's certificates are: `listener.cert`, `listener.key` and `listener.ca` of the configuration. */
@@ -49,7 +50,7 @@ export function serverNames(extra: readonly string[] = []): string[] {
 }
 
 function isName(name: string): boolean {
-  if (isIP(name) !== 0) return true;
+  if (isIP(name) !== 0) return !name.includes('%');
   return (
     name.length <= 253 &&
     /^(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/i.test(name)
@@ -57,30 +58,22 @@ function isName(name: string): boolean {
 }
 
 /** A new authority; nothing is written. */
-export async function makeAuthority(options: Omit<IssueRequest, 'names'> = {}): Promise<Authority> {
-  const issue = await import('./issue.js');
-  const validity = validFor(authorityDays, options);
-  return authorityOf(await issue.issueAuthority('iotlab-broker development CA', options.keyType ?? 'ec', validity));
+export function makeAuthority(options: AuthorityRequest = {}): Authority {
+  const { name = 'iotlab-broker development CA', keyType = 'ec' } = options;
+  return authorityOf(issueAuthority(name, keyType, validFor(authorityDays, options)));
 }
 
-/** The authority whose PEMs these are. */
-export async function loadAuthority(cert: string, key: string): Promise<Authority> {
-  const issue = await import('./issue.js');
-  return authorityOf(await issue.readPair(cert, key));
-}
-
-async function authorityOf(pair: Pair): Promise<Authority> {
-  const issue = await import('./issue.js');
+function authorityOf(pair: Pair): Authority {
   return {
-    ...(await issue.toPem(pair)),
-    async issue(request = {}) {
+    ...toPem(pair),
+    issue(request = {}) {
       const { names = serverNames(), keyType = 'ec' } = request;
-      return issue.toPem(await issue.issueServer(pair, 'iotlab-broker', names, keyType, validFor(serverDays, request)));
+      return toPem(issueServer(pair, 'iotlab-broker', names, keyType, validFor(serverDays, request)));
     },
   };
 }
 
-function validFor(days: number, { notBefore, notAfter }: IssueRequest) {
+function validFor(days: number, { notBefore, notAfter }: Partial<Validity>): Validity {
   return {
     notBefore: notBefore ?? new Date(Date.now() - dayMs),
     notAfter: notAfter ?? new Date(Date.now() + days * dayMs),
@@ -146,9 +139,9 @@ async function issueInto(
   const caFile = files.ca === '' ? join(dirname(files.cert), 'iot-lab-ca.pem') : files.ca;
   const caKeyFile = authorityKeyFile(caFile);
   const found = await exists(caFile);
-  const authority = found ? await openAuthority(caFile, caKeyFile) : await makeAuthority({ keyType });
+  const authority = found ? await openAuthority(caFile, caKeyFile) : makeAuthority({ keyType });
   const end = Math.min(Date.now() + days * dayMs, Date.parse(new X509Certificate(authority.cert).validTo));
-  const server = await authority.issue({ names, keyType, notAfter: new Date(end) });
+  const server = authority.issue({ names, keyType, notAfter: new Date(end) });
   if (!found) {
     await writeFile(caKeyFile, authority.key, 0o600);
     await writeFile(caFile, authority.cert, 0o644);
@@ -163,22 +156,19 @@ async function openAuthority(caFile: string, caKeyFile: string): Promise<Authori
   if (!(await exists(caKeyFile))) {
     throw new UsageError(`${caFile} is there, but not its private key (${caKeyFile}). ${remedy}`);
   }
-  const [cert, key] = [await readFile(caFile, 'utf8'), await readFile(caKeyFile, 'utf8')];
-  let authority: Authority;
+  let pair: Pair;
   try {
-    authority = await loadAuthority(cert, key);
-    if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
-      throw new Error('the key does not belong to the certificate');
-    }
+    pair = readPair(await readFile(caFile, 'utf8'), await readFile(caKeyFile, 'utf8'));
+    if (!pair.certificate.checkPrivateKey(pair.key)) throw new Error('the key does not belong to the certificate');
   } catch (cause) {
     throw new UsageError(`${caFile} and ${caKeyFile}: ${(cause as Error).message}. ${remedy}`, { cause });
   }
-  if (Date.parse(new X509Certificate(cert).validTo) < Date.now()) {
+  if (Date.parse(pair.certificate.validTo) < Date.now()) {
     throw new UsageError(
       `${caFile} has expired. Move it away and a new development CA is made; clients need the new one.`,
     );
   }
-  return authority;
+  return authorityOf(pair);
 }
 
 async function exists(file: string): Promise<boolean> {

@@ -1,16 +1,37 @@
-import 'reflect-metadata';
-import { createPrivateKey, randomBytes, type webcrypto as WebCrypto, webcrypto } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign,
+  X509Certificate,
+} from 'node:crypto';
 import { isIP } from 'node:net';
-import * as x509 from '@peculiar/x509';
+import {
+  bits,
+  type Element,
+  elements,
+  integer,
+  nothing,
+  objectId,
+  octets,
+  sequence,
+  set,
+  time,
+  tlv,
+  utf8,
+  yes,
+} from './der.js';
 
-// The library takes half a second to load on a slow machine, so this file is only ever imported when a certificate is
-// about to be made (see certificates.ts).
+// Certificates (RFC 5280), written down byte by byte: a development CA and a server certificate need a dozen fields,
+// and Node.js has the keys and the signatures.
 
 export type KeyType = 'ec' | 'rsa';
 
 export interface Pair {
-  readonly certificate: x509.X509Certificate;
-  readonly keys: WebCrypto.CryptoKeyPair;
+  readonly certificate: X509Certificate;
+  readonly key: KeyObject;
 }
 
 export interface Validity {
@@ -18,101 +39,153 @@ export interface Validity {
   readonly notAfter: Date;
 }
 
-const algorithms = {
-  ec: { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' },
-  rsa: {
-    name: 'RSASSA-PKCS1-v1_5',
-    hash: 'SHA-256',
-    modulusLength: 2048,
-    publicExponent: new Uint8Array([1, 0, 1]),
-  },
-} as const;
-
-function generateKeys(keyType: KeyType): Promise<WebCrypto.CryptoKeyPair> {
-  return webcrypto.subtle.generateKey(algorithms[keyType], true, ['sign', 'verify']);
+interface Subject {
+  /** As a certificate has it: a whole Name, in DER. */
+  readonly name: Buffer;
+  readonly publicKey: KeyObject;
 }
 
-/** Positive, at most 20 octets, unpredictable (RFC 5280, 4.1.2.2). */
-function serialNumber(): string {
-  const bytes = randomBytes(16);
-  bytes[0] = (bytes[0]! & 0x7f) | 0x40;
-  return bytes.toString('hex');
+interface Issuer {
+  readonly name: Buffer;
+  readonly key: KeyObject;
+  /** Null when the CA's certificate has none. */
+  readonly keyId: Buffer | null;
 }
+
+const identifiers = {
+  commonName: '2.5.4.3',
+  subjectKeyIdentifier: '2.5.29.14',
+  keyUsage: '2.5.29.15',
+  alternativeNames: '2.5.29.17',
+  basicConstraints: '2.5.29.19',
+  authorityKeyIdentifier: '2.5.29.35',
+  extendedKeyUsage: '2.5.29.37',
+  serverAuthentication: '1.3.6.1.5.5.7.3.1',
+  ecdsaWithSha256: '1.2.840.10045.4.3.2',
+  rsaWithSha256: '1.2.840.113549.1.1.11',
+};
 
 /** A root that may sign servers but no further authority (RFC 5280, 4.2.1.9). */
-export async function issueAuthority(subject: string, keyType: KeyType, validity: Validity): Promise<Pair> {
-  const keys = await generateKeys(keyType);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned(
-    {
-      serialNumber: serialNumber(),
-      name: [{ CN: [subject] }],
-      ...validity,
-      signingAlgorithm: algorithms[keyType],
-      keys,
-      extensions: [
-        new x509.BasicConstraintsExtension(true, 0, true),
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, webcrypto),
-        await x509.AuthorityKeyIdentifierExtension.create(keys.publicKey, false, webcrypto),
-      ],
-    },
-    webcrypto,
-  );
-  return { certificate, keys };
+export function issueAuthority(name: string, keyType: KeyType, validity: Validity): Pair {
+  const { publicKey, privateKey: key } = generateKeys(keyType);
+  const self = { name: commonName(name), publicKey, key, keyId: keyIdOf(publicKey) };
+  const certificate = certify(self, self, validity, [
+    extension(identifiers.basicConstraints, true, sequence(yes, integer(Buffer.from([0])))),
+    extension(identifiers.keyUsage, true, bits(Buffer.from([0x06]), 1)), // keyCertSign, cRLSign
+  ]);
+  return { certificate, key };
 }
 
 /** A server certificate for `names` (DNS names and IP addresses), signed by `authority`. */
-export async function issueServer(
+export function issueServer(
   authority: Pair,
-  subject: string,
+  name: string,
   names: readonly string[],
   keyType: KeyType,
   validity: Validity,
-): Promise<Pair> {
-  const keys = await generateKeys(keyType);
-  // Only an RSA key is ever used for key encipherment, by TLS 1.2 clients without ECDHE.
-  const usage = x509.KeyUsageFlags.digitalSignature | (keyType === 'rsa' ? x509.KeyUsageFlags.keyEncipherment : 0);
-  const certificate = await x509.X509CertificateGenerator.create(
-    {
-      serialNumber: serialNumber(),
-      subject: [{ CN: [subject] }],
-      issuer: authority.certificate.subjectName,
-      ...validity,
-      signingAlgorithm: algorithms[authority.keys.privateKey.algorithm.name === 'ECDSA' ? 'ec' : 'rsa'],
-      signingKey: authority.keys.privateKey,
-      publicKey: keys.publicKey,
-      extensions: [
-        new x509.BasicConstraintsExtension(false, undefined, true),
-        new x509.KeyUsagesExtension(usage, true),
-        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-        new x509.SubjectAlternativeNameExtension(
-          names.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
-        ),
-        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, webcrypto),
-        await x509.AuthorityKeyIdentifierExtension.create(authority.keys.publicKey, false, webcrypto),
-      ],
-    },
-    webcrypto,
+): Pair {
+  const { publicKey, privateKey: key } = generateKeys(keyType);
+  // digitalSignature; and keyEncipherment, which only an RSA key is ever used for, by TLS 1.2 clients without ECDHE.
+  const usage = keyType === 'rsa' ? bits(Buffer.from([0xa0]), 5) : bits(Buffer.from([0x80]), 7);
+  const certificate = certify({ name: commonName(name), publicKey }, issuerOf(authority), validity, [
+    extension(identifiers.basicConstraints, true, sequence()),
+    extension(identifiers.keyUsage, true, usage),
+    extension(identifiers.extendedKeyUsage, false, sequence(objectId(identifiers.serverAuthentication))),
+    extension(identifiers.alternativeNames, false, sequence(...names.map(alternativeName))),
+  ]);
+  return { certificate, key };
+}
+
+/** Throws when either is not PEM, or the key is neither RSA nor EC. */
+export function readPair(certificatePem: string, keyPem: string): Pair {
+  const [certificate, key] = [new X509Certificate(certificatePem), createPrivateKey(keyPem)];
+  signatureOf(key);
+  return { certificate, key };
+}
+
+export function toPem({ certificate, key }: Pair): { cert: string; key: string } {
+  return { cert: certificate.toString(), key: key.export({ type: 'pkcs8', format: 'pem' }).toString() };
+}
+
+function generateKeys(keyType: KeyType) {
+  return keyType === 'rsa'
+    ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+    : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+}
+
+/** RFC 5280, 4.1. */
+function certify(
+  subject: Subject,
+  issuer: Issuer,
+  { notBefore, notAfter }: Validity,
+  extensions: readonly Buffer[],
+): X509Certificate {
+  const serial = randomBytes(16); // positive, at most 20 octets, unpredictable
+  serial[0] = (serial[0]! & 0x7f) | 0x40;
+  const signature = signatureOf(issuer.key);
+  const keyIds = [extension(identifiers.subjectKeyIdentifier, false, octets(keyIdOf(subject.publicKey)))];
+  if (issuer.keyId !== null) {
+    keyIds.push(extension(identifiers.authorityKeyIdentifier, false, sequence(tlv(0x80, issuer.keyId))));
+  }
+  const body = sequence(
+    tlv(0xa0, integer(Buffer.from([2]))), // version 3
+    integer(serial),
+    signature,
+    issuer.name,
+    sequence(time(notBefore), time(notAfter)),
+    subject.name,
+    subject.publicKey.export({ type: 'spki', format: 'der' }),
+    tlv(0xa3, sequence(...extensions, ...keyIds)),
   );
-  return { certificate, keys };
+  return new X509Certificate(sequence(body, signature, bits(sign('sha256', body, issuer.key))));
 }
 
-/** Throws when either is not PEM, or the key is neither RSA nor P-256. */
-export async function readPair(certificatePem: string, keyPem: string): Promise<Pair> {
-  const certificate = new x509.X509Certificate(certificatePem);
-  const key = createPrivateKey(keyPem);
-  const algorithm = algorithms[key.asymmetricKeyType === 'rsa' ? 'rsa' : 'ec'];
-  const der = key.export({ type: 'pkcs8', format: 'der' });
-  const privateKey = await webcrypto.subtle.importKey('pkcs8', der, algorithm, true, ['sign']);
-  const publicKey = await certificate.publicKey.export(algorithm, ['verify'], webcrypto);
-  return { certificate, keys: { privateKey, publicKey: publicKey as WebCrypto.CryptoKey } };
+function signatureOf(key: KeyObject): Buffer {
+  if (key.asymmetricKeyType === 'ec') return sequence(objectId(identifiers.ecdsaWithSha256));
+  if (key.asymmetricKeyType === 'rsa') return sequence(objectId(identifiers.rsaWithSha256), nothing);
+  throw new Error(`a CA's key must be RSA or EC, not ${key.asymmetricKeyType}`);
 }
 
-export async function toPem(pair: Pair): Promise<{ cert: string; key: string }> {
-  const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', pair.keys.privateKey));
-  const lines = der.toString('base64').replace(/.{64}(?=.)/g, '$&\n');
-  return {
-    cert: `${pair.certificate.toString('pem').trim()}\n`,
-    key: `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`,
-  };
+/** Name and key identifier as they stand in the CA's certificate, whoever made it: clients compare them byte by byte. */
+function issuerOf({ certificate, key }: Pair): Issuer {
+  const [body] = elements(elements(certificate.raw)[0]!.content);
+  const fields = elements(body!.content);
+  // Version 1 has no field for the version.
+  const subject = fields[fields[0]!.tag === 0xa0 ? 5 : 4]!;
+  const list = fields.find(({ tag }) => tag === 0xa3);
+  const extensions = list === undefined ? [] : elements(elements(list.content)[0]!.content);
+  const isKeyId = ({ content }: Element) =>
+    elements(content)[0]!.whole.equals(objectId(identifiers.subjectKeyIdentifier));
+  const found = extensions.find(isKeyId);
+  const keyId = found === undefined ? null : elements(elements(found.content).at(-1)!.content)[0]!.content;
+  return { name: subject.whole, key, keyId };
+}
+
+function commonName(text: string): Buffer {
+  return sequence(set(sequence(objectId(identifiers.commonName), utf8(text))));
+}
+
+function extension(id: string, critical: boolean, value: Buffer): Buffer {
+  return sequence(objectId(id), ...(critical ? [yes] : []), octets(value));
+}
+
+/** SHA-1 of the key's bits, as RFC 5280, 4.2.1.2 proposes. */
+function keyIdOf(publicKey: KeyObject): Buffer {
+  const [information] = elements(publicKey.export({ type: 'spki', format: 'der' }));
+  const keyBits = elements(information!.content)[1]!.content.subarray(1);
+  return createHash('sha1').update(keyBits).digest();
+}
+
+function alternativeName(name: string): Buffer {
+  return isIP(name) === 0 ? tlv(0x82, Buffer.from(name)) : tlv(0x87, addressBytes(name));
+}
+
+function addressBytes(address: string): Buffer {
+  if (isIP(address) === 4) return Buffer.from(address.split('.').map(Number));
+  // URL writes a dotted quad at the end as the two groups that it stands for.
+  const [head = '', tail = ''] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
+  const words = (text: string) => (text === '' ? [] : text.split(':').map((word) => Number.parseInt(word, 16)));
+  const [before, after] = [words(head), words(tail)];
+  const all = [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after];
+  return Buffer.from(all.flatMap((word) => [word >> 8, word & 255]));
 }

@@ -1,21 +1,29 @@
+import { randomBytes } from 'node:crypto';
 import type { SecureContext } from 'node:tls';
 import type { CertificateSource } from '../listener/certificate-source.js';
-import { serverNames } from '../listener/certificates.js';
+import { type Authority, type Issued, makeAuthority } from '../listener/certificates.js';
 import { makeSecureContext } from '../listener/secure-context.js';
-import { type ServerCertificate, ThrowAwayAuthority } from './authority.js';
 import type { CertificateKind } from './fault-api.js';
 import type { FaultBoard } from './fault-board.js';
 
 const hourMs = 3_600_000;
 
 /** Made when the first broker of the process is started, and shared by all of them. */
-let shared: {
-  readonly authority: ThrowAwayAuthority;
-  readonly certificates: Map<CertificateKind, ServerCertificate>;
-} | null = null;
+let shared: { readonly authority: Authority; readonly certificates: Map<CertificateKind, Issued> } | null = null;
 
-function certificateOf(kind: CertificateKind): ServerCertificate {
-  shared ??= { authority: new ThrowAwayAuthority(), certificates: new Map() };
+/** Of no use to anybody for longer than a week, since its key never leaves the process. */
+function throwAwayAuthority(): Authority {
+  // A name of its own each: clients that trust two of them must not take one for the other.
+  const name = `iotlab-broker throw-away test CA ${randomBytes(4).toString('hex')}`;
+  return makeAuthority({ name, ...fromNow(-24, 7 * 24) });
+}
+
+function fromNow(fromHours: number, toHours: number): { notBefore: Date; notAfter: Date } {
+  return { notBefore: new Date(Date.now() + fromHours * hourMs), notAfter: new Date(Date.now() + toHours * hourMs) };
+}
+
+function certificateOf(kind: CertificateKind): Issued {
+  shared ??= { authority: throwAwayAuthority(), certificates: new Map() };
   let certificate = shared.certificates.get(kind);
   if (certificate === undefined) {
     certificate = issue(kind, shared.authority);
@@ -24,30 +32,27 @@ function certificateOf(kind: CertificateKind): ServerCertificate {
   return certificate;
 }
 
-function issue(kind: CertificateKind, authority: ThrowAwayAuthority): ServerCertificate {
-  const at = (fromHours: number, toHours: number) => ({
-    notBefore: new Date(Date.now() + fromHours * hourMs),
-    notAfter: new Date(Date.now() + toHours * hourMs),
-  });
+function issue(kind: CertificateKind, authority: Authority): Issued {
+  const week = fromNow(-24, 7 * 24);
   switch (kind) {
     case 'valid':
     case 'rotated':
-      return authority.issue(serverNames());
+      return authority.issue(week);
     case 'expired':
-      return authority.issue(serverNames(), at(-48, -24));
+      return authority.issue(fromNow(-48, -24));
     case 'not-yet-valid':
-      return authority.issue(serverNames(), at(24, 48));
+      return authority.issue(fromNow(24, 48));
     case 'wrong-host':
-      return authority.issue(['wrong.example']);
+      return authority.issue({ names: ['wrong.example'], ...week });
     case 'unknown-ca':
-      return new ThrowAwayAuthority().issue(serverNames());
+      return throwAwayAuthority().issue(week);
   }
 }
 
 /** What the clients of every broker of this process trust (PEM). */
 export function throwAwayCa(): string {
   certificateOf('valid');
-  return shared!.authority.caPem;
+  return shared!.authority.cert;
 }
 
 /** The certificates of one broker: valid, unless a fault says otherwise. Nothing is read from a file. */
@@ -58,7 +63,8 @@ export function testCertificates(faults: FaultBoard): CertificateSource {
       const kind = faults.strike('certificate', {})?.parameters.kind ?? 'valid';
       let context = contexts.get(kind);
       if (context === undefined) {
-        context = makeSecureContext(certificateOf(kind));
+        const { cert: certPem, key: keyPem } = certificateOf(kind);
+        context = makeSecureContext({ certPem, keyPem });
         contexts.set(kind, context);
       }
       return context;

@@ -38,7 +38,7 @@ test('certs create writes where the configuration says, and certs show prints it
   assert.match(out, /SHA-256 {2}([0-9A-F]{2}:){31}[0-9A-F]{2}/);
   // A bundle is shown whole.
   const ca = join(folder, 'tls', 'ca.pem');
-  await writeFile(ca, `${await readFile(ca, 'utf8')}${(await makeAuthority()).cert}`);
+  await writeFile(ca, `${await readFile(ca, 'utf8')}${makeAuthority().cert}`);
   const shown = JSON.parse((await certs('show', '--json')).out) as { ca: boolean }[];
   assert.deepEqual(
     shown.map((each) => each.ca),

@@ -21,7 +21,7 @@ describe('an LDAP connection', () => {
   let socketsBefore = 0;
   let authority: Authority;
   before(async () => {
-    authority = await makeAuthority();
+    authority = makeAuthority();
     socketsBefore = openSockets();
   });
   after(() => socketsDownTo(socketsBefore));
@@ -101,7 +101,7 @@ describe('an LDAP connection', () => {
   });
 
   test('a forged answer ahead of the TLS handshake does not become the answer to the bind', async (t) => {
-    const { cert, key } = await authority.issue({ names: ['127.0.0.1'] });
+    const { cert, key } = authority.issue({ names: ['127.0.0.1'] });
     const refusal = ldapResult(2, bindAnswer, 49);
     // "Bind succeeded", whose last field is as long as the refusal that comes through TLS after it.
     const whole = ldapResult(2, bindAnswer, 0, 'x'.repeat(refusal.length));

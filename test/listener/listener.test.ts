@@ -211,7 +211,7 @@ test('an IPv4 peer of a dual-stack socket has its IPv4 address, and is one addre
 test('a client that does not trust the CA is told apart in the log, once a minute', async (t) => {
   const clock = new ManualClock();
   const { port, files, waitFor, lines } = await testListener(t, { clock });
-  const other = await makeAuthority();
+  const other = makeAuthority();
   await writeFile(files.ca, other.cert);
   // Node's client verifies after the handshake; OpenSSL's own sends the alert, and so does mosquitto's.
   const untrusting = async () => {

@@ -31,7 +31,7 @@ test('a certificate that is replaced is taken up by itself, and open connections
 test('a certificate that is renamed into place, twice, is taken up', async (t) => {
   const tested = await testListener(t);
   for (const round of [1, 2]) {
-    const { cert, key } = await tested.authority.issue({
+    const { cert, key } = tested.authority.issue({
       names: ['localhost', `round${round}.example`],
       keyType: 'rsa',
     });
@@ -64,7 +64,7 @@ for (const [name, spoil, message] of [
     if (spoil === 'cert') await writeFile(files.cert, 'secret words');
     if (spoil === 'key') await writeFile(files.key, 'secret words');
     if (spoil === 'gone') await rm(files.cert);
-    if (spoil === 'other') await writeFile(files.key, (await authority.issue()).key);
+    if (spoil === 'other') await writeFile(files.key, authority.issue().key);
     if (spoil === 'expired') {
       await tested.replace({ notBefore: new Date(Date.now() - 9 * dayMs), notAfter: new Date(Date.now() - dayMs) });
     }
@@ -82,7 +82,7 @@ for (const [name, spoil, message] of [
 
 test('a pair whose second half comes seconds later is no error', async (t) => {
   const tested = await testListener(t);
-  const { cert, key } = await tested.authority.issue({ names: ['localhost', 'slow.example'] });
+  const { cert, key } = tested.authority.issue({ names: ['localhost', 'slow.example'] });
   await writeFile(tested.files.key, key);
   await tested.waitFor(/not usable yet, trying again/);
   await writeFile(tested.files.cert, cert);
@@ -94,7 +94,7 @@ test('a pair whose second half comes seconds later is no error', async (t) => {
 test('a half that never comes is an error once there was time enough for it, and only once', async (t) => {
   const clock = new ManualClock();
   const tested = await testListener(t, { clock });
-  await writeFile(tested.files.key, (await tested.authority.issue()).key);
+  await writeFile(tested.files.key, tested.authority.issue().key);
   const errors = () => tested.lines().filter(({ level }) => level === 50);
   await until(() => {
     clock.advance(100);
@@ -156,11 +156,11 @@ test('an expired or not yet valid certificate, and one that the CA file does not
   const early = await testListener(t, { certificate: { notBefore: new Date(now + dayMs) } });
   await early.waitFor(/not valid yet/);
   const stranger = await testListener(t);
-  await writeFile(stranger.files.ca, (await makeAuthority()).cert);
+  await writeFile(stranger.files.ca, makeAuthority().cert);
   await stranger.listener.reload();
   await stranger.waitFor(/was not issued by a CA in .*ca\.pem: clients that trust that file will refuse the broker/);
   // A bundle of an old and the new CA vouches for both.
-  await writeFile(stranger.files.ca, `${(await makeAuthority()).cert}\n${stranger.authority.cert}`);
+  await writeFile(stranger.files.ca, `${makeAuthority().cert}\n${stranger.authority.cert}`);
   const before = stranger.lines().length;
   await stranger.listener.reload();
   assert.ok(

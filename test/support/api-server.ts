@@ -24,11 +24,11 @@ export interface ApiServer {
 
 /** The testbed's web API over HTTPS, on a loopback port. */
 export async function startApi(scope: Scope, names = ['localhost', '127.0.0.1']): Promise<ApiServer> {
-  const authority = await makeAuthority();
+  const authority = makeAuthority();
   const sockets = new Set<Duplex>();
   let port = 0;
   let connections = 0;
-  const server = createServer(await authority.issue({ names }), (request, response) => {
+  const server = createServer(authority.issue({ names }), (request, response) => {
     const [kind = '', value = ''] = (request.headers.authorization ?? '').split(' ');
     const typed = kind === 'Basic' ? Buffer.from(value, 'base64').toString('utf8') : '';
     api.asked.push(typed);

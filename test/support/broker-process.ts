@@ -25,8 +25,8 @@ export class BrokerProcess {
 
   /** `users` by login, with their passwords; `limits` as in the configuration file. */
   static async prepare(folder: string, users: Record<string, string>, limits: Record<string, number>) {
-    const authority = await makeAuthority();
-    const { cert, key } = await authority.issue();
+    const authority = makeAuthority();
+    const { cert, key } = authority.issue();
     const config = {
       listener: { host: '127.0.0.1', port: 0, cert: 'server.pem', key: 'server.key', ca: 'ca.pem' },
       credentials: { file: { path: 'users' } },

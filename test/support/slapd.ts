@@ -178,10 +178,10 @@ export class Slapd {
 /** Makes the folder, certificates and data, and starts it. */
 export async function startSlapd(options: SlapdOptions): Promise<Slapd> {
   const folder = await mkdtemp(join(tmpdir(), 'iotlab-broker-slapd-'));
-  const authority = await makeAuthority();
+  const authority = makeAuthority();
   const slapd = new Slapd(folder, await freePort(), await freePort(), authority);
   const names = options.certificateNames ?? ['localhost', '127.0.0.1', '::1'];
-  const { cert, key } = await authority.issue({ names });
+  const { cert, key } = authority.issue({ names });
   try {
     await mkdir(join(folder, 'data'));
     await writeFile(slapd.ca, authority.cert);

@@ -52,8 +52,8 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
   const folder = await mkdtemp(join(tmpdir(), 'iotlab-broker-test-'));
   const files = { cert: join(folder, 'server.pem'), key: join(folder, 'server.key'), ca: join(folder, 'ca.pem') };
   const usersFile = join(folder, 'users');
-  const authority = await makeAuthority();
-  const { cert, key } = await authority.issue();
+  const authority = makeAuthority();
+  const { cert, key } = authority.issue();
   await Promise.all([
     writeFile(files.cert, cert),
     writeFile(files.key, key, { mode: 0o600 }),

@@ -35,9 +35,9 @@ export async function testListener(
 ): Promise<TestListener> {
   const folder = await tempFolder(t);
   const files = { cert: join(folder, 'server.pem'), key: join(folder, 'server.key'), ca: join(folder, 'ca.pem') };
-  const authority = await makeAuthority();
+  const authority = makeAuthority();
   const replace = async (request: IssueRequest = {}) => {
-    const { cert, key } = await authority.issue(request);
+    const { cert, key } = authority.issue(request);
     await writeFile(files.key, key);
     await writeFile(files.cert, cert);
   };
