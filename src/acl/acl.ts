@@ -1,5 +1,5 @@
 import type { AclRuleConfig } from '../config/config.js';
-import { compileRule, type LoginRule, type Rule } from './rule.js';
+import { type AclDecision, compileRule, type LoginRule, type Rule } from './rule.js';
 
 /** Who may publish and subscribe where. Pure and synchronous: the same question always gets the same answer. */
 export interface Acl {
@@ -18,12 +18,6 @@ export interface UserAcl {
   subscribe(filter: string): AclDecision;
   /** May the user be given a message with this topic name, wherever it was kept? */
   deliver(topic: string): AclDecision;
-}
-
-export interface AclDecision {
-  readonly allowed: boolean;
-  /** The rule that granted it, as in the configuration (`readwrite iotlab/%u/#`); null when none did. */
-  readonly rule: string | null;
 }
 
 const denied: AclDecision = Object.freeze({ allowed: false, rule: null });

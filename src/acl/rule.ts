@@ -2,8 +2,13 @@ import type { AclRuleConfig } from '../config/config.js';
 import { UsageError } from '../errors.js';
 import { whyNotARuleTopic } from '../mqtt/rule-topic.js';
 import { isValidTopicFilter, parseShare, topicMatchesFilter } from '../mqtt/topics.js';
-import type { AclDecision } from './acl.js';
 import { filterCovers } from './cover.js';
+
+export interface AclDecision {
+  readonly allowed: boolean;
+  /** The rule that granted it, as in the configuration (`readwrite iotlab/%u/#`); null when none did. */
+  readonly rule: string | null;
+}
 
 /** One configured rule. */
 export interface Rule {

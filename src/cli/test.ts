@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { loadConfig } from '../config/load.js';
-import { randomPassword } from '../credentials/random-password.js';
+import { randomPassword } from '../credentials/password-hash.js';
 import { UsageError } from '../errors.js';
 import type { StartOptions, TestBroker } from '../testing/index.js';
 import type { Command, CommandIo } from './command.js';

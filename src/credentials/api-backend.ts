@@ -5,7 +5,7 @@ import { Fault, UsageError } from '../errors.js';
 import type { Log } from '../observe/log.js';
 import { type ApiAnswer, ApiClient } from './api-client.js';
 import type { CredentialBackend, RefusalReason, Verdict } from './backend.js';
-import { isMailAddress, isPlausibleLogin } from './mail-login.js';
+import { isMailAddress, isPlausibleLogin } from './login.js';
 import { PasswordSealer, type SealedPassword, SharedProofs } from './sealed-password.js';
 
 /** What a session was accepted with. The API can only be asked with a password, so it is kept, sealed. */

@@ -2,8 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { createLoginRule } from './login.js';
-import { hashPassword } from './password-hash.js';
-import { randomPassword } from './random-password.js';
+import { hashPassword, randomPassword } from './password-hash.js';
 import { asUsageError, editUsersFile, readUsersFile } from './users-file.js';
 
 /** Accounts that services run as; nobody would guess that they are meant as a person's login. */

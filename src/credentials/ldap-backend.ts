@@ -3,8 +3,7 @@ import type { LdapConfig } from '../config/config.js';
 import { Fault } from '../errors.js';
 import type { Log } from '../observe/log.js';
 import type { CredentialBackend, RefusalReason, Verdict } from './backend.js';
-import { accountAttributes, type LdapAccount, toAccount } from './ldap-account.js';
-import { whyRefused } from './ldap-bind-result.js';
+import { accountAttributes, type LdapAccount, toAccount, whyRefused } from './ldap-account.js';
 import type { LdapConnection } from './ldap-client.js';
 import { ldapFault } from './ldap-fault.js';
 import { dnFor, filterFor, type LdapFilter } from './ldap-filter.js';
@@ -12,7 +11,7 @@ import type { LdapResult, LdapServer } from './ldap-messages.js';
 import { LdapPool, throwIfBusy } from './ldap-pool.js';
 import { LdapServers } from './ldap-servers.js';
 import { type LdapSettings, readLdapSettings } from './ldap-settings.js';
-import { isMailAddress, isPlausibleLogin } from './mail-login.js';
+import { isMailAddress, isPlausibleLogin } from './login.js';
 import { PasswordSealer, type SealedPassword, SharedProofs } from './sealed-password.js';
 
 const longestPasswordBytes = 4096;

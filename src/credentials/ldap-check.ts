@@ -7,7 +7,7 @@ import { connectLdap, type LdapConnection } from './ldap-client.js';
 import { dnFor, filterFor, type LdapFilter } from './ldap-filter.js';
 import type { LdapServer, Wait } from './ldap-messages.js';
 import { type LdapSettings, readLdapSettings } from './ldap-settings.js';
-import { isMailAddress } from './mail-login.js';
+import { isMailAddress } from './login.js';
 
 const anything: LdapFilter = { kind: 'present', attribute: 'objectClass' };
 

@@ -1,4 +1,4 @@
-import { createHash, pbkdf2, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { createHash, pbkdf2, randomBytes, randomInt, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 
 const pbkdf2Async = promisify(pbkdf2);
@@ -21,6 +21,14 @@ const ours = { logN: 14, r: 8, p: 1, saltBytes: 16, keyBytes: 32 };
 
 /** A file that somebody else wrote must not be able to make one check cost minutes or gigabytes. */
 const limits = { logN: 17, r: 32, p: 16, scryptBytes: 128 * 1024 * 1024, pbkdf2Iterations: 5_000_000, bytes: 1024 };
+
+/** Without those that are taken for one another (0 O o, 1 l I), and without any that a shell treats specially. */
+const alphabet = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789';
+
+/** 20 characters that can be typed and pasted anywhere unquoted: 115 bits. */
+export function randomPassword(): string {
+  return Array.from({ length: 20 }, () => alphabet[randomInt(alphabet.length)]).join('');
+}
 
 /** Hashes a new password: `$scrypt$ln=14,r=8,p=1$<salt>$<key>`, the PHC string format. */
 export async function hashPassword(password: string): Promise<string> {

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import type { Clock } from '../clock.js';
-import { looksLikeTls } from './first-bytes.js';
 import { handshakeFailure, plaintextGuess } from './handshake-failure.js';
 
 export type HandshakeEnd =
@@ -69,6 +68,14 @@ export function shakeHands(
   // After the handshake TLSSocket hands the TCP socket's errors on as its own; this one only keeps them from being fatal.
   raw.on('error', ignore);
   raw.once('data', onFirstBytes).on('end', onEnd).on('close', onClose);
+}
+
+/**
+ * Can these be the first bytes of a TLS ClientHello: a handshake record (22) of version 3.x that holds a ClientHello (1)
+ * (RFC 8446, 4 and 5.1)? Judges as many of them as there are. To anything else OpenSSL would answer with an alert.
+ */
+function looksLikeTls(bytes: Buffer): boolean {
+  return bytes[0] === 22 && (bytes.length < 2 || bytes[1] === 3) && (bytes.length < 6 || bytes[5] === 1);
 }
 
 function ignore(): void {}
