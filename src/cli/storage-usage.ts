@@ -1,5 +1,6 @@
 import { compileAcl } from '../acl/acl.js';
 import type { Config } from '../config/config.js';
+import { createLoginRule } from '../credentials/login.js';
 import type { UserUsage } from '../store/usage-by-user.js';
 
 /** Of messages in topics that belong to no single user. */
@@ -8,7 +9,7 @@ const NOBODY = '-';
 /** Whose a topic is: the login that stands where a rule has `%u`, if that login may write there. */
 export function ownerByAcl(config: Config): (topic: string) => string {
   const acl = compileAcl(config.acl);
-  const isLogin = new RegExp(`^(?:${config.credentials.loginPattern})$`, 'u');
+  const isLogin = createLoginRule(config.credentials.loginPattern);
   const places = new Set<number>();
   for (const { topic } of config.acl) {
     for (const [index, level] of topic.split('/').entries()) if (level.includes('%u')) places.add(index);
@@ -22,7 +23,7 @@ export function ownerByAcl(config: Config): (topic: string) => string {
       const tree = levels.slice(0, place + 1).join('/');
       let owns = known.get(tree);
       if (owns === undefined) {
-        owns = isLogin.test(login) && acl.forLogin(login).publish(topic).allowed;
+        owns = isLogin(login) && acl.forLogin(login).publish(topic).allowed;
         known.set(tree, owns);
       }
       if (owns) return login;

@@ -1,3 +1,4 @@
+import { createLoginRule } from '../credentials/login.js';
 import { UsageError } from '../errors.js';
 import type { TestBroker } from './api.js';
 import { Engine } from './engine.js';
@@ -26,9 +27,10 @@ export type { StartOptions } from './options.js';
 export async function startBroker(options: StartOptions = {}): Promise<TestBroker> {
   const config = await configOf(options);
   const engine = new Engine(config, options);
-  const wrong = engine.users.logins.find((login) => !new RegExp(config.credentials.loginPattern, 'u').test(login));
+  const pattern = config.credentials.loginPattern;
+  const isLogin = createLoginRule(pattern);
+  const wrong = engine.users.logins.find((login) => !isLogin(login));
   if (wrong !== undefined) {
-    const pattern = config.credentials.loginPattern;
     throw new UsageError(
       `startBroker: users: ${JSON.stringify(wrong)} cannot log in (credentials.loginPattern: ${pattern})`,
     );

@@ -50,6 +50,13 @@ test("mosquitto's clients connect with mosquittoArgs; retained messages of any u
   assert.equal((await broker.waitForMessage('iotlab/alice/p')).qos, 2);
 });
 
+test('users whose login could never log in are refused at the start', deadline, async () => {
+  for (const login of ['xabc', 'defx', 'abc/d', 'ABC']) {
+    const started = startBroker({ users: { [login]: 'secret' }, credentials: { loginPattern: 'abc|def' } });
+    await assert.rejects(started, /cannot log in \(credentials\.loginPattern: abc\|def\)/, login);
+  }
+});
+
 test('brokers do not know each other; stop leaves no file and can be called twice', deadline, async () => {
   const [one, two] = await Promise.all([startBroker(), startBroker()]);
   assert.notEqual(one.port, two.port);
