@@ -51,7 +51,6 @@ export async function openApiBackend(options: {
   const client = new ApiClient({ url: config.url, ca, timeoutMs: config.timeoutMs, sockets, clock });
   const sealer = new PasswordSealer();
   const proofs = new SharedProofs<ApiProof>();
-  const asked = new Set<AbortController>();
   let closed = false;
 
   async function ask(
@@ -60,20 +59,11 @@ export async function openApiBackend(options: {
     signal: AbortSignal,
   ): Promise<{ login: string } | { reason: RefusalReason }> {
     if (closed) throw stopped();
-    const controller = new AbortController();
-    const abort = (): void => controller.abort(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    asked.add(controller);
-    try {
-      const answer = await client.ask(login, password, controller.signal);
-      if (answer.status === 401) return { reason: 'wrong-password' };
-      if (answer.status === 403) return { reason: 'disabled' };
-      return { login: loginOf(answer, config.url) };
-    } finally {
-      asked.delete(controller);
-      signal.removeEventListener('abort', abort);
-    }
+    const answer = await client.ask(login, password, signal);
+    if (closed) throw stopped();
+    if (answer.status === 401) return { reason: 'wrong-password' };
+    if (answer.status === 403) return { reason: 'disabled' };
+    return { login: loginOf(answer, config.url) };
   }
 
   return {
@@ -102,7 +92,6 @@ export async function openApiBackend(options: {
 
     async close() {
       closed = true;
-      for (const controller of asked) controller.abort(stopped());
       client.close();
     },
   };

@@ -1,10 +1,11 @@
+import { once } from 'node:events';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import type { Clock } from '../clock.js';
 import { Fault } from '../errors.js';
-import { isTlsErrorCode } from './tls-error.js';
+import { connectionError } from './connection-error.js';
 
-/** The API's answer: its status, and its body where there was one worth reading. */
+/** The API's answer; its body is read where it matters, with status 200, and empty otherwise. */
 export interface ApiAnswer {
   readonly status: number;
   readonly body: string;
@@ -16,9 +17,11 @@ const longestAnswerBytes = 64 * 1024;
 export class ApiClient {
   readonly #url: URL;
   readonly #agent: http.Agent;
-  readonly #request: typeof http.request;
+  readonly #send: typeof http.request;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
+  /** What calls off each request in hand. */
+  readonly #open = new Set<(fault: Fault) => void>();
 
   constructor(options: { url: string; ca: string | undefined; timeoutMs: number; sockets: number; clock: Clock }) {
     const base = options.url.endsWith('/') ? options.url : `${options.url}/`;
@@ -35,12 +38,12 @@ export class ApiClient {
     };
     const secure = this.#url.protocol === 'https:';
     this.#agent = secure ? new https.Agent({ ...agent, ...(ca === undefined ? {} : { ca }) }) : new http.Agent(agent);
-    this.#request = secure ? https.request : http.request;
+    this.#send = secure ? https.request : http.request;
   }
 
   /**
    * Rejects with a `Fault`: `E_API_UNREACHABLE`, `E_API_TLS`, `E_API_TIMEOUT`, `E_API_CLOSED` (cut off in the middle),
-   * `E_API_ANSWER` (too long) or `E_API_CANCELLED`.
+   * `E_API_ANSWER` (too long), `E_API_CANCELLED` or `E_API_STOPPED`.
    */
   async ask(login: string, password: string, signal: AbortSignal): Promise<ApiAnswer> {
     // A server may close a kept connection just when it is used again; the question was not heard then.
@@ -51,63 +54,69 @@ export class ApiClient {
     }
   }
 
+  /** Every question that is still open hears of a fault. */
   close(): void {
+    for (const callOff of this.#open) callOff(this.#fault('E_API_STOPPED', 'the API backend was closed'));
     this.#agent.destroy();
   }
 
-  #ask(login: string, password: string, signal: AbortSignal): Promise<ApiAnswer | 'closed before'> {
-    return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(this.#fault('E_API_CANCELLED', 'called off', signal.reason));
-      const request = this.#request(this.#url, {
-        agent: this.#agent,
-        headers: {
-          accept: 'application/json',
-          // RFC 7617, 2.1: UTF-8
-          authorization: `Basic ${Buffer.from(`${login}:${password}`).toString('base64')}`,
-        },
-      });
-      let chunks = '';
-      const end = (fault: Fault): void => {
-        settle();
-        reject(fault);
-        request.destroy();
-      };
-      const abort = () => end(this.#fault('E_API_CANCELLED', 'called off', signal.reason));
-      const cancelTimer = this.#clock.after(this.#timeoutMs, () => {
-        end(this.#fault('E_API_TIMEOUT', `no answer within ${this.#timeoutMs} ms`));
-      });
-      const settle = (): void => {
-        cancelTimer();
-        signal.removeEventListener('abort', abort);
-      };
-      signal.addEventListener('abort', abort, { once: true });
-      request.on('error', (error) => {
-        settle();
-        if (request.reusedSocket && isClosed(error)) resolve('closed before');
-        else reject(this.#faultOf(error));
-      });
-      request.on('response', (response) => {
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => {
-          chunks += chunk;
-          if (chunks.length > longestAnswerBytes) end(this.#fault('E_API_ANSWER', 'the answer is too long'));
-        });
-        response.on('error', (error) => end(this.#faultOf(error)));
-        response.on('close', () => {
-          if (!response.complete) return end(this.#fault('E_API_CLOSED', 'the answer was cut off'));
-          settle();
-          resolve({ status: response.statusCode ?? 0, body: chunks });
-        });
-      });
-      request.end();
+  async #ask(login: string, password: string, signal: AbortSignal): Promise<ApiAnswer | 'closed before'> {
+    if (signal.aborted) throw this.#fault('E_API_CANCELLED', 'called off', signal.reason);
+    // RFC 7617, 2.1: UTF-8
+    const authorization = `Basic ${Buffer.from(`${login}:${password}`).toString('base64')}`;
+    const request = this.#send(this.#url, {
+      agent: this.#agent,
+      headers: { accept: 'application/json', authorization },
     });
+    // Also errors that come once the answer is given, or the fault told, and nobody waits any more.
+    request.on('error', () => {});
+    let ended: Fault | null = null;
+    const end = (fault: Fault): void => {
+      ended ??= fault;
+      request.destroy(fault);
+    };
+    const abort = (): void => end(this.#fault('E_API_CANCELLED', 'called off', signal.reason));
+    const cancelDeadline = this.#clock.after(this.#timeoutMs, () => {
+      end(this.#fault('E_API_TIMEOUT', `no answer within ${this.#timeoutMs} ms`));
+    });
+    signal.addEventListener('abort', abort, { once: true });
+    this.#open.add(end);
+    // The deadline holds for what is not read, too.
+    request.once('close', () => {
+      cancelDeadline();
+      signal.removeEventListener('abort', abort);
+      this.#open.delete(end);
+    });
+    let heard = false;
+    try {
+      request.end();
+      const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+      heard = true;
+      const status = response.statusCode ?? 0;
+      return { status, body: status === 200 ? await this.#bodyOf(response) : passOver(response) };
+    } catch (error) {
+      if (ended !== null) throw ended;
+      if (!heard && request.reusedSocket && connectionError(error).kind === 'closed') return 'closed before';
+      throw this.#faultOf(error);
+    }
   }
 
-  #faultOf(error: NodeJS.ErrnoException): Fault {
-    const code = error.code ?? '';
-    if (isTlsErrorCode(code)) return this.#fault('E_API_TLS', `no trustworthy TLS: ${error.message}`, error);
-    if (isClosed(error)) return this.#fault('E_API_CLOSED', 'the connection was closed before the answer', error);
-    return this.#fault('E_API_UNREACHABLE', `cannot be reached: ${code === '' ? error.message : code}`, error);
+  async #bodyOf(response: http.IncomingMessage): Promise<string> {
+    response.setEncoding('utf8');
+    let body = '';
+    for await (const chunk of response) {
+      body += chunk;
+      // Leaving the loop destroys the response and its connection.
+      if (body.length > longestAnswerBytes) throw this.#fault('E_API_ANSWER', 'the answer is too long');
+    }
+    return body;
+  }
+
+  #faultOf(error: unknown): Fault {
+    if (error instanceof Fault) return error;
+    const { kind, text } = connectionError(error);
+    const codes = { tls: 'E_API_TLS', closed: 'E_API_CLOSED', unreachable: 'E_API_UNREACHABLE' };
+    return this.#fault(codes[kind], text, error);
   }
 
   #fault(code: string, message: string, cause?: unknown): Fault {
@@ -115,6 +124,13 @@ export class ApiClient {
   }
 }
 
-function isClosed(error: NodeJS.ErrnoException): boolean {
-  return error.code === 'ECONNRESET' || error.code === 'EPIPE';
+/** Throws the body away, so that the connection can be used again; a long one together with its connection. */
+function passOver(response: http.IncomingMessage): '' {
+  let bytes = 0;
+  response.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > longestAnswerBytes) response.destroy();
+  });
+  response.on('error', () => {});
+  return '';
 }

@@ -1,5 +1,5 @@
 import { Fault } from '../errors.js';
-import { isTlsErrorCode } from './tls-error.js';
+import { connectionError } from './connection-error.js';
 
 /**
  * What can go wrong between the broker and a directory. None of these is ever a refusal of the user.
@@ -48,7 +48,7 @@ export function isServerFault(error: unknown): error is Fault {
 /** An error of Node's net, dns or tls as a fault. */
 export function connectionFault(error: unknown, server: string): Fault {
   if (error instanceof Fault) return error;
-  const { code = '', message = String(error) } = (error ?? {}) as { code?: string; message?: string };
-  if (isTlsErrorCode(code)) return ldapFault('E_LDAP_TLS', `${server}: no trustworthy TLS: ${message}`, error);
-  return ldapFault('E_LDAP_UNREACHABLE', `${server}: cannot be reached: ${code === '' ? message : code}`, error);
+  const { kind, text } = connectionError(error);
+  const codes = { tls: 'E_LDAP_TLS', closed: 'E_LDAP_CLOSED', unreachable: 'E_LDAP_UNREACHABLE' } as const;
+  return ldapFault(codes[kind], `${server}: ${text}`, error);
 }
