@@ -15,8 +15,6 @@ import { isMailAddress, isPlausibleLogin } from './login.js';
 import { PasswordSealer, type SealedPassword, SharedProofs } from './sealed-password.js';
 
 const longestPasswordBytes = 4096;
-/** User binds at the same time; `credentials.concurrency` is the limit that is meant. */
-const mostBinds = 64;
 
 /** What a session was accepted with. */
 class LdapProof {
@@ -74,9 +72,6 @@ class LdapBackend implements CredentialBackend {
   readonly #binds: LdapPool;
   readonly #sealer = new PasswordSealer();
   readonly #proofs = new SharedProofs<LdapProof>();
-  /** The questions that are being answered; closing calls them off. */
-  readonly #asked = new Set<AbortController>();
-  #closed = false;
   #toldInvisible = false;
 
   constructor(settings: LdapSettings, { config, clock, log }: LdapBackendOptions) {
@@ -89,8 +84,8 @@ class LdapBackend implements CredentialBackend {
     const prepareSearch = (connection: LdapConnection, server: LdapServer, signal: AbortSignal) =>
       this.#serviceBind(connection, server, signal);
     const shared = { servers, clock, keep, connectTimeoutMs };
-    this.#searches = new LdapPool({ ...shared, size: keep, prepare: prepareSearch });
-    this.#binds = new LdapPool({ ...shared, size: mostBinds, prepare: async () => {} });
+    this.#searches = new LdapPool({ ...shared, prepare: prepareSearch });
+    this.#binds = new LdapPool({ ...shared, prepare: async () => {} });
   }
 
   /** A mail address, which is looked up and mapped. */
@@ -98,40 +93,15 @@ class LdapBackend implements CredentialBackend {
     return this.#settings.mailFilter !== null && isMailAddress(login);
   }
 
-  verify(login: string, password: string, signal: AbortSignal): Promise<Verdict> {
-    return this.#ask(signal, (untilClosed) => this.#verify(login, password, untilClosed));
-  }
-
-  revalidate(login: string, proof: unknown, signal: AbortSignal): Promise<boolean> {
-    return this.#ask(signal, (untilClosed) => this.#revalidate(login, proof, untilClosed));
-  }
-
   /** A directory does not tell. */
   onRevoked(): void {}
 
   async close(): Promise<void> {
-    this.#closed = true;
-    for (const asked of this.#asked) asked.abort(stopped());
     this.#searches.close();
     this.#binds.close();
   }
 
-  async #ask<T>(signal: AbortSignal, answer: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    if (this.#closed) throw stopped();
-    if (signal.aborted) throw ldapFault('E_LDAP_CANCELLED', 'called off', signal.reason);
-    const asked = new AbortController();
-    const abort = (): void => asked.abort(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    this.#asked.add(asked);
-    try {
-      return await answer(asked.signal);
-    } finally {
-      this.#asked.delete(asked);
-      signal.removeEventListener('abort', abort);
-    }
-  }
-
-  async #verify(typed: string, password: string, signal: AbortSignal): Promise<Verdict> {
+  async verify(typed: string, password: string, signal: AbortSignal): Promise<Verdict> {
     if (password === '') return refused('no-password');
     if (!isPlausibleLogin(typed)) return refused('invalid-login');
     // A server drops the connection on too long a request, which would look like trouble of its own.
@@ -162,7 +132,7 @@ class LdapBackend implements CredentialBackend {
    * Looks at the entry without the password first. If it did not change since the password was last right, it still is.
    * If it did, or the directory doesn't show it, the user's bind is made again with the password of then.
    */
-  async #revalidate(login: string, proof: unknown, signal: AbortSignal): Promise<boolean> {
+  async revalidate(login: string, proof: unknown, signal: AbortSignal): Promise<boolean> {
     if (!(proof instanceof LdapProof)) throw new Fault('E_CREDENTIAL_PROOF', 'the proof is not of this backend');
     const found = await this.#find(login, signal);
     if (typeof found === 'string' || found.disabled || found.login !== login) return false;
@@ -271,10 +241,6 @@ class LdapBackend implements CredentialBackend {
     const words = `${result.message} (LDAP result ${result.code})`;
     throw ldapFault('E_LDAP_SERVICE_BIND', `${server.name}: rejects the service account ${service.dn}: ${words}`);
   }
-}
-
-function stopped(): Fault {
-  return ldapFault('E_LDAP_STOPPED', 'the LDAP backend was closed');
 }
 
 function refused(reason: RefusalReason): Verdict {

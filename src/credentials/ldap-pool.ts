@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { Fault } from '../errors.js';
-import { connectLdap, type LdapConnection } from './ldap-client.js';
+import { LdapConnection } from './ldap-client.js';
 import { isServerFault, ldapFault } from './ldap-fault.js';
 import type { LdapResult, LdapServer } from './ldap-messages.js';
 import type { LdapServers } from './ldap-servers.js';
@@ -8,9 +8,7 @@ import type { LdapServers } from './ldap-servers.js';
 export interface LdapPoolOptions {
   readonly servers: LdapServers;
   readonly clock: Clock;
-  /** Most connections at the same time. */
-  readonly size: number;
-  /** Most of them that stay open while nobody needs them. */
+  /** Most connections that stay open while nobody needs them. */
   readonly keep: number;
   readonly connectTimeoutMs: number;
   /** Makes a new connection fit for use, or throws a fault. */
@@ -24,21 +22,21 @@ interface Pooled {
   idleSinceMs: number;
 }
 
-/** Questions that wait for a connection; more of them are a fault. */
-const maxWaiting = 1_000;
 /** Shorter than the idle limits of directories and the memory of firewalls, so that a dead connection is rare. */
 const idleMs = 30_000;
 /** So that a service account that is rejected by now, or a name that leads elsewhere, is noticed. */
 const lifeMs = 5 * 60_000;
 
-/** Connections for one kind of question, each used by one question at a time. */
+/**
+ * Connections for one kind of question, each used by one question at a time. There are as many as there are questions:
+ * how many of those are asked at the same time is the guard's business (`credentials.concurrency`).
+ */
 export class LdapPool {
   readonly #options: LdapPoolOptions;
   readonly #idle: Pooled[] = [];
-  readonly #busy = new Set<Pooled>();
-  readonly #waiting: { resolve: () => void; reject: (fault: Fault) => void }[] = [];
+  /** In use, or being opened. */
+  readonly #busy = new Set<LdapConnection>();
   readonly #stopSweeping: () => void;
-  #taken = 0;
   #closed = false;
 
   constructor(options: LdapPoolOptions) {
@@ -51,34 +49,16 @@ export class LdapPool {
     signal: AbortSignal,
     question: (connection: LdapConnection) => Promise<T>,
   ): Promise<T> {
-    await this.#takePlace(signal);
-    try {
-      return await this.#ask(signal, question);
-    } finally {
-      this.#taken -= 1;
-      this.#waiting.shift()?.resolve();
-    }
-  }
-
-  close(): void {
-    this.#closed = true;
-    this.#stopSweeping();
-    for (const { reject } of this.#waiting.splice(0)) reject(stopped());
-    for (const { connection } of [...this.#idle.splice(0), ...this.#busy]) connection.close();
-  }
-
-  async #ask<T extends LdapResult>(
-    signal: AbortSignal,
-    question: (connection: LdapConnection) => Promise<T>,
-  ): Promise<T> {
     const { servers } = this.#options;
     for (;;) {
+      if (this.#closed) throw stopped();
+      if (signal.aborted) throw ldapFault('E_LDAP_CANCELLED', 'called off', signal.reason);
       const used = this.#takeIdle();
       if (used === null) return servers.attempt(signal, (server) => this.#askAnew(server, signal, question));
       try {
         return await this.#askOn(used, question);
       } catch (error) {
-        if (!isServerFault(error) || this.#closed) throw error;
+        if (!isServerFault(error)) throw error;
         // Closed while nobody looked: that is no failure of the server, a fresh connection tells.
         if (error.code === 'E_LDAP_CLOSED' || error.code === 'E_LDAP_UNREACHABLE') continue;
         servers.failed(used.server, error);
@@ -88,6 +68,14 @@ export class LdapPool {
     }
   }
 
+  /** What is being asked hears of a fault. */
+  close(): void {
+    this.#closed = true;
+    this.#stopSweeping();
+    for (const { connection } of this.#idle.splice(0)) connection.close();
+    for (const connection of this.#busy) connection.close();
+  }
+
   async #askAnew<T extends LdapResult>(
     server: LdapServer,
     signal: AbortSignal,
@@ -95,31 +83,32 @@ export class LdapPool {
   ): Promise<T> {
     const { clock, connectTimeoutMs, prepare } = this.#options;
     if (this.#closed) throw stopped();
-    const connection = await connectLdap(server, { timeoutMs: connectTimeoutMs, signal, clock });
+    const connection = new LdapConnection(server);
+    this.#busy.add(connection);
     try {
+      await connection.open({ timeoutMs: connectTimeoutMs, signal, clock });
       await prepare(connection, server, signal);
-      if (this.#closed) throw stopped();
     } catch (error) {
+      this.#busy.delete(connection);
       connection.close();
-      throw error;
+      throw this.#closed ? stopped() : error;
     }
-    return this.#askOn(
-      { connection, server, openedAtMs: clock.monotonicMs(), idleSinceMs: clock.monotonicMs() },
-      question,
-    );
+    const now = clock.monotonicMs();
+    return this.#askOn({ connection, server, openedAtMs: now, idleSinceMs: now }, question);
   }
 
   async #askOn<T extends LdapResult>(pooled: Pooled, question: (connection: LdapConnection) => Promise<T>): Promise<T> {
-    this.#busy.add(pooled);
+    const { connection, server } = pooled;
+    this.#busy.add(connection);
     try {
-      const answer = await question(pooled.connection);
-      throwIfBusy(answer, pooled.server);
+      const answer = await question(connection);
+      throwIfBusy(answer, server);
       return answer;
     } catch (error) {
-      pooled.connection.close();
-      throw error;
+      connection.close();
+      throw this.#closed ? stopped() : error;
     } finally {
-      this.#busy.delete(pooled);
+      this.#busy.delete(connection);
       this.#putBack(pooled);
     }
   }
@@ -145,33 +134,6 @@ export class LdapPool {
       return false;
     });
     this.#idle.splice(0, this.#idle.length, ...kept);
-  }
-
-  async #takePlace(signal: AbortSignal): Promise<void> {
-    if (this.#closed) throw stopped();
-    if (this.#taken < this.#options.size) {
-      this.#taken += 1;
-      return;
-    }
-    if (this.#waiting.length >= maxWaiting) throw ldapFault('E_LDAP_BUSY', `${maxWaiting} questions wait already`);
-    await new Promise<void>((resolve, reject) => {
-      const entry = {
-        resolve: () => {
-          signal.removeEventListener('abort', abort);
-          this.#taken += 1;
-          resolve();
-        },
-        reject,
-      };
-      const abort = (): void => {
-        const index = this.#waiting.indexOf(entry);
-        if (index !== -1) this.#waiting.splice(index, 1);
-        reject(ldapFault('E_LDAP_CANCELLED', 'called off while waiting for a connection', signal.reason));
-      };
-      this.#waiting.push(entry);
-      signal.addEventListener('abort', abort, { once: true });
-      if (signal.aborted) abort();
-    });
   }
 }
 
