@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { runCli } from './cli/frame.js';
+import { runCli } from './cli/command-line.js';
 
 const args = process.argv.slice(2);
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { test } from 'node:test';
-import { commands } from '../src/cli/commands.js';
+import { commands } from '../src/cli/command-line.js';
 import { defaultConfig } from '../src/config/defaults.js';
 import { parseConfig } from '../src/config/load.js';
 import { packageFolder } from '../src/config/package-folder.js';

@@ -4,49 +4,24 @@ import { loadConfig } from '../config/load.js';
 import { UsageError } from '../errors.js';
 import { daysLeft, expiryOf, namesOf, oneLine, readBundle } from '../listener/bundle.js';
 import { createCertificates, serverDays } from '../listener/certificates.js';
-import type { Command, CommandIo } from './command.js';
-import { expectArguments, parseOptions } from './options.js';
+import { action, type CommandIo } from './command.js';
+import { defineCommand } from './define-command.js';
 
-const help = `
-Usage: iotlab-broker certs create [--key ec|rsa] [--name NAME]… [--days N] [--force] [--config FILE]
-       iotlab-broker certs show [--json] [--config FILE]
+interface Wanted {
+  readonly key?: 'ec' | 'rsa' | undefined;
+  readonly name?: readonly string[] | undefined;
+  readonly days?: string | undefined;
+  readonly force?: boolean | undefined;
+}
 
-  create  make a server certificate, signed by the development CA that is there, or by a new one. The files are those
-          of listener.cert, listener.key and listener.ca; the CA's key is kept beside the CA.
-  show    print the server's certificates and the CA's: names, validity, fingerprint, days left
-
-  --key ec|rsa   ec (P-256) by default; rsa (2048 bits) for clients without elliptic curves
-  --name NAME    one more host name or IP address for the certificate; may be given several times
-  --days N       how long the server certificate is valid; ${serverDays} by default, and never longer than the CA
-  --force        replace the server's certificate and key. The CA is never replaced
-  --json         with show: JSON
-  --config FILE  the configuration file
-
-A running broker takes the new certificate up by itself, without dropping a connection.
-
-Example: iotlab-broker certs create --force --name broker.example.org --name 192.0.2.7
-`.trimStart();
-
-const actions = ['create', 'show'];
-
-async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const { values, positionals } = parseOptions('certs', args, {
-    key: { type: 'string' },
-    name: { type: 'string', multiple: true },
-    days: { type: 'string' },
-    force: { type: 'boolean' },
-    json: { type: 'boolean' },
-  });
-  expectArguments('certs', positionals, [actions.join('|')]);
-  const action = positionals[0]!;
-  if (!actions.includes(action)) throw new UsageError(`certs: "${action}" is none of ${actions.join(', ')}`);
-  const { listener } = await loadConfig(values.config, io.env);
-  if (action === 'show') return show(listener, values.json === true, io);
-
-  const { key = 'ec', name = [], days = String(serverDays), force = false } = values;
-  if (key !== 'ec' && key !== 'rsa') throw new UsageError(`certs: --key ${key} is neither ec nor rsa`);
+async function create(
+  { key = 'ec', name = [], days = String(serverDays), force = false }: Wanted,
+  config: string | undefined,
+  io: CommandIo,
+): Promise<number> {
   if (!/^[1-9]\d{0,4}$/.test(days)) throw new UsageError(`certs: --days ${days} is not a number from 1 to 99999`);
-  const files = { cert: listener.cert, key: listener.key, ca: listener.ca };
+  const { cert, key: keyFile, ca } = (await loadConfig(config, io.env)).listener;
+  const files = { cert, key: keyFile, ca };
   const { authorityCreated } = await createCertificates({
     files,
     keyType: key,
@@ -120,9 +95,46 @@ async function readCertificates(key: string, file: string) {
   }
 }
 
-export const command: Command = {
+export const command = defineCommand({
   name: 'certs',
   summary: 'make or show the certificates of the broker',
-  help,
-  run,
-};
+  about: `
+create signs a server certificate with the development CA that is there, or with a new one. The files are those of
+listener.cert, listener.key and listener.ca; the CA's key is kept beside the CA. A running broker takes the new
+certificate up by itself, without dropping a connection.`,
+  examples: ['iotlab-broker certs create --force --name broker.example.org --name 192.0.2.7'],
+  does: {
+    create: action({
+      summary: 'make a server certificate and its key',
+      options: {
+        key: {
+          type: 'string',
+          value: 'ec|rsa',
+          help: 'ec (P-256) by default; rsa (2048 bits) for clients without elliptic curves',
+        },
+        name: {
+          type: 'string',
+          multiple: true,
+          value: 'NAME',
+          help: 'one more host name or IP address for the certificate; may be given several times',
+        },
+        days: {
+          type: 'string',
+          value: 'N',
+          help: `how long the certificate is valid; ${serverDays} by default, and never longer than the CA`,
+        },
+        force: {
+          type: 'boolean',
+          help: "replace the server's certificate and key; the CA is never replaced",
+        },
+      },
+      run: ({ values, config }, io) => create(values, config, io),
+    }),
+    show: action({
+      summary: "print the server's certificates and the CA's: names, validity, fingerprint, days left",
+      options: { json: { type: 'boolean', help: 'JSON' } },
+      run: async ({ values, config }, io) =>
+        show((await loadConfig(config, io.env)).listener, values.json === true, io),
+    }),
+  },
+});

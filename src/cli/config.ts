@@ -1,46 +1,45 @@
 import { stringify } from 'yaml';
 import { configFile, loadConfig } from '../config/load.js';
 import { configReference } from '../config/reference.js';
-import { UsageError } from '../errors.js';
-import type { Command, CommandIo } from './command.js';
-import { expectArguments, parseOptions } from './options.js';
+import { action, type CommandIo } from './command.js';
+import { defineCommand } from './define-command.js';
 
-const help = `
-Usage: iotlab-broker config check|show|reference [--config FILE] [--json]
-
-  check      say whether keys and values are fine, or what has to be mended where
-  show       print the configuration in use: the defaults and what the file changes
-  reference  print every key with its description and its default
-
-  --config FILE  the file; without it IOTLAB_BROKER_CONFIG, else config/broker.yaml of the package, else the defaults
-  --json         with show: JSON instead of YAML
-
-Example: iotlab-broker config check --config /etc/iotlab-broker/broker.yaml
-`.trimStart();
-
-const actions = ['check', 'show', 'reference'];
-
-async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const { values, positionals } = parseOptions('config', args, { json: { type: 'boolean' } });
-  expectArguments('config', positionals, [actions.join('|')]);
-  const action = positionals[0]!;
-  if (!actions.includes(action)) throw new UsageError(`config: "${action}" is none of ${actions.join(', ')}`);
-  if (action === 'reference') {
-    io.stdout.write(configReference());
-    return 0;
-  }
-  const config = await loadConfig(values.config, io.env);
-  const file = configFile(values.config, io.env);
-  if (action === 'check')
-    io.stdout.write(`${file ?? 'The defaults (there is no file)'}: fine (the files it names are not opened)\n`);
-  else if (values.json === true) io.stdout.write(`${JSON.stringify(config, null, 2)}\n`);
-  else io.stdout.write(`# ${file ?? 'the defaults: there is no file'}\n${stringify(config, { lineWidth: 0 })}`);
+async function check(config: string | undefined, io: CommandIo): Promise<number> {
+  await loadConfig(config, io.env);
+  const file = configFile(config, io.env) ?? 'The defaults (there is no file)';
+  io.stdout.write(`${file}: fine (the files it names are not opened)\n`);
   return 0;
 }
 
-export const command: Command = {
+async function show(json: boolean, config: string | undefined, io: CommandIo): Promise<number> {
+  const settings = await loadConfig(config, io.env);
+  const file = configFile(config, io.env);
+  if (json) io.stdout.write(`${JSON.stringify(settings, null, 2)}\n`);
+  else io.stdout.write(`# ${file ?? 'the defaults: there is no file'}\n${stringify(settings, { lineWidth: 0 })}`);
+  return 0;
+}
+
+export const command = defineCommand({
   name: 'config',
   summary: 'check or show the configuration, or print its reference',
-  help,
-  run,
-};
+  about: 'What each key means, its default and what it accepts is in the reference.',
+  examples: ['iotlab-broker config check --config /etc/iotlab-broker/broker.yaml'],
+  does: {
+    check: action({
+      summary: 'say whether keys and values are fine, or what has to be mended where',
+      run: ({ config }, io) => check(config, io),
+    }),
+    show: action({
+      summary: 'print the configuration in use: the defaults and what the file changes',
+      options: { json: { type: 'boolean', help: 'JSON instead of YAML' } },
+      run: ({ values, config }, io) => show(values.json === true, config, io),
+    }),
+    reference: action({
+      summary: 'print every key with its description and its default',
+      run: async (_, io) => {
+        io.stdout.write(configReference());
+        return 0;
+      },
+    }),
+  },
+});

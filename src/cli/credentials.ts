@@ -7,21 +7,8 @@ import { openBackend } from '../credentials/open-backend.js';
 import { Fault, UsageError } from '../errors.js';
 import { createLog } from '../observe/log.js';
 import { askPassword, readPassword } from './ask-password.js';
-import type { Command, CommandIo } from './command.js';
-import { parseOptions } from './options.js';
-
-const help = `
-Usage: iotlab-broker credentials check [LOGIN]
-
-Tries the credential backend of the configuration (credentials.backend) step by step and says what works and what does
-not. With LOGIN, a password is asked for and a login is tried with it, as a client would; nothing is cached or throttled.
-Exit code 0: everything worked; 1: something did not.
-
-  --password-stdin  read the password from the standard input, instead of asking for it on the terminal
-  --config FILE     the configuration
-
-Example: iotlab-broker credentials check alice
-`.trimStart();
+import { action, type CommandIo } from './command.js';
+import { defineCommand } from './define-command.js';
 
 const marks = new Map<boolean | null, string>([
   [true, 'ok  '],
@@ -29,19 +16,18 @@ const marks = new Map<boolean | null, string>([
   [null, 'note'],
 ]);
 
-async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const { values, positionals } = parseOptions('credentials', args, { 'password-stdin': { type: 'boolean' } });
-  const [action, login, ...more] = positionals;
-  if (action !== 'check' || more.length > 0) {
-    throw new UsageError('usage: iotlab-broker credentials check [LOGIN]; see: iotlab-broker credentials --help');
+async function check(
+  login: string | undefined,
+  passwordFromStdin: boolean,
+  file: string | undefined,
+  io: CommandIo,
+): Promise<number> {
+  if (passwordFromStdin && login === undefined) {
+    throw new UsageError('--password-stdin: whose password? LOGIN is missing');
   }
-  const stdin = values['password-stdin'] === true;
-  if (stdin && login === undefined) throw new UsageError('--password-stdin: whose password? LOGIN is missing');
-  const config = (await loadConfig(values.config, io.env)).credentials;
-  const user =
-    login === undefined
-      ? null
-      : { login, password: stdin ? await readPassword(io) : await askPassword(io, login, { twice: false }) };
+  const config = (await loadConfig(file, io.env)).credentials;
+  const ask = (whose: string) => (passwordFromStdin ? readPassword(io) : askPassword(io, whose, { twice: false }));
+  const user = login === undefined ? null : { login, password: await ask(login) };
   let allGood = true;
   for await (const { ok, text } of steps(config, user, io.env)) {
     if (ok === false) allGood = false;
@@ -108,9 +94,24 @@ function faultText(error: unknown): string {
   throw error;
 }
 
-export const command: Command = {
+export const command = defineCommand({
   name: 'credentials',
   summary: 'try the credential backend step by step',
-  help,
-  run,
-};
+  about: `
+Tries the credential backend of the configuration (credentials.backend) step by step and says what works and what does
+not. With LOGIN, a password is asked for and a login is tried with it, as a client would; nothing is cached or throttled.
+Exit code 0: everything worked; 1: something did not.`,
+  examples: ['iotlab-broker credentials check alice'],
+  does: {
+    check: action({
+      arguments: ['[LOGIN]'],
+      options: {
+        'password-stdin': {
+          type: 'boolean',
+          help: 'read the password from the standard input, instead of asking for it on the terminal',
+        },
+      },
+      run: ({ args: [login], values, config }, io) => check(login, values['password-stdin'] === true, config, io),
+    }),
+  },
+});

@@ -1,28 +1,14 @@
 import { createBroker } from '../broker.js';
 import { loadConfig } from '../config/load.js';
 import { createLog } from '../observe/log.js';
-import type { Command, CommandIo } from './command.js';
+import { action, type CommandIo } from './command.js';
+import { defineCommand } from './define-command.js';
 import { type FirstStart, prepareFirstStart } from './first-start.js';
-import { expectArguments, parseOptions } from './options.js';
 import { untilSignalled } from './until-signalled.js';
 import { welcomeLines } from './welcome.js';
 
-const help = `
-Usage: iotlab-broker serve [--config FILE]
-
-Runs the broker until SIGTERM or SIGINT (Ctrl-C). SIGHUP reads the certificates again. Where there are none it makes a
-development CA, a server certificate and a first user, and it prints the commands to try it with.
-
-  --config FILE  the configuration; without it IOTLAB_BROKER_CONFIG, else config/broker.yaml of the package, else the
-                 defaults
-
-Example: iotlab-broker serve --config /etc/iotlab-broker/broker.yaml
-`.trimStart();
-
-async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const { values, positionals } = parseOptions('serve', args, {});
-  expectArguments('serve', positionals, []);
-  const config = await loadConfig(values.config, io.env);
+async function serve(file: string | undefined, io: CommandIo): Promise<number> {
+  const config = await loadConfig(file, io.env);
   const log = createLog(config.log);
   let first: FirstStart = { login: null, password: null };
   let told = false;
@@ -49,4 +35,12 @@ async function run(args: readonly string[], io: CommandIo): Promise<number> {
   }
 }
 
-export const command: Command = { name: 'serve', summary: 'run the broker', help, run };
+export const command = defineCommand({
+  name: 'serve',
+  summary: 'run the broker',
+  about: `
+Runs the broker until SIGTERM or SIGINT (Ctrl-C). SIGHUP reads the certificates again. Where there are none it makes a
+development CA, a server certificate and a first user, and it prints the commands to try it with.`,
+  examples: ['iotlab-broker serve --config /etc/iotlab-broker/broker.yaml'],
+  does: action({ run: ({ config }, io) => serve(config, io) }),
+});

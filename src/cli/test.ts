@@ -5,45 +5,28 @@ import { loadConfig } from '../config/load.js';
 import { randomPassword } from '../credentials/password-hash.js';
 import { UsageError } from '../errors.js';
 import type { StartOptions, TestBroker } from '../testing/index.js';
-import type { Command, CommandIo } from './command.js';
-import { parseOptions } from './options.js';
-
-const help = `
-Usage: iotlab-broker test [--user LOGIN[:PASSWORD]]... [--config FILE] -- COMMAND [ARGUMENTS]
-       iotlab-broker test [--user LOGIN[:PASSWORD]]... [--config FILE] --json
-
-Starts a broker for a test, on a free port of the loopback interface, with a throw-away CA and nothing on disk. Runs
-COMMAND with IOTLAB_MQTT_HOST, IOTLAB_MQTT_PORT, IOTLAB_MQTT_CAFILE, IOTLAB_MQTT_LOGIN and IOTLAB_MQTT_PASSWORD in its
-environment, and exits with its exit code.
-
-  --user LOGIN[:PASSWORD]  a user, alice unless given; the password is random unless given. The first one is the one in
-                           the environment.
-  --json                   prints these variables as one line of JSON instead, and runs until standard input is closed
-  --config FILE            a configuration: its access rules (acl) and limits are used
-
-Examples: iotlab-broker test -- pytest
-          iotlab-broker test --user alice --user bob:hunter2 -- sh -c 'mosquitto_pub -h $IOTLAB_MQTT_HOST \\
-            -p $IOTLAB_MQTT_PORT --cafile $IOTLAB_MQTT_CAFILE -u $IOTLAB_MQTT_LOGIN -P $IOTLAB_MQTT_PASSWORD \\
-            -t iotlab/alice/hello -m world'
-`.trimStart();
+import { action, type CommandIo } from './command.js';
+import { defineCommand } from './define-command.js';
 
 /** The signals that end a command; they are passed on to it, and it decides when to go. */
 const endings: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const { values, positionals } = parseOptions('test', args, {
-    json: { type: 'boolean' },
-    user: { type: 'string', multiple: true },
-  });
-  const json = values.json === true;
-  const [command, ...rest] = positionals;
+interface Wanted {
+  readonly command: string | undefined;
+  readonly rest: readonly string[];
+  readonly json: boolean;
+  readonly users: readonly string[];
+  readonly config: string | undefined;
+}
+
+async function runWithBroker({ command, rest, json, users: given, config }: Wanted, io: CommandIo): Promise<number> {
   if (json && command !== undefined) throw new UsageError('test: --json runs no command; leave one of them away');
   if (!json && command === undefined) {
-    throw new UsageError('COMMAND is missing; usage: iotlab-broker test -- COMMAND [ARGUMENTS]');
+    throw new UsageError('COMMAND is missing; usage: iotlab-broker test -- COMMAND [ARGUMENT]…');
   }
-  const users = usersOf(values.user ?? ['alice']);
+  const users = usersOf(given);
   const { startBroker } = await import('../testing/index.js');
-  const broker = await startBroker({ users: Object.fromEntries(users), ...(await rulesOf(values.config, io.env)) });
+  const broker = await startBroker({ users: Object.fromEntries(users), ...(await rulesOf(config, io.env)) });
   try {
     const variables = variablesOf(broker, [...users.keys()][0]!);
     if (command !== undefined) return await runCommand(command, rest, { ...io.env, ...variables });
@@ -116,4 +99,35 @@ async function untilClosed(stdin: NodeJS.ReadableStream): Promise<void> {
   });
 }
 
-export const command: Command = { name: 'test', summary: 'run a command with a broker to test against', help, run };
+export const command = defineCommand({
+  name: 'test',
+  summary: 'run a command with a broker to test against',
+  about: `
+Starts a broker for a test, on a free port of the loopback interface, with a throw-away CA and nothing on disk. Runs
+COMMAND with IOTLAB_MQTT_HOST, IOTLAB_MQTT_PORT, IOTLAB_MQTT_CAFILE, IOTLAB_MQTT_LOGIN and IOTLAB_MQTT_PASSWORD in its
+environment, and exits with its exit code. Of the configuration, the access rules (acl) and the limits are used, and
+without --config none is read.`,
+  examples: [
+    'iotlab-broker test -- pytest',
+    "iotlab-broker test --user alice --user bob:hunter2 -- sh -c 'mosquitto_pub -h $IOTLAB_MQTT_HOST \\",
+    '  -p $IOTLAB_MQTT_PORT --cafile $IOTLAB_MQTT_CAFILE -u $IOTLAB_MQTT_LOGIN -P $IOTLAB_MQTT_PASSWORD \\',
+    "  -t iotlab/alice/hello -m world'",
+  ],
+  does: action({
+    arguments: ['[-- COMMAND]', '[ARGUMENT]…'],
+    options: {
+      user: {
+        type: 'string',
+        multiple: true,
+        value: 'LOGIN[:PASSWORD]',
+        help: 'a user, alice unless given; the password is random unless given; the first one is the one in the environment',
+      },
+      json: {
+        type: 'boolean',
+        help: 'print these variables as one line of JSON instead, and run until standard input is closed',
+      },
+    },
+    run: ({ args: [command, ...rest], values: { json = false, user = ['alice'] }, config }, io) =>
+      runWithBroker({ command, rest: rest as string[], json, users: user, config }, io),
+  }),
+});

@@ -1,34 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import type { CredentialsConfig } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
 import { createLoginRule } from '../credentials/login.js';
 import { hashPassword, randomPassword } from '../credentials/password-hash.js';
 import { asUsageError, editUsersFile, readUsersFile } from '../credentials/users-file.js';
 import { UsageError } from '../errors.js';
 import { askPassword, readPassword } from './ask-password.js';
-import type { Command, CommandIo } from './command.js';
-import { parseOptions } from './options.js';
+import { action, type CommandIo, type Options } from './command.js';
+import { defineCommand } from './define-command.js';
 import { importUsers } from './user-import.js';
-
-const help = `
-Usage: iotlab-broker user add LOGIN       make a user
-       iotlab-broker user passwd LOGIN    give a user a new password
-       iotlab-broker user remove LOGIN
-       iotlab-broker user list            print the logins, one a line
-       iotlab-broker user import FILE     take the users of a file made by mosquitto_passwd (-: standard input)
-
-Edits the users file of the "file" credential backend. A running broker notices within two seconds, and disconnects
-the sessions of a user who was removed or has a new password.
-
-  --password-stdin  read the password from the standard input, instead of asking for it twice on the terminal
-  --random          make a password up and print it, alone, on the standard output
-  --replace         import: take the file's hash also for logins that are there already
-  --file PATH       the users file, instead of credentials.file.path of the configuration
-  --config FILE     the configuration
-
-Example: iotlab-broker user add alice --random
-`.trimStart();
 
 interface Target {
   readonly path: string;
@@ -41,57 +21,14 @@ interface PasswordSource {
   readonly random: boolean;
 }
 
-const actions = new Map([
-  ['add', 'LOGIN'],
-  ['passwd', 'LOGIN'],
-  ['remove', 'LOGIN'],
-  ['list', null],
-  ['import', 'FILE'],
-]);
-
-async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const { values, positionals } = parseOptions('user', args, {
-    'password-stdin': { type: 'boolean' },
-    random: { type: 'boolean' },
-    replace: { type: 'boolean' },
-    file: { type: 'string' },
-  });
-  const [action = '', subject = '', ...more] = positionals;
-  const wanted = actions.get(action);
-  const known = [...actions.keys()].join(', ');
-  if (action === '') throw new UsageError(`user: one of ${known} is missing; see: iotlab-broker user --help`);
-  if (wanted === undefined) throw new UsageError(`user: ${JSON.stringify(action)} is not one of ${known}`);
-  if (wanted !== null && subject === '') {
-    throw new UsageError(`${wanted} is missing; usage: iotlab-broker user ${action} ${wanted}`);
-  }
-  // What is too much is not repeated: it may be a password.
-  if (more.length > 0 || (wanted === null && subject !== '')) {
-    throw new UsageError(
-      `too many arguments; usage: iotlab-broker user ${action}${wanted === null ? '' : ` ${wanted}`}`,
-    );
-  }
-  const source = { stdin: values['password-stdin'] === true, random: values.random === true };
-  if (source.stdin && source.random) throw new UsageError('--password-stdin and --random exclude each other');
-  if ((source.stdin || source.random) && action !== 'add' && action !== 'passwd') {
-    throw new UsageError(`user ${action} takes no password`);
-  }
-  if (values.replace === true && action !== 'import')
-    throw new UsageError('--replace is for: iotlab-broker user import');
-
-  const target = targetOf((await loadConfig(values.config, io.env)).credentials, values.file);
-  if (action === 'list') return list(target, io);
-  if (action === 'import') return importUsers({ ...target, source: subject, replace: values.replace === true }, io);
-  if (action === 'remove') return remove(target, subject, io);
-  return setPassword(target, action === 'add', subject, source, io);
-}
-
-function targetOf(config: CredentialsConfig, file: string | undefined): Target {
+/** The users file: that of `--file`, else of the configuration. */
+async function targetOf(file: string | undefined, configPath: string | undefined, io: CommandIo): Promise<Target> {
+  const config = (await loadConfig(configPath, io.env)).credentials;
   if (file === undefined && config.backend !== 'file') {
     throw new UsageError(
       `credentials.backend is "${config.backend}": users are kept there, not in a file (--file PATH edits one all the same)`,
     );
   }
-  if (file === '') throw new UsageError('--file needs a path');
   return {
     path: file === undefined ? config.file.path : resolve(file),
     isLogin: createLoginRule(config.loginPattern),
@@ -176,9 +113,64 @@ function notThere(login: string, path: string): UsageError {
   return new UsageError(`there is no ${JSON.stringify(login)} in ${path}; see: iotlab-broker user list`);
 }
 
-export const command: Command = {
+const file = {
+  file: {
+    type: 'string',
+    value: 'PATH',
+    help: 'the users file, instead of credentials.file.path of the configuration',
+  },
+} as const satisfies Options;
+
+const password = {
+  'password-stdin': {
+    type: 'boolean',
+    help: 'read the password from the standard input, instead of asking for it twice on the terminal',
+  },
+  random: { type: 'boolean', help: 'make a password up and print it, alone, on the standard output' },
+} as const satisfies Options;
+
+/** `user add` and `user passwd`. */
+const setting = (summary: string, isNew: boolean) =>
+  action({
+    summary,
+    arguments: ['LOGIN'],
+    options: { ...password, ...file },
+    run: async ({ args: [login], values, config }, io) => {
+      const { 'password-stdin': stdin = false, random = false } = values;
+      if (stdin && random) throw new UsageError('--password-stdin and --random exclude each other');
+      return setPassword(await targetOf(values.file, config, io), isNew, login, { stdin, random }, io);
+    },
+  });
+
+export const command = defineCommand({
   name: 'user',
   summary: 'add, change, remove, list and import the users of the users file',
-  help,
-  run,
-};
+  about: `
+Edits the users file of the "file" credential backend. A running broker notices within two seconds, and disconnects
+the sessions of a user who was removed or has a new password.`,
+  examples: ['iotlab-broker user add alice --random'],
+  does: {
+    add: setting('make a user', true),
+    passwd: setting('give a user a new password', false),
+    remove: action({
+      arguments: ['LOGIN'],
+      options: file,
+      run: async ({ args: [login], values, config }, io) => remove(await targetOf(values.file, config, io), login, io),
+    }),
+    list: action({
+      summary: 'print the logins, one a line',
+      options: file,
+      run: async ({ values, config }, io) => list(await targetOf(values.file, config, io), io),
+    }),
+    import: action({
+      summary: 'take the users of a file made by mosquitto_passwd (-: standard input)',
+      arguments: ['FILE'],
+      options: {
+        replace: { type: 'boolean', help: "take the file's hash also for logins that are there already" },
+        ...file,
+      },
+      run: async ({ args: [source], values, config }, io) =>
+        importUsers({ ...(await targetOf(values.file, config, io)), source, replace: values.replace === true }, io),
+    }),
+  },
+});

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { runCli } from '../../src/cli/frame.js';
+import { runCli } from '../../src/cli/command-line.js';
 import { makeAuthority } from '../../src/listener/certificates.js';
 import { captureIo } from '../support/command-io.js';
 import { tempFolder } from '../support/temp-folder.js';

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { runCli } from '../../src/cli/frame.js';
+import { runCli } from '../../src/cli/command-line.js';
 import { defaultConfig, parseConfig } from '../../src/config/load.js';
 import { captureIo } from '../support/command-io.js';
 
@@ -46,7 +46,7 @@ test('config show prints the whole configuration, readable as a configuration', 
 test('config without an action, or with another one, is usage', async () => {
   assert.equal(
     (await invoke('config')).err,
-    'iotlab-broker: check|show|reference is missing; usage: iotlab-broker config check|show|reference\n',
+    'iotlab-broker: config: one of check, show, reference is missing; see: iotlab-broker config --help\n',
   );
   assert.equal((await invoke('config', 'edit')).code, 2);
   assert.equal((await invoke('config', 'check', 'more')).code, 2);
@@ -79,6 +79,11 @@ test('acl explain with rules of a file, and wrong usage', async (t) => {
   const file = await fileWith(t, 'acl: [{ access: read, topic: localisation/# }]');
   const { out } = await invoke('acl', 'explain', 'alice', 'read', 'localisation/saclay/+', '--config', file);
   assert.match(out, /^allow .*\(rule: read localisation\/#\)/);
-  assert.equal((await invoke('acl', 'explain', 'alice', 'publish', 'x')).code, 2);
+  const odd = await invoke('acl', 'explain', 'alice', 'publish', 'x');
+  assert.equal(odd.code, 2);
+  assert.match(
+    odd.err,
+    /"publish" is not one of read, write; usage: iotlab-broker acl explain LOGIN read\|write TOPIC/,
+  );
   assert.match((await invoke('acl', 'explain', 'alice')).err, /read\|write is missing; usage/);
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { runCli } from '../../src/cli/frame.js';
+import { runCli } from '../../src/cli/command-line.js';
 import { UsersFile } from '../../src/credentials/users-file.js';
 import { captureIo } from '../support/command-io.js';
 import { tempFolder } from '../support/temp-folder.js';
@@ -56,7 +56,7 @@ test('what cannot be done says why and what to do instead, exits 2, and changes 
   const before = await readFile(path, 'utf8');
   const table: [string[], string, RegExp][] = [
     [[], '', /one of add, passwd, remove, list, import is missing/],
-    [['edit', 'alice'], '', /"edit" is not one of/],
+    [['edit', 'alice'], '', /"edit" is not one of add, passwd, remove, list, import; see: iotlab-broker user --help/],
     [['add'], '', /LOGIN is missing; usage: iotlab-broker user add LOGIN/],
     [['add', 'Alice', '--random'], '', /"Alice" could never log in: .*loginPattern/],
     [['add', 'al', '--random'], '', /could never log in/],
@@ -70,12 +70,13 @@ test('what cannot be done says why and what to do instead, exits 2, and changes 
     [['add', 'bobby', '--password-stdin'], 'a\0b', /zero byte/],
     [['add', 'bobby', '--password-stdin'], 'x'.repeat(1_025), /more than 1024 bytes/],
     [['add', 'bobby', '--password-stdin', '--random'], '', /exclude each other/],
-    [['list', '--random'], '', /takes no password/],
+    [['ad', 'alice'], '', /"ad" is not one of .*; did you mean add\?/],
+    [['list', '--random'], '', /--random is for: iotlab-broker user add, iotlab-broker user passwd/],
     [['add', 'bobby', '--replace'], '', /--replace is for/],
     [['passwd', 'alice', 'hunter2'], '', /too many arguments; usage/],
     [['list', 'alice'], '', /too many arguments/],
     [['import', `${path}.none`], '', /users\.none: cannot be read \(ENOENT\)/],
-    [['list', '--file', ''], '', /--file needs a path/],
+    [['list', '--file', ''], '', /--file needs a value: PATH/],
     [['list', '--fil', 'x'], '', /did you mean --file/],
   ];
   for (const [args, stdin, complaint] of table) {

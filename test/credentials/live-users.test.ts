@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import mqtt, { type MqttClient } from 'mqtt';
 import { createBroker } from '../../src/broker.js';
-import { runCli } from '../../src/cli/frame.js';
+import { runCli } from '../../src/cli/command-line.js';
 import { defaultConfig } from '../../src/config/load.js';
 import { ensureCertificates } from '../../src/listener/certificates.js';
 import { captureLog } from '../support/captured-log.js';

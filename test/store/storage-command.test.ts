@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { runCli } from '../../src/cli/frame.js';
+import { runCli } from '../../src/cli/command-line.js';
 import { systemClock } from '../../src/clock.js';
 import type { Store } from '../../src/store/contract.js';
 import { openStore } from '../../src/store/store.js';

@@ -2,10 +2,20 @@ import { nearest } from '../config/nearest.js';
 import { packageVersion } from '../config/package-folder.js';
 import { UsageError } from '../errors.js';
 import type { Command, CommandIo } from './command.js';
-import { commands } from './commands.js';
-import { usage } from './options.js';
 
 type Registry = ReadonlyMap<string, () => Promise<Command>>;
+
+/** Every command, loaded when it is asked for: `iotlab-broker user list` need not load the broker. */
+export const commands: Registry = new Map<string, () => Promise<Command>>([
+  ['acl', async () => (await import('./acl.js')).command],
+  ['certs', async () => (await import('./certs.js')).command],
+  ['config', async () => (await import('./config.js')).command],
+  ['credentials', async () => (await import('./credentials.js')).command],
+  ['serve', async () => (await import('./serve.js')).command],
+  ['storage', async () => (await import('./storage.js')).command],
+  ['test', async () => (await import('./test.js')).command],
+  ['user', async () => (await import('./user.js')).command],
+]);
 
 /**
  * From the arguments to the exit code: 0 for done, 2 for wrong usage or configuration, 1 for everything else that went
@@ -15,9 +25,8 @@ export async function runCli(args: readonly string[], io: CommandIo, registry: R
   try {
     return await dispatch(args, io, registry);
   } catch (error) {
-    const known = isParseError(error) ? usage(args[0] ?? '', error) : error;
-    io.stderr.write(`${complaint(known)}\n`);
-    return known instanceof UsageError ? 2 : 1;
+    io.stderr.write(`${complaint(error)}\n`);
+    return error instanceof UsageError ? 2 : 1;
   }
 }
 
@@ -84,8 +93,4 @@ function complaint(error: unknown): string {
     if (!parts.some((part) => part.includes((cause as Error).message))) parts.push(cause.message);
   }
   return `iotlab-broker: ${parts.join(': ').replaceAll(/\s*\n\s*/g, ' ')}`;
-}
-
-function isParseError(error: unknown): error is Error {
-  return error instanceof Error && String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS_');
 }

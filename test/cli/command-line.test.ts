@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Command } from '../../src/cli/command.js';
-import { commands } from '../../src/cli/commands.js';
-import { runCli } from '../../src/cli/frame.js';
-import { parseOptions } from '../../src/cli/options.js';
+import { commands, runCli } from '../../src/cli/command-line.js';
 import { packageVersion } from '../../src/config/package-folder.js';
 import { Fault, UsageError } from '../../src/errors.js';
 import { captureIo } from '../support/command-io.js';
@@ -75,33 +73,6 @@ test("the exit code is the command's, or tells usage from everything else", asyn
   const odd = await failing('text');
   assert.deepEqual([odd.code, odd.err], [1, 'iotlab-broker: text\n']);
   assert.ok(!(await failing(new TypeError('bug'))).err.includes('    at '));
-});
-
-test('wrong options are usage, also in commands that call parseArgs themselves', async () => {
-  const parsed = (args: string[]) =>
-    invoke(['serve', ...args], async (rest) => {
-      parseOptions('serve', rest, { json: { type: 'boolean' } });
-      return 0;
-    });
-  assert.equal((await parsed(['--json', '--config', 'a'])).code, 0);
-  const unknown = await parsed(['--cofnig', 'a']);
-  assert.deepEqual(
-    [unknown.code, unknown.err],
-    [2, "iotlab-broker: serve: Unknown option '--cofnig'; did you mean --config?\n"],
-  );
-  const missing = await parsed(['--config']);
-  assert.equal(missing.code, 2);
-  assert.match(
-    missing.err,
-    /^iotlab-broker: serve: Option '--config <value>' argument missing; see: iotlab-broker serve --help\n$/,
-  );
-  const { parseArgs } = await import('node:util');
-  const own = await invoke(['serve', '--what'], async (rest) => {
-    parseArgs({ args: [...rest], options: {} });
-    return 0;
-  });
-  assert.equal(own.code, 2);
-  assert.match(own.err, /Unknown option '--what'/);
 });
 
 test('every command of the program has a summary, and help with an example and --config', async () => {
