@@ -11,42 +11,11 @@ import { openDatabase } from '../store/database.js';
 import { snapshotOf } from '../store/snapshot.js';
 import { openStore } from '../store/store.js';
 import { usageByUser } from '../store/usage-by-user.js';
-import type { Command, CommandIo } from './command.js';
-import { parseOptions } from './options.js';
+import { action, type CommandIo, type Options } from './command.js';
+import { defineCommand } from './define-command.js';
 import { progressOn } from './progress.js';
 import { exportStore, importStore } from './storage-transfer.js';
 import { ownerByAcl, usageTable } from './storage-usage.js';
-
-const help = `
-Usage: iotlab-broker storage usage [--json]         what each user keeps
-       iotlab-broker storage check                  read everything, and say what cannot be read
-       iotlab-broker storage compact                give back the space of what was deleted
-       iotlab-broker storage export [FILE]          everything as JSON lines (-: standard output, the default)
-       iotlab-broker storage import FILE [--force]  take over an export
-
-usage and export also work while a broker runs: they read a copy made at that moment. The others need it stopped.
-import refuses a store that has something in it; with --force, sessions and retained messages of the file replace those
-of the same name, and the others stay.
-
-  --path FOLDER  the store, instead of storage.path of the configuration
-  --config FILE  the configuration
-
-Example: iotlab-broker storage export lab.jsonl && iotlab-broker storage import lab.jsonl --path /srv/other/store
-`.trimStart();
-
-const actions = new Map<
-  string,
-  { file: 'none' | 'optional' | 'needed'; run: (target: Target, io: CommandIo) => Promise<number> }
->([
-  ['usage', { file: 'none', run: usage }],
-  ['check', { file: 'none', run: check }],
-  ['compact', { file: 'none', run: compact }],
-  [
-    'export',
-    { file: 'optional', run: (target, io) => reading(target, io, (store) => exportStore(store, target.file, io)) },
-  ],
-  ['import', { file: 'needed', run: importInto }],
-]);
 
 interface Target {
   readonly config: Config;
@@ -56,28 +25,25 @@ interface Target {
   readonly force: boolean;
 }
 
-async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const { values, positionals } = parseOptions('storage', args, {
-    path: { type: 'string' },
-    json: { type: 'boolean' },
-    force: { type: 'boolean' },
-  });
-  const [name = '', file = '', ...more] = positionals;
-  const action = actions.get(name);
-  const known = [...actions.keys()].join(', ');
-  if (action === undefined) throw new UsageError(`storage: ${JSON.stringify(name)} is not one of ${known}`);
-  if (action.file === 'needed' && file === '') throw new UsageError(`usage: iotlab-broker storage ${name} FILE`);
-  if (more.length > 0 || (action.file === 'none' && file !== ''))
-    throw new UsageError(`storage ${name}: too many arguments`);
-  if (values.json === true && name !== 'usage') throw new UsageError('--json is for: iotlab-broker storage usage');
-  if (values.force === true && name !== 'import') throw new UsageError('--force is for: iotlab-broker storage import');
-  const config = await loadConfig(values.config, io.env);
+/** Where the store is: `--path`, else what the configuration says. It has to be there, unless it is imported into. */
+async function targetOf({ values, config: file, ...given }: Wanted, io: CommandIo, fresh = false): Promise<Target> {
+  const config = await loadConfig(file, io.env);
   const path = values.path === undefined ? config.storage.path : resolve(values.path);
   if (path === 'memory') {
     throw new UsageError('storage.path is "memory": nothing is kept. Name a folder with --path.');
   }
-  if (name !== 'import') await assertStore(path);
-  return action.run({ config, path, file, json: values.json === true, force: values.force === true }, io);
+  if (!fresh) await assertStore(path);
+  return { config, path, file: given.args[0] ?? '', json: values.json === true, force: values.force === true };
+}
+
+interface Wanted {
+  readonly args: readonly (string | undefined)[];
+  readonly values: {
+    readonly path?: string | undefined;
+    readonly json?: boolean | undefined;
+    readonly force?: boolean | undefined;
+  };
+  readonly config: string | undefined;
 }
 
 async function assertStore(path: string): Promise<void> {
@@ -171,9 +137,50 @@ async function folderBytes(path: string): Promise<number> {
 const logTo = (stream: NodeJS.WritableStream) =>
   createLog({ level: 'warn', format: 'pretty' }, { write: (line) => void stream.write(line) });
 
-export const command: Command = {
+const path = {
+  path: { type: 'string', value: 'FOLDER', help: 'the store, instead of storage.path of the configuration' },
+} as const satisfies Options;
+
+export const command = defineCommand({
   name: 'storage',
   summary: 'show, check, compact, export or import what the broker keeps',
-  help,
-  run,
-};
+  about: `
+usage and export also work while a broker runs: they read a copy made at that moment. The others need it stopped.
+import refuses a store that has something in it; with --force, sessions and retained messages of the file replace those
+of the same name, and the others stay.`,
+  examples: [
+    'iotlab-broker storage export lab.jsonl && iotlab-broker storage import lab.jsonl --path /srv/other/store',
+  ],
+  does: {
+    usage: action({
+      summary: 'what each user keeps',
+      options: { json: { type: 'boolean', help: 'JSON instead of a table' }, ...path },
+      run: async (given, io) => usage(await targetOf(given, io), io),
+    }),
+    check: action({
+      summary: 'read everything, and say what cannot be read',
+      options: path,
+      run: async (given, io) => check(await targetOf(given, io), io),
+    }),
+    compact: action({
+      summary: 'give back the space of what was deleted',
+      options: path,
+      run: async (given, io) => compact(await targetOf(given, io), io),
+    }),
+    export: action({
+      summary: 'everything as JSON lines (-: standard output, the default)',
+      arguments: ['[FILE]'],
+      options: path,
+      run: async (given, io) => {
+        const target = await targetOf(given, io);
+        return reading(target, io, (store) => exportStore(store, target.file, io));
+      },
+    }),
+    import: action({
+      summary: 'take over an export',
+      arguments: ['FILE'],
+      options: { force: { type: 'boolean', help: 'also into a store that has something in it' }, ...path },
+      run: async (given, io) => importInto(await targetOf(given, io, true), io),
+    }),
+  },
+});
