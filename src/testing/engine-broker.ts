@@ -28,19 +28,19 @@ export class EngineBroker implements TestBroker {
   readonly caFile: string;
   readonly users: TestUsers;
   readonly faults: Faults;
-  private readonly engine: Engine;
-  private readonly removeCaFile: () => void;
-  private stopped: Promise<void> | null = null;
+  readonly #engine: Engine;
+  readonly #removeCaFile: () => void;
+  #stopped: Promise<void> | null = null;
 
   constructor(engine: Engine, host: string) {
-    this.engine = engine;
+    this.#engine = engine;
     this.host = host === '::' || host === '0.0.0.0' ? 'localhost' : host;
     this.port = engine.running.port;
     this.url = `mqtts://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}`;
     this.ca = throwAwayCa();
     const file = writeTempFile('iot-lab-ca.pem', this.ca);
     this.caFile = file.path;
-    this.removeCaFile = file.remove;
+    this.#removeCaFile = file.remove;
     this.users = engine.users;
     this.faults = new FaultSwitches(engine.board);
   }
@@ -60,19 +60,19 @@ export class EngineBroker implements TestBroker {
   }
 
   sessions(): ClientInfo[] {
-    return sessionsOf(this.engine.parts);
+    return sessionsOf(this.#engine.services);
   }
 
   waitForClient(scope: ClientScope & WaitOptions = {}): Promise<ClientInfo> {
-    return this.engine.waiting.until(() => this.find((client) => client.connected && isAmong(client, scope)), {
+    return this.#engine.waiting.until(() => this.#find((client) => client.connected && isAmong(client, scope)), {
       timeoutMs: scope.timeoutMs,
       failure: () => `${capitalized(nameOf(scope))} did not connect`,
     });
   }
 
   async waitForDisconnect(scope: ClientScope & WaitOptions = {}): Promise<void> {
-    const connected = () => this.find((client) => client.connected && isAmong(client, scope));
-    await this.engine.waiting.until(() => connected() === undefined || undefined, {
+    const connected = () => this.#find((client) => client.connected && isAmong(client, scope));
+    await this.#engine.waiting.until(() => connected() === undefined || undefined, {
       timeoutMs: scope.timeoutMs,
       failure: () => `${capitalized(nameOf(scope))} did not disconnect`,
     });
@@ -81,7 +81,7 @@ export class EngineBroker implements TestBroker {
   waitForSubscription(filter: string, scope: ClientScope & WaitOptions = {}): Promise<ClientInfo> {
     const subscribed = (client: ClientInfo) =>
       client.connected && isAmong(client, scope) && client.subscriptions.some((each) => each.filter === filter);
-    return this.engine.waiting.until(() => this.find(subscribed), {
+    return this.#engine.waiting.until(() => this.#find(subscribed), {
       timeoutMs: scope.timeoutMs,
       failure: () => `${capitalized(nameOf(scope))} did not subscribe to ${filter}`,
     });
@@ -90,7 +90,7 @@ export class EngineBroker implements TestBroker {
   waitForAcknowledgements(scope: ClientScope & WaitOptions = {}): Promise<ClientInfo> {
     const done = (client: ClientInfo) =>
       client.connected && isAmong(client, scope) && client.inflightMessages + client.queuedMessages === 0;
-    return this.engine.waiting.until(() => this.find(done), {
+    return this.#engine.waiting.until(() => this.#find(done), {
       timeoutMs: scope.timeoutMs,
       failure: () => `${capitalized(nameOf(scope))} did not acknowledge everything`,
     });
@@ -110,16 +110,16 @@ export class EngineBroker implements TestBroker {
       return count === undefined ? messages[0] : messages;
     };
     const failure = () => `${found().length} of ${wanted} messages to ${filter} came`;
-    return this.engine.waiting.until(look, { timeoutMs, failure, about: filter });
+    return this.#engine.waiting.until(look, { timeoutMs, failure, about: filter });
   }
 
   messages(filter = '#'): SeenMessage[] {
     if (!isValidTopicFilter(filter)) throw new RangeError(`${JSON.stringify(filter)} is not a valid topic filter`);
-    return this.engine.messages.matching(filter);
+    return this.#engine.messages.matching(filter);
   }
 
   forgetMessages(): void {
-    this.engine.messages.clear();
+    this.#engine.messages.clear();
   }
 
   async publish(
@@ -128,18 +128,17 @@ export class EngineBroker implements TestBroker {
     payload: string | Uint8Array = '',
     { qos = 1, retain = false }: PublishOptions = {},
   ): Promise<void> {
-    const { distribution, hub } = this.engine.parts;
+    const { hub, acl } = this.#engine.services;
     this.users.passwordOf(login);
     if (!isValidTopicName(topic)) throw new RangeError(`${JSON.stringify(topic)} is not a topic to publish to`);
-    if (!hub.mayPublish({ login, clientId: '', id: '' }, topic))
-      throw new Error(`${login} may not publish to ${topic}`);
+    if (!acl.forLogin(login).publish(topic).allowed) throw new Error(`${login} may not publish to ${topic}`);
     const publication = Publication.of(topic, Buffer.from(payload as Uint8Array), qos, retain, login);
-    distribution.publish(publication);
+    hub.send(publication, null);
     const { ticket } = publication;
     if (ticket === null) return;
     const failed = await new Promise<boolean>((resolve) => {
       ticket.whenSafe(resolve);
-      distribution.commit(ticket);
+      hub.commit(ticket);
     });
     if (failed) throw new Error(`The message to ${topic} could not be stored`);
   }
@@ -154,42 +153,42 @@ export class EngineBroker implements TestBroker {
   }
 
   kick(login: string, clientId?: string): number {
-    return this.engine.running.disconnect(login, clientId);
+    return this.#engine.running.disconnect(login, clientId);
   }
 
   advance(byMs: number): void {
-    const { clock } = this.engine;
+    const { clock } = this.#engine;
     if (!(clock instanceof ManualClock)) throw new Error("advance() needs startBroker({ clock: 'manual' })");
     clock.advance(byMs);
   }
 
   restart(options: { readonly store?: 'keep' | 'empty'; readonly whileDown?: () => unknown } = {}): Promise<void> {
     const { store = 'keep', whileDown = () => {} } = options;
-    return this.engine.restart(store, whileDown);
+    return this.#engine.restart(store, whileDown);
   }
 
   async reset(): Promise<void> {
     this.faults.liftAll();
     await this.restart({ store: 'empty' });
-    this.engine.messages.clear();
-    this.engine.log.clear();
+    this.#engine.messages.clear();
+    this.#engine.log.clear();
   }
 
   logLines(): string[] {
-    return this.engine.log.all();
+    return this.#engine.log.all();
   }
 
   stop(): Promise<void> {
-    this.stopped ??= this.engine.close().finally(() => this.removeCaFile());
-    return this.stopped;
+    this.#stopped ??= this.#engine.close().finally(() => this.#removeCaFile());
+    return this.#stopped;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
 
-  private find(test: (client: ClientInfo) => boolean): ClientInfo | undefined {
-    return this.engine.up ? this.sessions().find(test) : undefined;
+  #find(test: (client: ClientInfo) => boolean): ClientInfo | undefined {
+    return this.#engine.up ? this.sessions().find(test) : undefined;
   }
 }
 

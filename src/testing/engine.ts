@@ -1,9 +1,9 @@
 import { setTimeout as later } from 'node:timers/promises';
 import { type Broker, createBroker } from '../broker.js';
-import type { BrokerParts } from '../broker-parts.js';
 import { type Clock, systemClock } from '../clock.js';
 import type { Config } from '../config/config.js';
 import { createLog, type Log } from '../observe/log.js';
+import type { HubPort, Services } from '../session/services.js';
 import { testCertificates } from './certificates.js';
 import { describeClients } from './clients.js';
 import { FaultBoard } from './fault-board.js';
@@ -30,61 +30,60 @@ export class Engine {
   readonly messages = new MessageLog();
   readonly log = new LogRing();
   readonly waiting: Waiting;
-  private readonly config: Config;
-  private readonly brokerLog: Log;
-  private readonly store: KeepableStore;
-  private broker: Broker | null = null;
+  readonly #config: Config;
+  readonly #brokerLog: Log;
+  readonly #store: KeepableStore;
+  #broker: Broker | null = null;
 
   constructor(config: Config, { clock, users = { alice: 'secret' }, timeoutMs = defaultTimeoutMs }: StartOptions) {
-    this.config = config;
+    this.#config = config;
     this.clock = clock === 'manual' ? new ManualClock() : (clock ?? systemClock);
     this.users = new MutableUsers(users);
-    this.waiting = new Waiting(timeoutMs, (about) => this.describe(about));
+    this.waiting = new Waiting(timeoutMs, (about) => this.#describe(about));
     this.board = new FaultBoard(this.clock, this.waiting);
-    this.brokerLog = createLog(config.log, this.log);
-    this.store = new KeepableStore(config.storage.path, this.brokerLog, this.clock);
+    this.#brokerLog = createLog(config.log, this.log);
+    this.#store = new KeepableStore(config.storage.path, this.#brokerLog, this.clock);
   }
 
-  get parts(): BrokerParts {
-    return this.running.parts;
+  get services(): Services {
+    if (this.#broker === null) throw new Error('The broker is not running.');
+    return this.#broker.services;
   }
 
   get running(): Broker {
-    if (this.broker === null) throw new Error('The broker is not running.');
-    return this.broker;
+    if (this.#broker === null) throw new Error('The broker is not running.');
+    return this.#broker;
   }
 
   /** Not between `stop` and `start` of a restart. */
   get up(): boolean {
-    return this.broker !== null;
+    return this.#broker !== null;
   }
 
-  async start(port = this.config.listener.port): Promise<void> {
-    const { config, clock, board, users } = this;
+  async start(port = this.#config.listener.port): Promise<void> {
+    const { clock, board, users } = this;
+    const config = this.#config;
     const broker = await createBroker(
       { ...config, listener: { ...config.listener, port } },
       {
-        log: this.brokerLog,
+        log: this.#brokerLog,
         clock,
         backend: users.backend(board),
         certificates: testCertificates(board),
-        openDatabase: this.store.open,
+        openDatabase: this.#store.open,
         wrapSocket: (socket) => new Link(socket, { faults: board, clock, changed: () => this.waiting.changed() }),
-        onPublication: (publication) => {
-          this.messages.record(publication, this.clock.epochMs());
-          this.waiting.changed();
-        },
+        wrapHub: (hub) => this.#observed(hub),
       },
     );
     await broker.start();
-    this.broker = broker;
+    this.#broker = broker;
   }
 
   /** Stops and starts again on the same port. */
   async restart(store: 'keep' | 'empty', whileDown: () => unknown): Promise<void> {
     const { port } = this.running;
     await this.stop();
-    if (store === 'empty') await this.store.empty();
+    if (store === 'empty') await this.#store.empty();
     await whileDown();
     for (let attempt = 1; ; attempt++) {
       try {
@@ -99,8 +98,8 @@ export class Engine {
   }
 
   async stop(): Promise<void> {
-    const { broker } = this;
-    this.broker = null;
+    const broker = this.#broker;
+    this.#broker = null;
     await broker?.stop();
   }
 
@@ -109,11 +108,25 @@ export class Engine {
     this.waiting.close();
     this.board.liftAll();
     await this.stop();
-    await this.store.close();
+    await this.#store.close();
   }
 
-  private describe(about: string | null): string {
-    const clients = this.broker === null ? ['The broker is not running.'] : describeClients(this.parts);
+  #observed(hub: HubPort): HubPort {
+    return {
+      identify: (connection, username, password) => hub.identify(connection, username, password),
+      register: (connection) => hub.register(connection),
+      unregister: (connection) => hub.unregister(connection),
+      commit: (ticket) => hub.commit(ticket),
+      send: (publication, connection) => {
+        this.messages.record(publication, connection?.session?.clientId ?? null, this.clock.epochMs());
+        hub.send(publication, connection);
+        this.waiting.changed();
+      },
+    };
+  }
+
+  #describe(about: string | null): string {
+    const clients = this.#broker === null ? ['The broker is not running.'] : describeClients(this.services);
     const messages = this.messages.describe(about);
     return [...(about === null ? [...clients, ...messages] : [...messages, ...clients]), ...this.log.describe()].join(
       '\n',

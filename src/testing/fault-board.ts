@@ -35,48 +35,48 @@ export interface Holder {
 
 /** The faults that are set. Connections, credentials and certificates ask here what is to go wrong now. */
 export class FaultBoard {
-  private readonly rules = new Map<Kind, FaultRule<unknown>[]>();
-  private readonly holders = new Set<Holder>();
-  private readonly clock: Clock;
-  private readonly waiting: Waiting;
+  readonly #rules = new Map<Kind, FaultRule<unknown>[]>();
+  readonly #holders = new Set<Holder>();
+  readonly #clock: Clock;
+  readonly #waiting: Waiting;
 
   constructor(clock: Clock, waiting: Waiting) {
-    this.clock = clock;
-    this.waiting = waiting;
+    this.#clock = clock;
+    this.#waiting = waiting;
   }
 
   add<K extends Kind>(kind: K, parameters: Kinds[K], scope: FaultScope): FaultRule<Kinds[K]> {
-    const rules = this.of(kind);
-    const rule: FaultRule<Kinds[K]> = new FaultRule(kind, parameters, scope, this.waiting, () => {
+    const rules = this.#of(kind);
+    const rule: FaultRule<Kinds[K]> = new FaultRule(kind, parameters, scope, this.#waiting, () => {
       rules.splice(rules.indexOf(rule), 1);
-      for (const holder of [...this.holders]) holder.faultLifted(rule);
+      for (const holder of [...this.#holders]) holder.faultLifted(rule);
     });
     rules.push(rule);
     return rule;
   }
 
   liftAll(): void {
-    for (const rules of this.rules.values()) for (const rule of [...rules]) rule.lift();
+    for (const rules of this.#rules.values()) for (const rule of [...rules]) rule.lift();
   }
 
   /** The rule of this kind that strikes now; the hit is counted. */
   strike<K extends Kind>(kind: K, whom: FaultScope): FaultRule<Kinds[K]> | null {
-    const rule = this.of(kind).find((each) => each.concerns(whom)) ?? null;
+    const rule = this.#of(kind).find((each) => each.concerns(whom)) ?? null;
     rule?.strike();
     return rule;
   }
 
   /** All rules of this kind that would strike. */
   all<K extends Kind>(kind: K, whom: FaultScope): FaultRule<Kinds[K]>[] {
-    return this.of(kind).filter((rule) => rule.concerns(whom));
+    return this.#of(kind).filter((rule) => rule.concerns(whom));
   }
 
   join(holder: Holder): void {
-    this.holders.add(holder);
+    this.#holders.add(holder);
   }
 
   leave(holder: Holder): void {
-    this.holders.delete(holder);
+    this.#holders.delete(holder);
   }
 
   /** What the credential backend goes through before it answers. Rejects while it is down. */
@@ -93,17 +93,17 @@ export class FaultBoard {
         this.leave(holder);
         resolve();
       };
-      const cancel = this.clock.after(slow.parameters.delayMs, over);
+      const cancel = this.#clock.after(slow.parameters.delayMs, over);
       this.join(holder);
       signal.addEventListener('abort', over, { once: true });
     });
   }
 
-  private of<K extends Kind>(kind: K): FaultRule<Kinds[K]>[] {
-    let rules = this.rules.get(kind);
+  #of<K extends Kind>(kind: K): FaultRule<Kinds[K]>[] {
+    let rules = this.#rules.get(kind);
     if (rules === undefined) {
       rules = [];
-      this.rules.set(kind, rules);
+      this.#rules.set(kind, rules);
     }
     return rules as FaultRule<Kinds[K]>[];
   }

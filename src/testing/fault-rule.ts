@@ -5,19 +5,19 @@ import type { Waiting } from './waiting.js';
 export class FaultRule<Parameters> implements Fault {
   readonly parameters: Parameters;
   hits = 0;
-  private readonly kind: string;
-  private readonly scope: FaultScope;
-  private readonly waiting: Waiting;
-  private readonly onLift: () => void;
-  private limit = Number.POSITIVE_INFINITY;
-  private lifted = false;
+  readonly #kind: string;
+  readonly #scope: FaultScope;
+  readonly #waiting: Waiting;
+  readonly #onLift: () => void;
+  #limit = Number.POSITIVE_INFINITY;
+  #lifted = false;
 
   constructor(kind: string, parameters: Parameters, scope: FaultScope, waiting: Waiting, onLift: () => void) {
-    this.kind = kind;
+    this.#kind = kind;
     this.parameters = parameters;
-    this.scope = { ...scope };
-    this.waiting = waiting;
-    this.onLift = onLift;
+    this.#scope = { ...scope };
+    this.#waiting = waiting;
+    this.#onLift = onLift;
   }
 
   once(): this {
@@ -26,19 +26,19 @@ export class FaultRule<Parameters> implements Fault {
 
   times(count: number): this {
     if (!Number.isInteger(count) || count < 1) throw new RangeError(`times(${count}): a whole number from 1 on`);
-    this.limit = count;
+    this.#limit = count;
     return this;
   }
 
   lift(): void {
-    if (this.lifted) return;
-    this.lifted = true;
-    this.onLift();
+    if (this.#lifted) return;
+    this.#lifted = true;
+    this.#onLift();
   }
 
   concerns({ login, clientId }: FaultScope): boolean {
-    if (this.lifted || this.hits >= this.limit) return false;
-    const { scope } = this;
+    if (this.#lifted || this.hits >= this.#limit) return false;
+    const scope = this.#scope;
     if (scope.login !== undefined && scope.login !== login) return false;
     return scope.clientId === undefined || scope.clientId === clientId;
   }
@@ -46,11 +46,11 @@ export class FaultRule<Parameters> implements Fault {
   /** Counts a hit. */
   strike(): void {
     this.hits++;
-    this.waiting.changed();
+    this.#waiting.changed();
   }
 
   async waitForHits(count = 1, { timeoutMs }: { readonly timeoutMs?: number } = {}): Promise<void> {
-    const failure = () => `The fault ${this.kind} has struck ${this.hits} of ${count} times`;
-    await this.waiting.until(() => this.hits >= count || undefined, { timeoutMs, failure });
+    const failure = () => `The fault ${this.#kind} has struck ${this.hits} of ${count} times`;
+    await this.#waiting.until(() => this.hits >= count || undefined, { timeoutMs, failure });
   }
 }

@@ -13,56 +13,56 @@ const certificateKinds: readonly CertificateKind[] = [
 
 /** The faults as the test sets them. */
 export class FaultSwitches implements Faults {
-  private readonly board: FaultBoard;
+  readonly #board: FaultBoard;
 
   constructor(board: FaultBoard) {
-    this.board = board;
+    this.#board = board;
   }
 
   refuseConnect(code: number, scope: FaultScope = {}): Fault {
-    return this.board.add('refuseConnect', { code }, scope);
+    return this.#board.add('refuseConnect', { code }, scope);
   }
 
   credentialsDown(scope: { readonly login?: string } = {}): Fault {
-    return this.board.add('credentialsDown', null, scope);
+    return this.#board.add('credentialsDown', null, scope);
   }
 
   credentialsSlow(delayMs: number, scope: { readonly login?: string } = {}): Fault {
-    return this.board.add('credentialsSlow', { delayMs }, scope);
+    return this.#board.add('credentialsSlow', { delayMs }, scope);
   }
 
   dropConnection(options: DropOptions = {}): Fault {
     const { after = 1, from = 'client', packet, midPacket = false } = options;
     const type = packet === undefined ? null : packetType(packet);
-    return this.board.add('dropConnection', { after, from, type, midPacket }, options);
+    return this.#board.add('dropConnection', { after, from, type, midPacket }, options);
   }
 
   holdAcknowledgements(scope: FaultScope = {}): Fault {
-    return this.board.add('holdAcknowledgements', null, scope);
+    return this.#board.add('holdAcknowledgements', null, scope);
   }
 
   loseAcknowledgement(scope: FaultScope & { readonly keepConnection?: boolean } = {}): Fault {
-    return this.board.add('loseAcknowledgement', { keepConnection: scope.keepConnection ?? false }, scope);
+    return this.#board.add('loseAcknowledgement', { keepConnection: scope.keepConnection ?? false }, scope);
   }
 
   delayDelivery(delayMs: number, scope: FaultScope = {}): Fault {
-    return this.board.add('delayDelivery', { delayMs }, scope);
+    return this.#board.add('delayDelivery', { delayMs }, scope);
   }
 
   throttleDelivery(bytesPerSecond: number, scope: FaultScope = {}): Fault {
-    return this.board.add('throttleDelivery', { bytesPerSecond }, scope);
+    return this.#board.add('throttleDelivery', { bytesPerSecond }, scope);
   }
 
   stallReading(scope: FaultScope = {}): Fault {
-    return this.board.add('stallReading', null, scope);
+    return this.#board.add('stallReading', null, scope);
   }
 
   certificate(kind: CertificateKind): Fault {
     if (!certificateKinds.includes(kind)) throw new RangeError(`${kind}: not one of ${certificateKinds.join(', ')}`);
-    return this.board.add('certificate', { kind }, {});
+    return this.#board.add('certificate', { kind }, {});
   }
 
   liftAll(): void {
-    this.board.liftAll();
+    this.#board.liftAll();
   }
 }

@@ -54,46 +54,46 @@ export interface Piece {
  * they send it.
  */
 export class FrameCutter {
-  private type = 0;
-  private left = 0;
-  private begun: Buffer | null = null;
-  private broken = false;
+  #type = 0;
+  #left = 0;
+  #begun: Buffer | null = null;
+  #broken = false;
 
   cut(chunk: Buffer): Piece[] {
     const pieces: Piece[] = [];
     let at = 0;
     while (at < chunk.length) {
-      if (this.broken) {
+      if (this.#broken) {
         pieces.push({ type: 0, bytes: chunk.subarray(at), last: false });
         break;
       }
-      if (this.left === 0 && !this.begin(chunk, at)) {
+      if (this.#left === 0 && !this.#begin(chunk, at)) {
         // The length field is not whole yet, or malformed: the bytes pass, and count as the beginning of a frame.
-        pieces.push({ type: this.type, bytes: chunk.subarray(at), last: false });
+        pieces.push({ type: this.#type, bytes: chunk.subarray(at), last: false });
         break;
       }
-      const end = Math.min(chunk.length, at + this.left);
-      this.left -= end - at;
-      pieces.push({ type: this.type, bytes: chunk.subarray(at, end), last: this.left === 0 });
+      const end = Math.min(chunk.length, at + this.#left);
+      this.#left -= end - at;
+      pieces.push({ type: this.#type, bytes: chunk.subarray(at, end), last: this.#left === 0 });
       at = end;
     }
     return pieces;
   }
 
   /** Reads the header that begins, or goes on, at `at`. False while it is incomplete. */
-  private begin(chunk: Buffer, at: number): boolean {
-    const earlier = this.begun;
+  #begin(chunk: Buffer, at: number): boolean {
+    const earlier = this.#begun;
     const head = earlier === null ? chunk.subarray(at, at + 5) : Buffer.concat([earlier, chunk.subarray(at, at + 5)]);
     const header: FrameHeader = { bodyStart: 0, end: 0 };
-    this.type = head[0]! >> 4;
+    this.#type = head[0]! >> 4;
     const start = readFrameHeader(head, 0, head.length, header);
     if (start < 0) {
-      this.begun = head;
-      this.broken = head.length >= 5;
+      this.#begun = head;
+      this.#broken = head.length >= 5;
       return false;
     }
-    this.begun = null;
-    this.left = header.end - (earlier?.length ?? 0);
+    this.#begun = null;
+    this.#left = header.end - (earlier?.length ?? 0);
     return true;
   }
 }

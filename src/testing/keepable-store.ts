@@ -7,22 +7,17 @@ const rowsAtOnce = 1_000;
 
 /** The database of a test's broker. One in memory outlives the broker's restarts, as a folder does. */
 export class KeepableStore {
-  private readonly path: string;
-  private readonly log: Log;
-  private readonly clock: Clock;
-  private memory: Database | null = null;
+  readonly #options: { readonly path: string; readonly log: Log; readonly clock: Clock };
+  #memory: Database | null = null;
 
   constructor(path: string, log: Log, clock: Clock) {
-    this.path = path;
-    this.log = log;
-    this.clock = clock;
+    this.#options = { path, log, clock };
   }
 
   readonly open: OpenDatabase = async (mode) => {
-    const { path, log, clock } = this;
-    if (path !== 'memory') return openDatabase({ path, log, clock, mode });
-    this.memory ??= await openDatabase({ path, log, clock, mode });
-    const { memory } = this;
+    if (this.#options.path !== 'memory') return openDatabase({ ...this.#options, mode });
+    this.#memory ??= await openDatabase({ ...this.#options, mode });
+    const memory = this.#memory;
     return {
       get: (key) => memory.get(key),
       iterator: (range) => memory.iterator(range),
@@ -33,7 +28,7 @@ export class KeepableStore {
 
   /** Forgets everything that was stored; the broker must not be running. */
   async empty(): Promise<void> {
-    if (this.path === 'memory') {
+    if (this.#options.path === 'memory') {
       await this.close();
       return;
     }
@@ -52,8 +47,8 @@ export class KeepableStore {
   }
 
   async close(): Promise<void> {
-    const { memory } = this;
-    this.memory = null;
+    const memory = this.#memory;
+    this.#memory = null;
     await memory?.close();
   }
 }

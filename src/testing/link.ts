@@ -19,214 +19,214 @@ const bufferedBytes = 65_536;
  * faults concern.
  */
 export class Link extends Duplex implements Holder {
-  private readonly raw: TLSSocket;
-  private readonly faults: FaultBoard;
-  private readonly changed: () => void;
-  private readonly incoming = new FrameCutter();
-  private readonly outgoing = new FrameCutter();
-  private readonly drops: DropCounter;
-  private readonly lane: DeliveryLane;
+  readonly #raw: TLSSocket;
+  readonly #faults: FaultBoard;
+  readonly #changed: () => void;
+  readonly #incoming = new FrameCutter();
+  readonly #outgoing = new FrameCutter();
+  readonly #drops: DropCounter;
+  readonly #lane: DeliveryLane;
   /** Empty until CONNECT was seen, and for who does not begin with one. */
-  private who: FaultScope = {};
-  private connect: Buffer | null = Buffer.alloc(0);
-  private stalledBy: FaultRule<unknown> | null = null;
+  #who: FaultScope = {};
+  #connect: Buffer | null = Buffer.alloc(0);
+  #stalledBy: FaultRule<unknown> | null = null;
   /** What came from the client and waits for the stall to be over. */
-  private waiting: Piece[] = [];
-  private held: { readonly rule: FaultRule<unknown>; readonly bytes: Buffer }[] = [];
+  #waiting: Piece[] = [];
+  #held: { readonly rule: FaultRule<unknown>; readonly bytes: Buffer }[] = [];
   /** The client has ended its side … */
-  private clientEnded = false;
+  #clientEnded = false;
   /** … and the broker was told. */
-  private eof = false;
+  #eof = false;
   /** Broken by a fault: nothing reaches the client any more … */
-  private broken = false;
+  #broken = false;
   /** … but the bytes that are being written. */
-  private lastWords = false;
+  #lastWords = false;
 
   constructor(raw: TLSSocket, { faults, clock, changed }: { faults: FaultBoard; clock: Clock; changed: () => void }) {
     super({ allowHalfOpen: true, highWaterMark: bufferedBytes });
-    this.raw = raw;
-    this.faults = faults;
-    this.changed = changed;
-    this.drops = new DropCounter(faults);
-    this.lane = new DeliveryLane(clock, (bytes) => this.send(bytes));
+    this.#raw = raw;
+    this.#faults = faults;
+    this.#changed = changed;
+    this.#drops = new DropCounter(faults);
+    this.#lane = new DeliveryLane(clock, (bytes) => this.#send(bytes));
     readOnAfterWriteError(raw, clock, () => {});
-    raw.on('data', (chunk: Buffer) => this.received(chunk));
-    raw.on('end', () => this.ended());
+    raw.on('data', (chunk: Buffer) => this.#received(chunk));
+    raw.on('end', () => this.#ended());
     raw.on('error', (error) => this.destroy(error));
     raw.on('close', () => {
-      if (!this.broken && !(this.writableEnded && raw.readableEnded)) this.destroy();
+      if (!this.#broken && !(this.writableEnded && raw.readableEnded)) this.destroy();
     });
     this.once('close', changed);
     faults.join(this);
   }
 
   faultLifted(rule: unknown): void {
-    const freed = this.held.filter((each) => each.rule === rule);
+    const freed = this.#held.filter((each) => each.rule === rule);
     if (freed.length > 0) {
-      this.held = this.held.filter((each) => each.rule !== rule);
-      this.send(Buffer.concat(freed.map(({ bytes }) => bytes)));
+      this.#held = this.#held.filter((each) => each.rule !== rule);
+      this.#send(Buffer.concat(freed.map(({ bytes }) => bytes)));
     }
-    if (this.slowing().length === 0) this.lane.flush();
-    if (this.stalledBy !== rule) return;
-    this.stalledBy = null;
-    this.pass(this.waiting.splice(0));
-    if (this.stalledBy !== null) return;
-    this.raw.resume();
-    if (this.clientEnded) this.tellEnd();
+    if (this.#slowing().length === 0) this.#lane.flush();
+    if (this.#stalledBy !== rule) return;
+    this.#stalledBy = null;
+    this.#pass(this.#waiting.splice(0));
+    if (this.#stalledBy !== null) return;
+    this.#raw.resume();
+    if (this.#clientEnded) this.#tellEnd();
   }
 
   override _read(): void {
-    if (this.stalledBy === null) this.raw.resume();
+    if (this.#stalledBy === null) this.#raw.resume();
   }
 
   /** What is kept is copied: the outbox writes into the same memory again once `done` is called. */
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    this.changed();
-    if (this.broken) {
+    this.#changed();
+    if (this.#broken) {
       done();
       return;
     }
     const out: Buffer[] = [];
-    for (const piece of this.outgoing.cut(chunk)) {
+    for (const piece of this.#outgoing.cut(chunk)) {
       const { type, bytes } = piece;
-      const allowed = this.drops.allows('broker', piece, this.who);
+      const allowed = this.#drops.allows('broker', piece, this.#who);
       if (allowed < bytes.length) {
-        this.breakOff([...out, bytes.subarray(0, allowed)]);
+        this.#breakOff([...out, bytes.subarray(0, allowed)]);
         break;
       }
       if (isAcknowledgement(type)) {
-        const lost = this.faults.strike('loseAcknowledgement', this.who);
+        const lost = this.#faults.strike('loseAcknowledgement', this.#who);
         if (lost?.parameters.keepConnection === true) continue;
         if (lost !== null) {
-          this.breakOff(out);
+          this.#breakOff(out);
           break;
         }
-        const rule = this.faults.strike('holdAcknowledgements', this.who);
-        if (rule !== null) this.held.push({ rule, bytes: Buffer.from(bytes) });
+        const rule = this.#faults.strike('holdAcknowledgements', this.#who);
+        if (rule !== null) this.#held.push({ rule, bytes: Buffer.from(bytes) });
         else out.push(bytes);
-      } else if (type !== PUBLISH || !this.slowedDown(bytes)) {
+      } else if (type !== PUBLISH || !this.#slowedDown(bytes)) {
         out.push(bytes);
       }
-      if (this.drops.due('broker', this.who)) {
-        this.breakOff(out);
+      if (this.#drops.due('broker', this.#who)) {
+        this.#breakOff(out);
         break;
       }
     }
-    if (this.broken || out.length === 0) this.lane.ready(done);
-    else this.raw.write(out.length === 1 ? out[0]! : Buffer.concat(out), done);
+    if (this.#broken || out.length === 0) this.#lane.ready(done);
+    else this.#raw.write(out.length === 1 ? out[0]! : Buffer.concat(out), done);
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    if (this.broken) {
+    if (this.#broken) {
       done();
       return;
     }
-    this.lane.flush();
-    this.raw.end(() => done());
+    this.#lane.flush();
+    this.#raw.end(() => done());
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.faults.leave(this);
-    this.lane.clear();
-    if (!this.lastWords) this.raw.destroy();
+    this.#faults.leave(this);
+    this.#lane.clear();
+    if (!this.#lastWords) this.#raw.destroy();
     done(error);
   }
 
-  private received(chunk: Buffer): void {
-    if (this.broken || this.eof) return;
+  #received(chunk: Buffer): void {
+    if (this.#broken || this.#eof) return;
     let bytes = chunk;
-    if (this.connect !== null) {
-      bytes = Buffer.concat([this.connect, chunk]);
+    if (this.#connect !== null) {
+      bytes = Buffer.concat([this.#connect, chunk]);
       const connect = readConnect(bytes);
       if (connect === 'incomplete') {
-        this.connect = bytes;
+        this.#connect = bytes;
         return;
       }
-      this.connect = null;
+      this.#connect = null;
       if (connect !== null) {
         const { login, clientId, level } = connect;
-        this.who = login === undefined ? { clientId } : { login, clientId };
-        const refused = this.faults.strike('refuseConnect', this.who);
+        this.#who = login === undefined ? { clientId } : { login, clientId };
+        const refused = this.#faults.strike('refuseConnect', this.#who);
         if (refused !== null) {
-          this.send(refusal(level, refused.parameters.code));
-          this.tellEnd();
+          this.#send(refusal(level, refused.parameters.code));
+          this.#tellEnd();
           return;
         }
       }
     }
-    this.pass(this.incoming.cut(bytes));
+    this.#pass(this.#incoming.cut(bytes));
   }
 
   /** Hands pieces from the client on to the broker. */
-  private pass(pieces: readonly Piece[]): void {
+  #pass(pieces: readonly Piece[]): void {
     const passed: Buffer[] = [];
     for (const piece of pieces) {
-      if (this.stalledBy === null && piece.type !== CONNECT) {
-        this.stalledBy = this.faults.strike('stallReading', this.who);
-        if (this.stalledBy !== null) this.raw.pause();
+      if (this.#stalledBy === null && piece.type !== CONNECT) {
+        this.#stalledBy = this.#faults.strike('stallReading', this.#who);
+        if (this.#stalledBy !== null) this.#raw.pause();
       }
-      if (this.stalledBy !== null) {
-        this.waiting.push(piece);
+      if (this.#stalledBy !== null) {
+        this.#waiting.push(piece);
         continue;
       }
-      const allowed = this.drops.allows('client', piece, this.who);
+      const allowed = this.#drops.allows('client', piece, this.#who);
       passed.push(piece.bytes.subarray(0, allowed));
-      if (allowed === piece.bytes.length && !this.drops.due('client', this.who)) continue;
-      this.forward(passed);
-      this.breakOff([]);
+      if (allowed === piece.bytes.length && !this.#drops.due('client', this.#who)) continue;
+      this.#forward(passed);
+      this.#breakOff([]);
       return;
     }
-    this.forward(passed);
+    this.#forward(passed);
   }
 
-  private forward(pieces: readonly Buffer[]): void {
+  #forward(pieces: readonly Buffer[]): void {
     if (pieces.length === 0) return;
-    if (!this.push(pieces.length === 1 ? pieces[0] : Buffer.concat(pieces))) this.raw.pause();
+    if (!this.push(pieces.length === 1 ? pieces[0] : Buffer.concat(pieces))) this.#raw.pause();
   }
 
-  private ended(): void {
-    this.clientEnded = true;
-    if (this.connect !== null && this.connect.length > 0) this.push(this.connect);
-    this.connect = null;
-    if (this.stalledBy === null) this.tellEnd();
+  #ended(): void {
+    this.#clientEnded = true;
+    if (this.#connect !== null && this.#connect.length > 0) this.push(this.#connect);
+    this.#connect = null;
+    if (this.#stalledBy === null) this.#tellEnd();
   }
 
-  private tellEnd(): void {
-    if (this.eof) return;
-    this.eof = true;
+  #tellEnd(): void {
+    if (this.#eof) return;
+    this.#eof = true;
     this.push(null);
   }
 
-  private send(bytes: Buffer): void {
-    if (this.raw.writable) this.raw.write(bytes);
+  #send(bytes: Buffer): void {
+    if (this.#raw.writable) this.#raw.write(bytes);
   }
 
   /** Breaks the connection: the client gets `last` and then nothing, the broker sees that the client is gone. */
-  private breakOff(last: readonly Buffer[]): void {
-    this.broken = true;
-    this.lane.clear();
-    this.tellEnd();
+  #breakOff(last: readonly Buffer[]): void {
+    this.#broken = true;
+    this.#lane.clear();
+    this.#tellEnd();
     const bytes = Buffer.concat(last);
     if (bytes.length === 0) {
-      this.raw.destroy();
+      this.#raw.destroy();
       return;
     }
-    this.lastWords = true;
-    this.raw.write(bytes, () => this.raw.destroy());
+    this.#lastWords = true;
+    this.#raw.write(bytes, () => this.#raw.destroy());
   }
 
   /** The faults that slow down what this client is sent. */
-  private slowing(): FaultRule<unknown>[] {
-    return [...this.faults.all('delayDelivery', this.who), ...this.faults.all('throttleDelivery', this.who)];
+  #slowing(): FaultRule<unknown>[] {
+    return [...this.#faults.all('delayDelivery', this.#who), ...this.#faults.all('throttleDelivery', this.#who)];
   }
 
   /** True when the message was put into the lane: a fault says so, or others wait there already. */
-  private slowedDown(bytes: Buffer): boolean {
-    const delay = this.faults.strike('delayDelivery', this.who);
-    const throttle = this.faults.strike('throttleDelivery', this.who);
-    if (delay === null && throttle === null && this.lane.empty) return false;
+  #slowedDown(bytes: Buffer): boolean {
+    const delay = this.#faults.strike('delayDelivery', this.#who);
+    const throttle = this.#faults.strike('throttleDelivery', this.#who);
+    if (delay === null && throttle === null && this.#lane.empty) return false;
     const spacingMs = throttle === null ? 0 : (bytes.length * 1000) / throttle.parameters.bytesPerSecond;
-    this.lane.push(Buffer.from(bytes), delay?.parameters.delayMs ?? 0, spacingMs);
+    this.#lane.push(Buffer.from(bytes), delay?.parameters.delayMs ?? 0, spacingMs);
     return true;
   }
 }

@@ -5,25 +5,25 @@ const unsaid = new Set(['level', 'time', 'msg', 'part', 'event']);
 
 /** The broker's last log lines, for the error of whoever waited in vain. */
 export class LogRing {
-  private readonly lines: string[] = [];
+  readonly #lines: string[] = [];
 
   write(line: string): void {
-    this.lines.push(line);
-    if (this.lines.length > keptLines) this.lines.shift();
+    this.#lines.push(line);
+    if (this.#lines.length > keptLines) this.#lines.shift();
   }
 
   clear(): void {
-    this.lines.length = 0;
+    this.#lines.length = 0;
   }
 
   /** Every line kept, as it was written. */
   all(): string[] {
-    return [...this.lines];
+    return [...this.#lines];
   }
 
   /** Warnings and errors, in words. */
   describe(): string[] {
-    const warnings = this.lines.map(inWords).filter((line) => line !== null);
+    const warnings = this.#lines.map(inWords).filter((line) => line !== null);
     if (warnings.length === 0) return [];
     return ['The broker warned:', ...warnings.slice(-namedLines).map((line) => `  ${line}`)];
   }

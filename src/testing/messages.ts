@@ -11,40 +11,39 @@ const namedMessages = 5;
 
 /** Every message the broker routed, oldest first. */
 export class MessageLog {
-  private messages: SeenMessage[] = [];
-  private bytes = 0;
-  private forgotten = 0;
+  #messages: SeenMessage[] = [];
+  #bytes = 0;
+  #forgotten = 0;
 
-  record(publication: Publication, timeMs: number): void {
+  record(publication: Publication, clientId: string | null, timeMs: number): void {
     const payload = Buffer.from(publication.payload);
-    const { topic, qos, retain, publisher } = publication;
-    const { login, clientId } = publisher;
-    this.messages.push({
+    const { login, topic, qos, retain } = publication;
+    this.#messages.push({
       ...{ login, clientId, topic, payload, qos, retain, properties: null, timeMs },
       get text() {
         return payload.toString();
       },
     });
-    this.bytes += payload.length;
-    if (this.messages.length > keptMessages || this.bytes > keptBytes) this.trim();
+    this.#bytes += payload.length;
+    if (this.#messages.length > keptMessages || this.#bytes > keptBytes) this.#trim();
   }
 
   matching(filter: string): SeenMessage[] {
-    return this.messages.filter(({ topic }) => topicMatchesFilter(topic, filter));
+    return this.#messages.filter(({ topic }) => topicMatchesFilter(topic, filter));
   }
 
   clear(): void {
-    this.messages = [];
-    this.bytes = 0;
-    this.forgotten = 0;
+    this.#messages = [];
+    this.#bytes = 0;
+    this.#forgotten = 0;
   }
 
   /** What came closest to `filter`, and how much else there was: lines for an error. */
   describe(filter: string | null): string[] {
-    if (this.messages.length === 0) return ['No message was published.'];
-    const close = filter === null ? [] : this.closeTo(filter);
-    const shown = (close.length > 0 ? close : this.messages).slice(-namedMessages);
-    const total = this.messages.length + this.forgotten;
+    if (this.#messages.length === 0) return ['No message was published.'];
+    const close = filter === null ? [] : this.#closeTo(filter);
+    const shown = (close.length > 0 ? close : this.#messages).slice(-namedMessages);
+    const total = this.#messages.length + this.#forgotten;
     return [
       close.length > 0
         ? `Messages that came close (of ${total}):`
@@ -57,20 +56,20 @@ export class MessageLog {
   }
 
   /** Messages whose topic matches the filter, is nearly the same, or lies in the same branch. */
-  private closeTo(filter: string): SeenMessage[] {
-    const topics = new Set(this.messages.map(({ topic }) => topic));
+  #closeTo(filter: string): SeenMessage[] {
+    const topics = new Set(this.#messages.map(({ topic }) => topic));
     const matching = [...topics].filter((topic) => topicMatchesFilter(topic, filter));
     const plain = filter.replace(/\/?[+#].*$/, '');
     const near = nearest(plain, topics);
     const parent = plain.slice(0, Math.max(0, plain.lastIndexOf('/') + 1));
     const branch = parent === '' ? [] : [...topics].filter((topic) => topic.startsWith(parent));
     const wanted = new Set(matching.length > 0 ? matching : near === undefined ? branch : [near]);
-    return this.messages.filter(({ topic }) => wanted.has(topic));
+    return this.#messages.filter(({ topic }) => wanted.has(topic));
   }
 
-  private trim(): void {
-    const drop = Math.ceil(this.messages.length / 4);
-    for (const { payload } of this.messages.splice(0, drop)) this.bytes -= payload.length;
-    this.forgotten += drop;
+  #trim(): void {
+    const drop = Math.ceil(this.#messages.length / 4);
+    for (const { payload } of this.#messages.splice(0, drop)) this.#bytes -= payload.length;
+    this.#forgotten += drop;
   }
 }

@@ -4,19 +4,19 @@ import type { FaultBoard } from './fault-board.js';
 
 /** What the harness keeps of its users are the passwords themselves: no time is spent on hashing. */
 export class MutableUsers implements TestUsers {
-  private readonly passwords: Map<string, string>;
-  private readonly listeners = new Set<(login: string) => void>();
+  readonly #passwords: Map<string, string>;
+  readonly #listeners = new Set<(login: string) => void>();
 
   constructor(users: Readonly<Record<string, string>>) {
-    this.passwords = new Map(Object.entries(users));
+    this.#passwords = new Map(Object.entries(users));
   }
 
   get logins(): string[] {
-    return [...this.passwords.keys()];
+    return [...this.#passwords.keys()];
   }
 
   passwordOf(login: string): string {
-    const password = this.passwords.get(login);
+    const password = this.#passwords.get(login);
     if (password === undefined) {
       throw new Error(`There is no user ${JSON.stringify(login)}; there are: ${this.logins.join(', ') || 'none'}`);
     }
@@ -24,14 +24,14 @@ export class MutableUsers implements TestUsers {
   }
 
   set(login: string, password: string): void {
-    if (this.passwords.get(login) === password) return;
-    this.passwords.set(login, password);
-    for (const listener of this.listeners) listener(login);
+    if (this.#passwords.get(login) === password) return;
+    this.#passwords.set(login, password);
+    for (const listener of this.#listeners) listener(login);
   }
 
   remove(login: string): void {
-    if (!this.passwords.delete(login)) return;
-    for (const listener of this.listeners) listener(login);
+    if (!this.#passwords.delete(login)) return;
+    for (const listener of this.#listeners) listener(login);
   }
 
   /** A credential backend for one run of a broker. */
@@ -41,21 +41,21 @@ export class MutableUsers implements TestUsers {
       name: 'testing',
       verify: async (login, password, signal): Promise<Verdict> => {
         await faults.credentials(login, signal);
-        const expected = this.passwords.get(login);
+        const expected = this.#passwords.get(login);
         if (expected === undefined) return { accepted: false, reason: 'unknown-user' };
         if (expected !== password) return { accepted: false, reason: 'wrong-password' };
         return { accepted: true, login, proof: { login, password } };
       },
       revalidate: async (login, proof, signal) => {
         await faults.credentials(login, signal);
-        return this.passwords.get(login) === (proof as { password: string }).password;
+        return this.#passwords.get(login) === (proof as { password: string }).password;
       },
       onRevoked: (listener) => {
         mine.add(listener);
-        this.listeners.add(listener);
+        this.#listeners.add(listener);
       },
       close: async () => {
-        for (const listener of mine) this.listeners.delete(listener);
+        for (const listener of mine) this.#listeners.delete(listener);
       },
     };
   }

@@ -10,16 +10,16 @@ interface Waiter {
 
 /** Those who wait for something to have happened. `changed` makes them look again. */
 export class Waiting {
-  private readonly waiters = new Set<Waiter>();
-  private readonly timeoutMs: number;
+  readonly #waiters = new Set<Waiter>();
+  readonly #timeoutMs: number;
   /** What there is to see, for the error of whoever waited in vain. */
-  private readonly describe: (about: string | null) => string;
-  private scheduled = false;
-  private closed = false;
+  readonly #describe: (about: string | null) => string;
+  #scheduled = false;
+  #closed = false;
 
   constructor(timeoutMs: number, describe: (about: string | null) => string) {
-    this.timeoutMs = timeoutMs;
-    this.describe = describe;
+    this.#timeoutMs = timeoutMs;
+    this.#describe = describe;
   }
 
   /**
@@ -29,7 +29,7 @@ export class Waiting {
   until<T>(
     look: () => T | undefined,
     {
-      timeoutMs = this.timeoutMs,
+      timeoutMs = this.#timeoutMs,
       failure,
       about = null,
     }: WaitOptions & { readonly failure: () => string; readonly about?: string | null },
@@ -37,11 +37,11 @@ export class Waiting {
     return new Promise<T>((resolve, reject) => {
       const now = look();
       if (now !== undefined) return resolve(now);
-      if (this.closed) return reject(new Error(`${failure()}, and the broker is stopped.`));
+      if (this.#closed) return reject(new Error(`${failure()}, and the broker is stopped.`));
       const end = (): void => {
         clearTimeout(timer);
         clearInterval(again);
-        this.waiters.delete(waiter);
+        this.#waiters.delete(waiter);
       };
       const waiter: Waiter = {
         look: () => {
@@ -56,29 +56,29 @@ export class Waiting {
         },
       };
       const timer = setTimeout(
-        () => waiter.fail(new Error(`${failure()} within ${timeoutMs} ms.\n${this.describe(about)}`)),
+        () => waiter.fail(new Error(`${failure()} within ${timeoutMs} ms.\n${this.#describe(about)}`)),
         timeoutMs,
       );
       const again = setInterval(waiter.look, lookAgainMs);
-      this.waiters.add(waiter);
+      this.#waiters.add(waiter);
       return undefined;
     });
   }
 
   /** Something happened. Who waits looks once what is going on has come to its end. */
   changed(): void {
-    if (this.scheduled || this.waiters.size === 0) return;
-    this.scheduled = true;
+    if (this.#scheduled || this.#waiters.size === 0) return;
+    this.#scheduled = true;
     queueMicrotask(() => {
-      this.scheduled = false;
-      for (const waiter of [...this.waiters]) waiter.look();
+      this.#scheduled = false;
+      for (const waiter of [...this.#waiters]) waiter.look();
     });
   }
 
   /** Nothing more will happen. */
   close(): void {
-    this.closed = true;
+    this.#closed = true;
     const error = new Error('The broker was stopped while a test waited for it.');
-    for (const waiter of [...this.waiters]) waiter.fail(error);
+    for (const waiter of [...this.#waiters]) waiter.fail(error);
   }
 }
