@@ -1,13 +1,5 @@
-import type { BrokerParts } from '../broker-parts.js';
-import type { Session } from '../session/session.js';
 import type { ClientInfo, ClientScope } from './api.js';
-
-const protocols = { 3: '3.1', 4: '3.1.1', 5: '5' } as const;
-
-/** Every session, those of absent clients included. */
-export function sessionsOf({ sessions }: BrokerParts): ClientInfo[] {
-  return [...sessions.values()].map(infoOf);
-}
+import type { BrokerView } from './broker-view.js';
 
 export function isAmong(client: ClientInfo, { login, clientId }: ClientScope): boolean {
   return (login === undefined || client.login === login) && (clientId === undefined || client.clientId === clientId);
@@ -19,10 +11,9 @@ export function nameOf({ login, clientId }: ClientScope): string {
 }
 
 /** Lines for an error. */
-export function describeClients(parts: BrokerParts): string[] {
-  const all = sessionsOf(parts);
-  const pending = [...parts.connections].filter(({ client }) => client === null).length;
-  const lines = all.map((client) => {
+export function describeClients(broker: BrokerView): string[] {
+  const pending = broker.pendingConnections;
+  const lines = broker.sessions().map((client) => {
     const { login, clientId, connected, protocol, subscriptions, inflightMessages, queuedMessages } = client;
     const filters = subscriptions.map(({ filter }) => filter).join(', ');
     return [
@@ -39,13 +30,4 @@ export function describeClients(parts: BrokerParts): string[] {
     ...lines,
     ...(pending === 0 ? [] : [`${pending} connection${pending === 1 ? '' : 's'} without an accepted CONNECT.`]),
   ];
-}
-
-function infoOf(session: Session): ClientInfo {
-  const { login, clientId, connected, persistent, level, outgoing } = session;
-  return {
-    ...{ login, clientId, connected, protocol: protocols[level], clean: !persistent },
-    subscriptions: [...session.subscriptions].map(([filter, qos]) => ({ filter, qos })),
-    ...outgoing.backlog,
-  };
 }

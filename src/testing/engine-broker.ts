@@ -1,4 +1,3 @@
-import { Publication } from '../mqtt/publication.js';
 import { isValidTopicFilter, isValidTopicName } from '../mqtt/topics.js';
 import type {
   ClientInfo,
@@ -12,7 +11,7 @@ import type {
   WaitOptions,
 } from './api.js';
 import { throwAwayCa } from './certificates.js';
-import { isAmong, nameOf, sessionsOf } from './clients.js';
+import { isAmong, nameOf } from './clients.js';
 import type { Engine } from './engine.js';
 import type { Faults } from './fault-api.js';
 import { FaultSwitches } from './fault-switches.js';
@@ -35,7 +34,7 @@ export class EngineBroker implements TestBroker {
   constructor(engine: Engine, host: string) {
     this.#engine = engine;
     this.host = host === '::' || host === '0.0.0.0' ? 'localhost' : host;
-    this.port = engine.running.port;
+    this.port = engine.port;
     this.url = `mqtts://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}`;
     this.ca = throwAwayCa();
     const file = writeTempFile('iot-lab-ca.pem', this.ca);
@@ -60,7 +59,7 @@ export class EngineBroker implements TestBroker {
   }
 
   sessions(): ClientInfo[] {
-    return sessionsOf(this.#engine.services);
+    return this.#engine.running.sessions();
   }
 
   waitForClient(scope: ClientScope & WaitOptions = {}): Promise<ClientInfo> {
@@ -128,19 +127,12 @@ export class EngineBroker implements TestBroker {
     payload: string | Uint8Array = '',
     { qos = 1, retain = false }: PublishOptions = {},
   ): Promise<void> {
-    const { hub, acl } = this.#engine.services;
+    const broker = this.#engine.running;
     this.users.passwordOf(login);
     if (!isValidTopicName(topic)) throw new RangeError(`${JSON.stringify(topic)} is not a topic to publish to`);
-    if (!acl.forLogin(login).publish(topic).allowed) throw new Error(`${login} may not publish to ${topic}`);
-    const publication = Publication.of(topic, Buffer.from(payload as Uint8Array), qos, retain, login);
-    hub.send(publication, null);
-    const { ticket } = publication;
-    if (ticket === null) return;
-    const failed = await new Promise<boolean>((resolve) => {
-      ticket.whenSafe(resolve);
-      hub.commit(ticket);
-    });
-    if (failed) throw new Error(`The message to ${topic} could not be stored`);
+    if (!broker.mayPublish(login, topic)) throw new Error(`${login} may not publish to ${topic}`);
+    const stored = await broker.publish({ login, topic, payload: Buffer.from(payload as Uint8Array), qos, retain });
+    if (!stored) throw new Error(`The message to ${topic} could not be stored`);
   }
 
   retain(
@@ -188,7 +180,7 @@ export class EngineBroker implements TestBroker {
   }
 
   #find(test: (client: ClientInfo) => boolean): ClientInfo | undefined {
-    return this.#engine.up ? this.sessions().find(test) : undefined;
+    return this.#engine.view?.sessions().find(test);
   }
 }
 

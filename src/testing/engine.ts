@@ -3,7 +3,7 @@ import { type Broker, createBroker } from '../broker.js';
 import { type Clock, systemClock } from '../clock.js';
 import type { Config } from '../config/config.js';
 import { createLog, type Log } from '../observe/log.js';
-import type { HubPort, Services } from '../session/services.js';
+import { type BrokerView, observing, viewOf } from './broker-view.js';
 import { testCertificates } from './certificates.js';
 import { describeClients } from './clients.js';
 import { FaultBoard } from './fault-board.js';
@@ -34,6 +34,7 @@ export class Engine {
   readonly #brokerLog: Log;
   readonly #store: KeepableStore;
   #broker: Broker | null = null;
+  #view: BrokerView | null = null;
 
   constructor(config: Config, { clock, users = { alice: 'secret' }, timeoutMs = defaultTimeoutMs }: StartOptions) {
     this.#config = config;
@@ -45,19 +46,20 @@ export class Engine {
     this.#store = new KeepableStore(config.storage.path, this.#brokerLog, this.clock);
   }
 
-  get services(): Services {
-    if (this.#broker === null) throw new Error('The broker is not running.');
-    return this.#broker.services;
+  /** Null while the broker is down. */
+  get view(): BrokerView | null {
+    return this.#view;
   }
 
-  get running(): Broker {
-    if (this.#broker === null) throw new Error('The broker is not running.');
-    return this.#broker;
+  /** The broker, which must not be down. */
+  get running(): BrokerView {
+    if (this.#view === null) throw new Error('The broker is not running.');
+    return this.#view;
   }
 
-  /** Not between `stop` and `start` of a restart. */
-  get up(): boolean {
-    return this.#broker !== null;
+  get port(): number {
+    if (this.#broker === null) throw new Error('The broker is not running.');
+    return this.#broker.port;
   }
 
   async start(port = this.#config.listener.port): Promise<void> {
@@ -72,16 +74,20 @@ export class Engine {
         certificates: testCertificates(board),
         openDatabase: this.#store.open,
         wrapSocket: (socket) => new Link(socket, { faults: board, clock, changed: () => this.waiting.changed() }),
-        wrapHub: (hub) => this.#observed(hub),
+        onPublication: observing((message) => {
+          this.messages.record(message, this.clock.epochMs());
+          this.waiting.changed();
+        }),
       },
     );
     await broker.start();
     this.#broker = broker;
+    this.#view = viewOf(broker);
   }
 
   /** Stops and starts again on the same port. */
   async restart(store: 'keep' | 'empty', whileDown: () => unknown): Promise<void> {
-    const { port } = this.running;
+    const { port } = this;
     await this.stop();
     if (store === 'empty') await this.#store.empty();
     await whileDown();
@@ -100,6 +106,7 @@ export class Engine {
   async stop(): Promise<void> {
     const broker = this.#broker;
     this.#broker = null;
+    this.#view = null;
     await broker?.stop();
   }
 
@@ -111,22 +118,8 @@ export class Engine {
     await this.#store.close();
   }
 
-  #observed(hub: HubPort): HubPort {
-    return {
-      identify: (connection, username, password) => hub.identify(connection, username, password),
-      register: (connection) => hub.register(connection),
-      unregister: (connection) => hub.unregister(connection),
-      commit: (ticket) => hub.commit(ticket),
-      send: (publication, connection) => {
-        this.messages.record(publication, connection?.session?.clientId ?? null, this.clock.epochMs());
-        hub.send(publication, connection);
-        this.waiting.changed();
-      },
-    };
-  }
-
   #describe(about: string | null): string {
-    const clients = this.#broker === null ? ['The broker is not running.'] : describeClients(this.services);
+    const clients = this.#view === null ? ['The broker is not running.'] : describeClients(this.#view);
     const messages = this.messages.describe(about);
     return [...(about === null ? [...clients, ...messages] : [...messages, ...clients]), ...this.log.describe()].join(
       '\n',

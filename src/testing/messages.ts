@@ -1,7 +1,7 @@
 import { nearest } from '../config/nearest.js';
-import type { Publication } from '../mqtt/publication.js';
 import { topicMatchesFilter } from '../mqtt/topics.js';
 import type { SeenMessage } from './api.js';
+import type { RoutedMessage } from './broker-view.js';
 
 /** The oldest are forgotten beyond these. */
 const keptMessages = 100_000;
@@ -15,9 +15,9 @@ export class MessageLog {
   #bytes = 0;
   #forgotten = 0;
 
-  record(publication: Publication, clientId: string | null, timeMs: number): void {
-    const payload = Buffer.from(publication.payload);
-    const { login, topic, qos, retain } = publication;
+  record(message: RoutedMessage, timeMs: number): void {
+    const payload = Buffer.from(message.payload);
+    const { login, clientId, topic, qos, retain } = message;
     this.#messages.push({
       ...{ login, clientId, topic, payload, qos, retain, properties: null, timeMs },
       get text() {
