@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { dirname } from 'node:path';
 import type { Config } from '../config/config.js';
 import { ensureFirstUser } from '../credentials/first-user.js';
@@ -25,4 +26,47 @@ export async function prepareFirstStart({ listener, credentials }: Config, log: 
   }
   const [first] = (await readUsersFile(path))?.users.keys() ?? [];
   return { login: first ?? null, password: null };
+}
+
+interface Welcome {
+  /** Where the broker listens, as configured. */
+  readonly host: string;
+  readonly port: number;
+  readonly caFile: string;
+  /** Null: nobody that we know of. */
+  readonly login: string | null;
+  /** Only when it was made a moment ago: nobody can know it otherwise. */
+  readonly password: string | null;
+}
+
+/** The commands of the documentation, ready to be pasted into a shell on this machine. */
+export function welcomeLines({ host, port, caFile, login, password }: Welcome): string {
+  const user = login ?? 'your_login';
+  const common = [
+    `--cafile ${quoteForShell(caFile)}`,
+    `-h ${quoteForShell(reachableName(host))} -p ${port}`,
+    `-u ${quoteForShell(user)} -P ${quoteForShell(password ?? '…your password…')}`,
+  ].join(' ');
+  const made = password === null ? [] : [`Made a first user: login ${user}, password ${password}`, ''];
+  return [
+    '',
+    ...made,
+    'To receive messages:',
+    `  mosquitto_sub ${common} -t ${quoteForShell(`iotlab/${user}/#`)}`,
+    'To send one:',
+    `  mosquitto_pub ${common} -t ${quoteForShell(`iotlab/${user}/test`)} -m 'Hello, world!'`,
+    '',
+    '',
+  ].join('\n');
+}
+
+/** One word for a POSIX shell, whatever is in it. */
+export function quoteForShell(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Every address and the loopback addresses are `localhost`, which the development certificate names. */
+function reachableName(host: string): string {
+  const local = ['::', '0.0.0.0', '::1', 'localhost'].includes(host) || (isIP(host) === 4 && host.startsWith('127.'));
+  return local ? 'localhost' : host;
 }

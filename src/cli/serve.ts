@@ -3,9 +3,8 @@ import { loadConfig } from '../config/load.js';
 import { createLog } from '../observe/log.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
-import { type FirstStart, prepareFirstStart } from './first-start.js';
+import { type FirstStart, prepareFirstStart, welcomeLines } from './first-start.js';
 import { untilSignalled } from './until-signalled.js';
-import { welcomeLines } from './welcome.js';
 
 async function serve(file: string | undefined, io: CommandIo): Promise<number> {
   const config = await loadConfig(file, io.env);

@@ -4,7 +4,6 @@ import { type Clock, systemClock } from '../clock.js';
 import type { AdminConfig } from '../config/config.js';
 import { UsageError } from '../errors.js';
 import type { Log } from './log.js';
-import { prometheusText } from './prometheus.js';
 
 /** How the broker is, in all: nothing in here is about a single user. */
 export interface HealthState {
@@ -101,6 +100,16 @@ function report({ connections, storeFault, credentialsFault, stopping }: HealthS
   if (storeFault !== null) status = 'failing';
   if (stopping) status = 'stopping';
   return { status, uptime, connections, store: storeFault ?? 'ok', credentials: credentialsFault ?? 'ok' };
+}
+
+/** Numbers by name, in the text format of Prometheus: `_total` at the end makes a counter, all others are gauges. */
+function prometheusText(numbers: Readonly<Record<string, number>>): string {
+  let text = '';
+  for (const [name, value] of Object.entries(numbers)) {
+    const metric = `iotlab_broker_${name.replaceAll(/[^a-zA-Z0-9_]/g, '_')}`;
+    text += `# TYPE ${metric} ${name.endsWith('_total') ? 'counter' : 'gauge'}\n${metric} ${value}\n`;
+  }
+  return text;
 }
 
 function listen(server: Server, { host, port }: AdminConfig): Promise<void> {

@@ -1,6 +1,5 @@
 import type { FaultScope } from './fault-api.js';
-import type { DropRule, FaultBoard } from './fault-board.js';
-import type { FaultRule } from './fault-rule.js';
+import type { DropRule, FaultBoard, FaultRule } from './fault-board.js';
 import type { Piece } from './frames.js';
 
 type Side = DropRule['from'];

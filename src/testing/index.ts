@@ -1,8 +1,8 @@
 import { createLoginRule } from '../credentials/login.js';
 import { UsageError } from '../errors.js';
 import type { TestBroker } from './api.js';
-import { Engine } from './engine.js';
-import { EngineBroker } from './engine-broker.js';
+import { BrokerHandle } from './handle.js';
+import { Harness } from './harness.js';
 import { configOf, type StartOptions } from './options.js';
 
 export type { Clock } from '../clock.js';
@@ -26,20 +26,20 @@ export type { StartOptions } from './options.js';
  */
 export async function startBroker(options: StartOptions = {}): Promise<TestBroker> {
   const config = await configOf(options);
-  const engine = new Engine(config, options);
+  const harness = new Harness(config, options);
   const pattern = config.credentials.loginPattern;
   const isLogin = createLoginRule(pattern);
-  const wrong = engine.users.logins.find((login) => !isLogin(login));
+  const wrong = harness.users.logins.find((login) => !isLogin(login));
   if (wrong !== undefined) {
     throw new UsageError(
       `startBroker: users: ${JSON.stringify(wrong)} cannot log in (credentials.loginPattern: ${pattern})`,
     );
   }
   try {
-    await engine.start();
-    return new EngineBroker(engine, config.listener.host);
+    await harness.start();
+    return new BrokerHandle(harness, config.listener.host);
   } catch (error) {
-    await engine.close();
+    await harness.close();
     throw error;
   }
 }

@@ -3,13 +3,11 @@ import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../clock.js';
 import { readOnAfterWriteError } from '../connection/read-on.js';
 import { CONNECT, PUBLISH } from '../mqtt/packets.js';
-import { readConnect, refusal } from './connect-frame.js';
 import { DeliveryLane } from './delivery-lane.js';
 import { DropCounter } from './drop-counter.js';
 import type { FaultScope } from './fault-api.js';
-import type { FaultBoard, Holder } from './fault-board.js';
-import type { FaultRule } from './fault-rule.js';
-import { FrameCutter, isAcknowledgement, type Piece } from './frames.js';
+import type { FaultBoard, FaultRule, Holder } from './fault-board.js';
+import { FrameCutter, isAcknowledgement, type Piece, readConnect, refusal } from './frames.js';
 
 const bufferedBytes = 65_536;
 

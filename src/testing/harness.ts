@@ -23,7 +23,7 @@ const bindRetries = 20;
 const bindRetryMs = 50;
 
 /** The service with the harness's parts in their places, through any number of restarts. */
-export class Engine {
+export class Harness {
   readonly clock: Clock;
   readonly users: MutableUsers;
   readonly board: FaultBoard;

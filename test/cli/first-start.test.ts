@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { quoteForShell, welcomeLines } from '../../src/cli/welcome.js';
+import { quoteForShell, welcomeLines } from '../../src/cli/first-start.js';
 
 test('a real shell reads every quoted word as it was', () => {
   for (const word of [

@@ -12,14 +12,14 @@ import type {
 } from './api.js';
 import { throwAwayCa } from './certificates.js';
 import { isAmong, nameOf } from './clients.js';
-import type { Engine } from './engine.js';
 import type { Faults } from './fault-api.js';
 import { FaultSwitches } from './fault-switches.js';
+import type { Harness } from './harness.js';
 import { ManualClock } from './manual-clock.js';
 import { writeTempFile } from './temp-files.js';
 
-/** The public face of an Engine; what each member promises is said in api.ts. */
-export class EngineBroker implements TestBroker {
+/** The public face of an Harness; what each member promises is said in api.ts. */
+export class BrokerHandle implements TestBroker {
   readonly host: string;
   readonly port: number;
   readonly url: string;
@@ -27,21 +27,21 @@ export class EngineBroker implements TestBroker {
   readonly caFile: string;
   readonly users: TestUsers;
   readonly faults: Faults;
-  readonly #engine: Engine;
+  readonly #harness: Harness;
   readonly #removeCaFile: () => void;
   #stopped: Promise<void> | null = null;
 
-  constructor(engine: Engine, host: string) {
-    this.#engine = engine;
+  constructor(harness: Harness, host: string) {
+    this.#harness = harness;
     this.host = host === '::' || host === '0.0.0.0' ? 'localhost' : host;
-    this.port = engine.port;
+    this.port = harness.port;
     this.url = `mqtts://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}`;
     this.ca = throwAwayCa();
     const file = writeTempFile('iot-lab-ca.pem', this.ca);
     this.caFile = file.path;
     this.#removeCaFile = file.remove;
-    this.users = engine.users;
-    this.faults = new FaultSwitches(engine.board);
+    this.users = harness.users;
+    this.faults = new FaultSwitches(harness.board);
   }
 
   connectOptions(login: string): ConnectOptions {
@@ -59,11 +59,11 @@ export class EngineBroker implements TestBroker {
   }
 
   sessions(): ClientInfo[] {
-    return this.#engine.running.sessions();
+    return this.#harness.running.sessions();
   }
 
   waitForClient(scope: ClientScope & WaitOptions = {}): Promise<ClientInfo> {
-    return this.#engine.waiting.until(() => this.#find((client) => client.connected && isAmong(client, scope)), {
+    return this.#harness.waiting.until(() => this.#find((client) => client.connected && isAmong(client, scope)), {
       timeoutMs: scope.timeoutMs,
       failure: () => `${capitalized(nameOf(scope))} did not connect`,
     });
@@ -71,7 +71,7 @@ export class EngineBroker implements TestBroker {
 
   async waitForDisconnect(scope: ClientScope & WaitOptions = {}): Promise<void> {
     const connected = () => this.#find((client) => client.connected && isAmong(client, scope));
-    await this.#engine.waiting.until(() => connected() === undefined || undefined, {
+    await this.#harness.waiting.until(() => connected() === undefined || undefined, {
       timeoutMs: scope.timeoutMs,
       failure: () => `${capitalized(nameOf(scope))} did not disconnect`,
     });
@@ -80,7 +80,7 @@ export class EngineBroker implements TestBroker {
   waitForSubscription(filter: string, scope: ClientScope & WaitOptions = {}): Promise<ClientInfo> {
     const subscribed = (client: ClientInfo) =>
       client.connected && isAmong(client, scope) && client.subscriptions.some((each) => each.filter === filter);
-    return this.#engine.waiting.until(() => this.#find(subscribed), {
+    return this.#harness.waiting.until(() => this.#find(subscribed), {
       timeoutMs: scope.timeoutMs,
       failure: () => `${capitalized(nameOf(scope))} did not subscribe to ${filter}`,
     });
@@ -89,7 +89,7 @@ export class EngineBroker implements TestBroker {
   waitForAcknowledgements(scope: ClientScope & WaitOptions = {}): Promise<ClientInfo> {
     const done = (client: ClientInfo) =>
       client.connected && isAmong(client, scope) && client.inflightMessages + client.queuedMessages === 0;
-    return this.#engine.waiting.until(() => this.#find(done), {
+    return this.#harness.waiting.until(() => this.#find(done), {
       timeoutMs: scope.timeoutMs,
       failure: () => `${capitalized(nameOf(scope))} did not acknowledge everything`,
     });
@@ -109,16 +109,16 @@ export class EngineBroker implements TestBroker {
       return count === undefined ? messages[0] : messages;
     };
     const failure = () => `${found().length} of ${wanted} messages to ${filter} came`;
-    return this.#engine.waiting.until(look, { timeoutMs, failure, about: filter });
+    return this.#harness.waiting.until(look, { timeoutMs, failure, about: filter });
   }
 
   messages(filter = '#'): SeenMessage[] {
     if (!isValidTopicFilter(filter)) throw new RangeError(`${JSON.stringify(filter)} is not a valid topic filter`);
-    return this.#engine.messages.matching(filter);
+    return this.#harness.messages.matching(filter);
   }
 
   forgetMessages(): void {
-    this.#engine.messages.clear();
+    this.#harness.messages.clear();
   }
 
   async publish(
@@ -127,7 +127,7 @@ export class EngineBroker implements TestBroker {
     payload: string | Uint8Array = '',
     { qos = 1, retain = false }: PublishOptions = {},
   ): Promise<void> {
-    const broker = this.#engine.running;
+    const broker = this.#harness.running;
     this.users.passwordOf(login);
     if (!isValidTopicName(topic)) throw new RangeError(`${JSON.stringify(topic)} is not a topic to publish to`);
     if (!broker.mayPublish(login, topic)) throw new Error(`${login} may not publish to ${topic}`);
@@ -145,33 +145,33 @@ export class EngineBroker implements TestBroker {
   }
 
   kick(login: string, clientId?: string): number {
-    return this.#engine.running.disconnect(login, clientId);
+    return this.#harness.running.disconnect(login, clientId);
   }
 
   advance(byMs: number): void {
-    const { clock } = this.#engine;
+    const { clock } = this.#harness;
     if (!(clock instanceof ManualClock)) throw new Error("advance() needs startBroker({ clock: 'manual' })");
     clock.advance(byMs);
   }
 
   restart(options: { readonly store?: 'keep' | 'empty'; readonly whileDown?: () => unknown } = {}): Promise<void> {
     const { store = 'keep', whileDown = () => {} } = options;
-    return this.#engine.restart(store, whileDown);
+    return this.#harness.restart(store, whileDown);
   }
 
   async reset(): Promise<void> {
     this.faults.liftAll();
     await this.restart({ store: 'empty' });
-    this.#engine.messages.clear();
-    this.#engine.log.clear();
+    this.#harness.messages.clear();
+    this.#harness.log.clear();
   }
 
   logLines(): string[] {
-    return this.#engine.log.all();
+    return this.#harness.log.all();
   }
 
   stop(): Promise<void> {
-    this.#stopped ??= this.#engine.close().finally(() => this.#removeCaFile());
+    this.#stopped ??= this.#harness.close().finally(() => this.#removeCaFile());
     return this.#stopped;
   }
 
@@ -180,7 +180,7 @@ export class EngineBroker implements TestBroker {
   }
 
   #find(test: (client: ClientInfo) => boolean): ClientInfo | undefined {
-    return this.#engine.view?.sessions().find(test);
+    return this.#harness.view?.sessions().find(test);
   }
 }
 
