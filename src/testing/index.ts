@@ -32,7 +32,7 @@ export async function startBroker(options: StartOptions = {}): Promise<TestBroke
   const wrong = harness.users.logins.find((login) => !isLogin(login));
   if (wrong !== undefined) {
     throw new UsageError(
-      `startBroker: users: ${JSON.stringify(wrong)} cannot log in (credentials.loginPattern: ${pattern})`,
+      `startBroker: users: ${JSON.stringify(wrong)} cannot log in (credentials.loginPattern: ${loginPattern})`,
     );
   }
   try {

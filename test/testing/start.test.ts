@@ -76,5 +76,7 @@ test('options are checked as the configuration is', deadline, async () => {
   );
   await assert.rejects(startBroker({ acl: [{ access: 'read', topic: 'a/#/b' }] }), /startBroker: acl/);
   await assert.rejects(startBroker({ users: { 'not a login': 'x' } }), /"not a login" cannot log in/);
+  // The pattern is for the whole login, as in the service.
+  await assert.rejects(startBroker({ credentials: { loginPattern: '[a-z]{3}' } }), /"alice" cannot log in/);
   await assert.rejects(startBroker({ user: {} } as never), /startBroker: user: /);
 });
