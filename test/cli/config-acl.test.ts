@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { runCli } from '../../src/cli/command-line.js';
 import { defaultConfig, parseConfig } from '../../src/config/load.js';
 import { captureIo } from '../support/command-io.js';
+import { tempFolder } from '../support/temp-folder.js';
 
 async function invoke(...args: string[]) {
   const io = captureIo();
@@ -13,9 +13,8 @@ async function invoke(...args: string[]) {
   return { code, out: io.out(), err: io.err() };
 }
 
-async function fileWith(t: { after(callback: () => Promise<void>): void }, text: string): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'config-'));
-  t.after(() => rm(folder, { recursive: true }));
+async function fileWith(t: TestContext, text: string): Promise<string> {
+  const folder = await tempFolder(t);
   const file = join(folder, 'broker.yaml');
   await writeFile(file, text);
   return file;

@@ -23,7 +23,10 @@ test('a real shell reads every quoted word as it was', () => {
     'é',
     '-n',
   ]) {
-    const out = execFileSync('/bin/sh', ['-c', `printf %s ${quoteForShell(word)}`], { encoding: 'utf8' });
+    const out = execFileSync('/bin/sh', ['-c', `printf %s ${quoteForShell(word)}`], {
+      encoding: 'utf8',
+      timeout: 10_000,
+    });
     assert.equal(out, word);
   }
 });

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { packageFolder } from '../../src/config/package-folder.js';
+import { tempFolder } from '../support/temp-folder.js';
 
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
-const deadline = { timeout: 30_000 };
+const deadline = { timeout: 60_000 };
 
 /** Settings for a broker that leaves nothing outside its folder and takes any free port. */
 const settings = [
@@ -21,8 +22,7 @@ const settings = [
 ];
 
 async function folderWith(t: TestContext, lines: readonly string[] = settings): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'serve-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  const folder = await tempFolder(t);
   await writeFile(join(folder, 'broker.yaml'), lines.join('\n'));
   return folder;
 }
@@ -76,113 +76,118 @@ const serve = (t: TestContext, folder: string) =>
 /** The printed line, in a shell, as somebody would paste it. */
 const paste = (t: TestContext, line: string, folder: string) => run(t, '/bin/sh', ['-c', `exec ${line}`], folder);
 
-test('first start: certificates, a user, and printed lines that work as they are', deadline, async (t) => {
-  const folder = await folderWith(t);
-  const broker = serve(t, folder);
-  const [, sub] = await broker.printed(/^ {2}(mosquitto_sub .*)$/m);
-  const [, pub] = await broker.printed(/^ {2}(mosquitto_pub .*)$/m);
-  const [, password] = await broker.printed(/login \w+, password (\S+)$/m);
-  assert.equal((await stat(join(folder, 'certs/server.key'))).mode & 0o777, 0o600);
-
-  // Retained, because a subscriber whose output is a pipe does not say in time that it is there.
-  const publisher = paste(t, `${pub} -r`, folder);
-  assert.equal(await publisher.left, 0, publisher.err());
-  const subscriber = paste(t, `${sub} -C 1`, folder);
-  assert.equal(await subscriber.left, 0, subscriber.err());
-  assert.equal(subscriber.out(), 'Hello, world!\n');
-
-  broker.process.kill('SIGTERM');
-  assert.equal(await broker.left, 0);
-  assert.equal(broker.err(), '');
-  const log = broker
-    .out()
-    .split('\n')
-    .filter((line) => line.startsWith('{'));
-  assert.equal(log.join().includes(password!), false, 'the password is in the log');
-  assert.equal(
-    broker.out().includes((await readFile(join(folder, 'data/users'), 'utf8')).split(':')[1]!.trim()),
-    false,
-  );
-});
-
-test('a later start makes nothing new and prints no password', deadline, async (t) => {
-  const folder = await folderWith(t);
-  const first = serve(t, folder);
-  const [, login] = await first.printed(/Made a first user: login (\w+),/);
-  await first.printed(/mosquitto_pub/);
-  first.process.kill('SIGINT');
-  assert.equal(await first.left, 0);
-  const ca = await readFile(join(folder, 'certs/iot-lab-ca.pem'), 'utf8');
-
-  const second = serve(t, folder);
-  const [, lines] = await second.printed(/^ {2}(mosquitto_sub .*\n.*\n {2}mosquitto_pub .*)$/m);
-  assert.ok(lines!.includes(`-u ${login} -P '…your password…' -t 'iotlab/${login}/#'`), lines);
-  assert.ok(!second.out().includes('Made a first user'));
-  second.process.kill('SIGTERM');
-  assert.equal(await second.left, 0);
-  assert.equal(await readFile(join(folder, 'certs/iot-lab-ca.pem'), 'utf8'), ca);
-});
-
-test(
-  'npm start: SIGTERM to npm, and a Ctrl-C that npm and the broker both get, stop it in order',
-  deadline,
-  async (t) => {
+describe('iotlab-broker serve', { concurrency: 2 }, () => {
+  test('first start: certificates, a user, and printed lines that work as they are', deadline, async (t) => {
     const folder = await folderWith(t);
-    const args = ['start', '--silent', '--', '--config', join(folder, 'broker.yaml')];
-    for (const stop of [(npm: Run) => npm.process.kill('SIGTERM'), (npm: Run) => signalGroup(npm.process, 'SIGINT')]) {
-      const npm = run(t, 'npm', args, packageFolder());
-      await npm.printed(/mosquitto_pub/);
-      stop(npm);
-      assert.equal(await npm.left, 0, npm.err());
-      assert.match(npm.out(), /"msg":"broker stopped"/);
-    }
-  },
-);
+    const broker = serve(t, folder);
+    const [, sub] = await broker.printed(/^ {2}(mosquitto_sub .*)$/m);
+    const [, pub] = await broker.printed(/^ {2}(mosquitto_pub .*)$/m);
+    const [, password] = await broker.printed(/login \w+, password (\S+)$/m);
+    assert.equal((await stat(join(folder, 'certs/server.key'))).mode & 0o777, 0o600);
 
-test('what the operator can mend is one line on standard error and exit code 2', deadline, async (t) => {
-  const taken = createServer().listen(0);
-  await once(taken, 'listening');
-  t.after(() => taken.close());
-  const { port } = taken.address() as AddressInfo;
-  const [listener, ...others] = settings;
+    // Retained, because a subscriber whose output is a pipe does not say in time that it is there.
+    const publisher = paste(t, `${pub} -r`, folder);
+    assert.equal(await publisher.left, 0, publisher.err());
+    const subscriber = paste(t, `${sub} -C 1`, folder);
+    assert.equal(await subscriber.left, 0, subscriber.err());
+    assert.equal(subscriber.out(), 'Hello, world!\n');
 
-  const inUse = serve(t, await folderWith(t, [listener!.replace('port: 0', `port: ${port}`), ...others]));
-  assert.equal(await inUse.left, 2);
-  // The password is told all the same: nobody would ever hear it again.
-  assert.match(inUse.out(), /Made a first user: login \w+, password \S+/);
-  assert.match(inUse.err(), new RegExp(`^iotlab-broker: .*listener\\.port.*${port}.*\n$`));
+    broker.process.kill('SIGTERM');
+    assert.equal(await broker.left, 0);
+    assert.equal(broker.err(), '');
+    const log = broker
+      .out()
+      .split('\n')
+      .filter((line) => line.startsWith('{'));
+    assert.equal(log.join().includes(password!), false, 'the password is in the log');
+    assert.equal(
+      broker.out().includes((await readFile(join(folder, 'data/users'), 'utf8')).split(':')[1]!.trim()),
+      false,
+    );
+  });
 
-  const wrongKey = serve(t, await folderWith(t, [...settings, 'limts: {}']));
-  assert.equal(await wrongKey.left, 2);
-  assert.match(wrongKey.err(), /^iotlab-broker: .*broker\.yaml:5: limts: unknown key; did you mean limits\?\n$/);
-  assert.equal(wrongKey.out(), '');
+  test('a later start makes nothing new and prints no password', deadline, async (t) => {
+    const folder = await folderWith(t);
+    const first = serve(t, folder);
+    const [, login] = await first.printed(/Made a first user: login (\w+),/);
+    await first.printed(/mosquitto_pub/);
+    first.process.kill('SIGINT');
+    assert.equal(await first.left, 0);
+    const ca = await readFile(join(folder, 'certs/iot-lab-ca.pem'), 'utf8');
 
-  const folder = await folderWith(t);
-  const holder = serve(t, folder);
-  await holder.printed(/mosquitto_pub/);
-  const second = serve(t, folder);
-  assert.equal(await second.left, 2, second.err());
-  assert.match(second.err(), /^iotlab-broker: .*storage\.path.*\n$/);
-  await writeFile(join(folder, 'certs/server.key'), 'no key');
-  const unreadable = serve(t, folder);
-  assert.equal(await unreadable.left, 2, unreadable.err());
-  assert.match(unreadable.err(), /^iotlab-broker: [^\n]*(server\.key|storage\.path)[^\n]*\n$/);
-  holder.process.kill('SIGTERM');
-  assert.equal(await holder.left, 0);
-});
+    const second = serve(t, folder);
+    const [, lines] = await second.printed(/^ {2}(mosquitto_sub .*\n.*\n {2}mosquitto_pub .*)$/m);
+    assert.ok(lines!.includes(`-u ${login} -P '…your password…' -t 'iotlab/${login}/#'`), lines);
+    assert.ok(!second.out().includes('Made a first user'));
+    second.process.kill('SIGTERM');
+    assert.equal(await second.left, 0);
+    assert.equal(await readFile(join(folder, 'certs/iot-lab-ca.pem'), 'utf8'), ca);
+  });
 
-test('a reader of the output that leaves does not take the broker with it', deadline, async (t) => {
-  const folder = await folderWith(t);
-  const broker = serve(t, folder);
-  const [, pub] = await broker.printed(/^ {2}(mosquitto_pub .*)$/m);
-  broker.process.stdout?.destroy();
-  for (let i = 0; i < 3; i += 1) assert.equal(await paste(t, `${pub} -q 1`, folder).left, 0);
-  broker.process.kill('SIGTERM');
-  assert.equal(await broker.left, 0);
-});
+  test(
+    'npm start: SIGTERM to npm, and a Ctrl-C that npm and the broker both get, stop it in order',
+    deadline,
+    async (t) => {
+      const folder = await folderWith(t);
+      const args = ['start', '--silent', '--', '--config', join(folder, 'broker.yaml')];
+      for (const stop of [
+        (npm: Run) => npm.process.kill('SIGTERM'),
+        (npm: Run) => signalGroup(npm.process, 'SIGINT'),
+      ]) {
+        const npm = run(t, 'npm', args, packageFolder());
+        await npm.printed(/mosquitto_pub/);
+        stop(npm);
+        assert.equal(await npm.left, 0, npm.err());
+        assert.match(npm.out(), /"msg":"broker stopped"/);
+      }
+    },
+  );
 
-test('a reader of a command that has read enough is no failure', deadline, async (t) => {
-  const piped = run(t, '/bin/sh', ['-c', `"${process.execPath}" "${main}" config reference | head -n 1`], tmpdir());
-  assert.equal(await piped.left, 0);
-  assert.deepEqual([piped.err(), piped.out().split('\n').length], ['', 2]);
+  test('what the operator can mend is one line on standard error and exit code 2', deadline, async (t) => {
+    const taken = createServer().listen(0);
+    await once(taken, 'listening');
+    t.after(() => taken.close());
+    const { port } = taken.address() as AddressInfo;
+    const [listener, ...others] = settings;
+
+    const inUse = serve(t, await folderWith(t, [listener!.replace('port: 0', `port: ${port}`), ...others]));
+    assert.equal(await inUse.left, 2);
+    // The password is told all the same: nobody would ever hear it again.
+    assert.match(inUse.out(), /Made a first user: login \w+, password \S+/);
+    assert.match(inUse.err(), new RegExp(`^iotlab-broker: .*listener\\.port.*${port}.*\n$`));
+
+    const wrongKey = serve(t, await folderWith(t, [...settings, 'limts: {}']));
+    assert.equal(await wrongKey.left, 2);
+    assert.match(wrongKey.err(), /^iotlab-broker: .*broker\.yaml:5: limts: unknown key; did you mean limits\?\n$/);
+    assert.equal(wrongKey.out(), '');
+
+    const folder = await folderWith(t);
+    const holder = serve(t, folder);
+    await holder.printed(/mosquitto_pub/);
+    const second = serve(t, folder);
+    assert.equal(await second.left, 2, second.err());
+    assert.match(second.err(), /^iotlab-broker: .*storage\.path.*\n$/);
+    await writeFile(join(folder, 'certs/server.key'), 'no key');
+    const unreadable = serve(t, folder);
+    assert.equal(await unreadable.left, 2, unreadable.err());
+    assert.match(unreadable.err(), /^iotlab-broker: [^\n]*(server\.key|storage\.path)[^\n]*\n$/);
+    holder.process.kill('SIGTERM');
+    assert.equal(await holder.left, 0);
+  });
+
+  test('a reader of the output that leaves does not take the broker with it', deadline, async (t) => {
+    const folder = await folderWith(t);
+    const broker = serve(t, folder);
+    const [, pub] = await broker.printed(/^ {2}(mosquitto_pub .*)$/m);
+    broker.process.stdout?.destroy();
+    for (let i = 0; i < 3; i += 1) assert.equal(await paste(t, `${pub} -q 1`, folder).left, 0);
+    broker.process.kill('SIGTERM');
+    assert.equal(await broker.left, 0);
+  });
+
+  test('a reader of a command that has read enough is no failure', deadline, async (t) => {
+    const piped = run(t, '/bin/sh', ['-c', `"${process.execPath}" "${main}" config reference | head -n 1`], tmpdir());
+    assert.equal(await piped.left, 0);
+    assert.deepEqual([piped.err(), piped.out().split('\n').length], ['', 2]);
+  });
 });

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { RawClient } from '../support/raw-client.js';
 import { tempFolder } from '../support/temp-folder.js';
@@ -27,74 +27,76 @@ function run(t: TestContext, args: readonly string[]) {
   return { child, line, left };
 }
 
-test('runs a command against a broker and leaves with its exit code', deadline, async (t) => {
-  const script = [
-    'set -e',
-    'set -- -h "$IOTLAB_MQTT_HOST" -p "$IOTLAB_MQTT_PORT" --cafile "$IOTLAB_MQTT_CAFILE"',
-    'set -- "$@" -u "$IOTLAB_MQTT_LOGIN" -P "$IOTLAB_MQTT_PASSWORD"',
-    'mosquitto_pub "$@" -t iotlab/alice/x -m kept -r -q 1',
-    'mosquitto_sub "$@" -t "iotlab/alice/#" -C 1 -W 10',
-    'echo "$IOTLAB_MQTT_CAFILE"',
-    'exit 7',
-  ].join('\n');
-  const { code, out, err } = await run(t, ['--', 'sh', '-c', script]).left;
-  const [message, caFile = ''] = out.split('\n');
-  assert.deepEqual([code, message, err], [7, 'kept', '']);
-  assert.match(caFile, /\.pem$/);
-  assert.ok(!existsSync(caFile), 'nothing is left behind');
-});
+describe('iotlab-broker test', { concurrency: 2 }, () => {
+  test('runs a command against a broker and leaves with its exit code', deadline, async (t) => {
+    const script = [
+      'set -e',
+      'set -- -h "$IOTLAB_MQTT_HOST" -p "$IOTLAB_MQTT_PORT" --cafile "$IOTLAB_MQTT_CAFILE"',
+      'set -- "$@" -u "$IOTLAB_MQTT_LOGIN" -P "$IOTLAB_MQTT_PASSWORD"',
+      'mosquitto_pub "$@" -t iotlab/alice/x -m kept -r -q 1',
+      'mosquitto_sub "$@" -t "iotlab/alice/#" -C 1 -W 10',
+      'echo "$IOTLAB_MQTT_CAFILE"',
+      'exit 7',
+    ].join('\n');
+    const { code, out, err } = await run(t, ['--', 'sh', '-c', script]).left;
+    const [message, caFile = ''] = out.split('\n');
+    assert.deepEqual([code, message, err], [7, 'kept', '']);
+    assert.match(caFile, /\.pem$/);
+    assert.ok(!existsSync(caFile), 'nothing is left behind');
+  });
 
-test('users and access rules of a configuration', deadline, async (t) => {
-  const config = join(await tempFolder(t), 'broker.yaml');
-  await writeFile(config, 'acl: [{ access: readwrite, topic: "lab/%u" }]\nlisteners: {}\n');
-  const wrong = await run(t, ['--config', config, '--json']).left;
-  assert.deepEqual([wrong.code, wrong.out], [2, '']);
-  assert.match(wrong.err, /broker\.yaml:2: listeners: /);
-  await writeFile(config, 'acl: [{ access: readwrite, topic: "lab/%u" }]\n');
-  const { child, line } = run(t, ['--config', config, '--user', 'carol:carol-secret', '--user', 'dave', '--json']);
-  const variables = JSON.parse(await line);
-  assert.deepEqual([variables.IOTLAB_MQTT_LOGIN, variables.IOTLAB_MQTT_PASSWORD], ['carol', 'carol-secret']);
-  const ca = await readFile(variables.IOTLAB_MQTT_CAFILE, 'utf8');
-  const target = { host: variables.IOTLAB_MQTT_HOST, port: Number(variables.IOTLAB_MQTT_PORT), ca };
-  await using client = await RawClient.connect(target, { as: 'carol' });
-  assert.deepEqual(await client.subscribe(['lab/carol', 0], ['iotlab/carol/#', 0]), [0, 0x80]);
-  child.kill();
-});
+  test('users and access rules of a configuration', deadline, async (t) => {
+    const config = join(await tempFolder(t), 'broker.yaml');
+    await writeFile(config, 'acl: [{ access: readwrite, topic: "lab/%u" }]\nlisteners: {}\n');
+    const wrong = await run(t, ['--config', config, '--json']).left;
+    assert.deepEqual([wrong.code, wrong.out], [2, '']);
+    assert.match(wrong.err, /broker\.yaml:2: listeners: /);
+    await writeFile(config, 'acl: [{ access: readwrite, topic: "lab/%u" }]\n');
+    const { child, line } = run(t, ['--config', config, '--user', 'carol:carol-secret', '--user', 'dave', '--json']);
+    const variables = JSON.parse(await line);
+    assert.deepEqual([variables.IOTLAB_MQTT_LOGIN, variables.IOTLAB_MQTT_PASSWORD], ['carol', 'carol-secret']);
+    const ca = await readFile(variables.IOTLAB_MQTT_CAFILE, 'utf8');
+    const target = { host: variables.IOTLAB_MQTT_HOST, port: Number(variables.IOTLAB_MQTT_PORT), ca };
+    await using client = await RawClient.connect(target, { as: 'carol' });
+    assert.deepEqual(await client.subscribe(['lab/carol', 0], ['iotlab/carol/#', 0]), [0, 0x80]);
+    child.kill();
+  });
 
-test('--json runs until standard input is closed', deadline, async (t) => {
-  const { child, line, left } = run(t, ['--json']);
-  const variables = JSON.parse(await line);
-  assert.deepEqual(Object.keys(variables), [
-    ...['IOTLAB_MQTT_HOST', 'IOTLAB_MQTT_PORT', 'IOTLAB_MQTT_CAFILE', 'IOTLAB_MQTT_LOGIN', 'IOTLAB_MQTT_PASSWORD'],
-  ]);
-  assert.ok(existsSync(variables.IOTLAB_MQTT_CAFILE));
-  child.stdin!.end();
-  assert.equal((await left).code, 0);
-  assert.ok(!existsSync(variables.IOTLAB_MQTT_CAFILE));
-});
+  test('--json runs until standard input is closed', deadline, async (t) => {
+    const { child, line, left } = run(t, ['--json']);
+    const variables = JSON.parse(await line);
+    assert.deepEqual(Object.keys(variables), [
+      ...['IOTLAB_MQTT_HOST', 'IOTLAB_MQTT_PORT', 'IOTLAB_MQTT_CAFILE', 'IOTLAB_MQTT_LOGIN', 'IOTLAB_MQTT_PASSWORD'],
+    ]);
+    assert.ok(existsSync(variables.IOTLAB_MQTT_CAFILE));
+    child.stdin!.end();
+    assert.equal((await left).code, 0);
+    assert.ok(!existsSync(variables.IOTLAB_MQTT_CAFILE));
+  });
 
-test('a signal reaches the command, and its end is told as a shell would', deadline, async (t) => {
-  const patient = run(t, [
-    '--',
-    'sh',
-    '-c',
-    'trap "echo told; exit 3" TERM; echo ready; for i in $(seq 100); do sleep 0.1; done',
-  ]);
-  await patient.line;
-  patient.child.kill('SIGTERM');
-  const { code, out } = await patient.left;
-  assert.deepEqual([code, out], [3, 'ready\ntold\n']);
-  assert.equal((await run(t, ['--', 'sh', '-c', 'kill -9 $$']).left).code, 137);
-});
+  test('a signal reaches the command, and its end is told as a shell would', deadline, async (t) => {
+    const patient = run(t, [
+      '--',
+      'sh',
+      '-c',
+      'trap "echo told; exit 3" TERM; echo ready; for i in $(seq 100); do sleep 0.1; done',
+    ]);
+    await patient.line;
+    patient.child.kill('SIGTERM');
+    const { code, out } = await patient.left;
+    assert.deepEqual([code, out], [3, 'ready\ntold\n']);
+    assert.equal((await run(t, ['--', 'sh', '-c', 'kill -9 $$']).left).code, 137);
+  });
 
-test('wrong usage', deadline, async (t) => {
-  const expect = async (args: readonly string[], message: RegExp) => {
-    const { code, err } = await run(t, args).left;
-    assert.equal(code, 2);
-    assert.match(err, message);
-  };
-  await expect([], /COMMAND is missing; usage: iotlab-broker test -- COMMAND/);
-  await expect(['--json', '--', 'ls'], /--json runs no command/);
-  await expect(['--', 'no-such-command-here'], /no-such-command-here cannot be run: there is no such command/);
-  await expect(['--user', 'Not A Login', '--json'], /"Not A Login" cannot log in/);
+  test('wrong usage', deadline, async (t) => {
+    const expect = async (args: readonly string[], message: RegExp) => {
+      const { code, err } = await run(t, args).left;
+      assert.equal(code, 2);
+      assert.match(err, message);
+    };
+    await expect([], /COMMAND is missing; usage: iotlab-broker test -- COMMAND/);
+    await expect(['--json', '--', 'ls'], /--json runs no command/);
+    await expect(['--', 'no-such-command-here'], /no-such-command-here cannot be run: there is no such command/);
+    await expect(['--user', 'Not A Login', '--json'], /"Not A Login" cannot log in/);
+  });
 });

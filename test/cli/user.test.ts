@@ -10,7 +10,8 @@ import { UsersFile } from '../../src/credentials/users-file.js';
 import { captureIo } from '../support/command-io.js';
 import { tempFolder } from '../support/temp-folder.js';
 
-const execute = promisify(execFile);
+/** Runs a program to its end, but not for ever. */
+const execute = (file: string, args: readonly string[]) => promisify(execFile)(file, args, { timeout: 30_000 });
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 
 async function setup(t: TestContext) {

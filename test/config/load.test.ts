@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { configFile, defaultConfig, loadConfig, parseConfig } from '../../src/config/load.js';
 import { packageFolder } from '../../src/config/package-folder.js';
 import { configReference } from '../../src/config/reference.js';
 import { UsageError } from '../../src/errors.js';
+import { tempFolder } from '../support/temp-folder.js';
 
 const example = join(packageFolder(), 'config', 'broker.example.yaml');
 
@@ -163,8 +163,7 @@ test('aliases are followed', () => {
 });
 
 test('where the configuration comes from: the argument, the environment, the package, the defaults', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'config-'));
-  t.after(() => rm(folder, { recursive: true }));
+  const folder = await tempFolder(t);
   const one = join(folder, 'one.yaml');
   const two = join(folder, 'two.yaml');
   await writeFile(one, 'listener: { port: 1 }');

@@ -18,10 +18,17 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+/** Port 0 turns it off, so a free one is looked for; somebody else may take it first. */
 async function open(state: () => HealthState, metrics: () => Record<string, number> = () => ({})) {
-  const port = await freePort();
-  const health = await openHealth({ config: { host: '127.0.0.1', port }, log, state, metrics });
-  return { health, url: `http://127.0.0.1:${port}` };
+  for (;;) {
+    const port = await freePort();
+    try {
+      const health = await openHealth({ config: { host: '127.0.0.1', port }, log, state, metrics });
+      return { health, url: `http://127.0.0.1:${port}` };
+    } catch (error) {
+      if (!/in use/.test((error as Error).message)) throw error;
+    }
+  }
 }
 
 test('GET /health: 200 while the broker does its work, 503 when it does not', async () => {

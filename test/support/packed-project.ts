@@ -14,6 +14,12 @@ export interface Finished {
   readonly output: string;
 }
 
+export interface PackedFolder {
+  write(file: string, text: string): Promise<void>;
+  /** Runs a command in the folder, to its end, with what it printed. */
+  run(command: string, ...args: readonly string[]): Promise<Finished>;
+}
+
 /** A new user's project: nothing of ours but the package, as it was packed. */
 export class PackedProject {
   readonly folder: string;
@@ -26,7 +32,7 @@ export class PackedProject {
   static async create(linked: readonly string[]): Promise<PackedProject> {
     const project = new PackedProject(await mkdtemp(join(tmpdir(), 'iotlab-broker-packed-')));
     try {
-      await project.install(linked);
+      await project.#install(linked);
       return project;
     } catch (error) {
       await project.remove();
@@ -34,7 +40,7 @@ export class PackedProject {
     }
   }
 
-  private async install(linked: readonly string[]): Promise<void> {
+  async #install(linked: readonly string[]): Promise<void> {
     const { folder } = this;
     // `npm test` has built dist/ already.
     await run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder], { cwd: root });
@@ -50,16 +56,18 @@ export class PackedProject {
     }
   }
 
-  write(name: string, text: string): Promise<void> {
-    return writeFile(join(this.folder, name), text);
+  /** A folder of the project, for one test: what others write meanwhile is elsewhere. */
+  async subfolder(name: string): Promise<PackedFolder> {
+    const folder = join(this.folder, name);
+    await mkdir(folder);
+    return { write: (file, text) => writeFile(join(folder, file), text), run: (...line) => this.#run(folder, ...line) };
   }
 
-  /** Runs a command in the project, to its end, with what it printed. */
-  async run(command: string, ...args: readonly string[]): Promise<Finished> {
+  async #run(cwd: string, command: string, ...args: readonly string[]): Promise<Finished> {
     // A test runner in a test runner would report to the outer one.
     const { NODE_TEST_CONTEXT: _, ...env } = process.env;
     const bin = join(this.folder, 'node_modules', '.bin');
-    const options = { cwd: this.folder, env: { ...env, PATH: `${bin}:${env.PATH}` }, timeout: 60_000 };
+    const options = { cwd, env: { ...env, PATH: `${bin}:${env.PATH}` }, timeout: 60_000 };
     try {
       const { stdout, stderr } = await run(command, [...args], options);
       return { code: 0, output: stdout + stderr };

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { packageFolder } from '../../src/config/package-folder.js';
 import { namedBlocks } from '../support/doc-blocks.js';
-import { PackedProject } from '../support/packed-project.js';
+import { type PackedFolder, PackedProject } from '../support/packed-project.js';
 
 // docs/testing.md, tried as a new user would: in an empty project, with the package as it is published. Its examples are
 // the tests here; those that need it are also run with clients that have a bug, and must then fail.
@@ -32,30 +32,58 @@ function example(name: string, ...replacements: readonly (readonly [from: string
   return code;
 }
 
-async function expectRun(code: number, command: string, ...args: readonly string[]): Promise<string> {
-  const finished = await project!.run(command, ...args);
-  assert.equal(finished.code, code, finished.output);
-  return finished.output;
+/** A folder of its own for each test, since they run side by side: most of their time is waiting. */
+class Workplace {
+  readonly #folder: PackedFolder;
+
+  private constructor(folder: PackedFolder) {
+    this.#folder = folder;
+  }
+
+  static async create(name: string): Promise<Workplace> {
+    return new Workplace(await project!.subfolder(name));
+  }
+
+  write(file: string, text: string): Promise<void> {
+    return this.#folder.write(file, text);
+  }
+
+  async expectRun(code: number, command: string, ...args: readonly string[]): Promise<string> {
+    const finished = await this.#folder.run(command, ...args);
+    assert.equal(finished.code, code, finished.output);
+    return finished.output;
+  }
+
+  nodeTest(code: number, ...args: readonly string[]): Promise<string> {
+    return this.expectRun(code, process.execPath, '--test', ...args);
+  }
+
+  /** One file, without the runner in front of it: half as many processes. */
+  recipe(code: number, file: string): Promise<string> {
+    return this.expectRun(code, process.execPath, file);
+  }
+
+  async compile(...args: readonly string[]): Promise<void> {
+    const tsc = join(project!.folder, 'node_modules/typescript/bin/tsc');
+    const options = ['--module', 'nodenext', '--target', 'es2022', '--lib', 'es2022,esnext.disposable', '--strict'];
+    await this.expectRun(0, process.execPath, tsc, ...options, '--types', 'node', ...args);
+  }
 }
 
-const nodeTest = (code: number, ...args: readonly string[]) => expectRun(code, process.execPath, '--test', ...args);
+describe('the examples of the page', { concurrency: 4 }, () => {
+  test('TypeScript, ES modules: the first example', deadline, async () => {
+    const place = await Workplace.create('esm');
+    await place.write('first.test.mts', example('first.test.ts'));
+    // mqtt.js's own declarations want those of a browser.
+    await place.compile('--skipLibCheck', 'first.test.mts');
+    await place.nodeTest(0, 'first.test.mjs');
+  });
 
-async function compile(...args: readonly string[]): Promise<void> {
-  const options = ['--module', 'nodenext', '--target', 'es2022', '--lib', 'es2022,esnext.disposable', '--strict'];
-  await expectRun(0, process.execPath, 'node_modules/typescript/bin/tsc', ...options, '--types', 'node', ...args);
-}
-
-test('TypeScript, ES modules: the first example', deadline, async () => {
-  await project!.write('first.test.mts', example('first.test.ts'));
-  // mqtt.js's own declarations want those of a browser.
-  await compile('--skipLibCheck', 'first.test.mts');
-  await nodeTest(0, 'first.test.mjs');
-});
-
-test('TypeScript, CommonJS; the types name nothing that a project does not have', deadline, async () => {
-  await project!.write(
-    'types.test.cts',
-    `import assert = require('node:assert/strict');
+  test('TypeScript, CommonJS; the types name nothing that a project does not have', deadline, async () => {
+    const place = await Workplace.create('commonjs');
+    await place.write(
+      'types.test.cts',
+      `import assert = require('node:assert/strict');
     import { test } from 'node:test';
     import { startBroker, type StartOptions, type TestBroker, type SeenMessage } from 'iotlab-broker/testing';
     import testing = require('iotlab-broker/testing');
@@ -70,98 +98,113 @@ test('TypeScript, CommonJS; the types name nothing that a project does not have'
       assert.throws(() => broker.faults.certificate('odd'));
       await broker.stop();
     });`,
-  );
-  await compile('types.test.cts');
-  await nodeTest(0, 'types.test.cjs');
-});
+    );
+    await place.compile('types.test.cts');
+    await place.nodeTest(0, 'types.test.cjs');
+  });
 
-test('fixtures: node:test as it is; Vitest and Jest on stand-ins for their functions', deadline, async () => {
-  await project!.write('node.test.mjs', example('node.test.mjs'));
-  await project!.write(
-    'stand-in.mjs',
-    `import assert from 'node:assert/strict';
+  test('fixtures: node:test as it is; Vitest and Jest on stand-ins for their functions', deadline, async () => {
+    const place = await Workplace.create('fixtures');
+    await place.write('node.test.mjs', example('node.test.mjs'));
+    await place.write(
+      'stand-in.mjs',
+      `import assert from 'node:assert/strict';
     export { after as afterAll, before as beforeAll, test } from 'node:test';
     export const expect = (actual) => ({ toBe: (expected) => assert.equal(actual, expected) });`,
+    );
+    await place.write('vitest.test.mjs', example('vitest.test.mjs', ["'vitest'", "'./stand-in.mjs'"]));
+    await place.write('globals.mjs', "import * as jest from './stand-in.mjs';\nObject.assign(globalThis, jest);");
+    await place.write('jest.test.cjs', example('jest.test.cjs'));
+    await place.nodeTest(0, 'node.test.mjs', 'vitest.test.mjs');
+    await place.nodeTest(0, '--import', './globals.mjs', 'jest.test.cjs');
+  });
+
+  test("other languages: mosquitto's clients and paho, with the command as it is installed", deadline, async () => {
+    const place = await Workplace.create('languages');
+    assert.equal(await place.expectRun(0, 'sh', '-c', example('shell.sh').replaceAll('npx ', '')), 'on\n');
+    await place.write('paho_test.py', example('paho_test.py'));
+    assert.equal(
+      await place.expectRun(0, 'iotlab-broker', 'test', '--', '/usr/bin/python3', 'paho_test.py'),
+      'world\n',
+    );
+  });
+
+  test('a client that reconnects; one that forgets to subscribe again is caught', deadline, async () => {
+    const place = await Workplace.create('reconnect');
+    await place.write(
+      'reconnect.test.mjs',
+      example('reconnect.test.mjs', ['startBroker({', 'startBroker({ timeoutMs: 2_000,']),
+    );
+    await place.write('logger.mjs', example('logger.mjs'));
+    await place.recipe(0, 'reconnect.test.mjs');
+    const forgetful = [["client.on('connect'", "client.once('connect'"]] as const;
+    await place.write('logger.mjs', example('logger.mjs', ...forgetful));
+    assert.match(await place.recipe(1, 'reconnect.test.mjs'), /A client did not subscribe to iotlab\/alice\/#/);
+    await place.write('logger.mjs', example('logger.mjs', ...forgetful, ['clean: false', 'clean: true']));
+    assert.match(await place.recipe(1, 'reconnect.test.mjs'), /alice "logger" \(MQTT 3\.1\.1\) without subscriptions/);
+  });
+
+  test(
+    'a subscriber that must not lose data; one that acknowledges before it has saved is caught',
+    deadline,
+    async () => {
+      const place = await Workplace.create('save');
+      await place.write('save.test.mjs', example('save.test.mjs'));
+      await place.write('logger.mjs', example('logger.mjs'));
+      await place.recipe(0, 'save.test.mjs');
+      const hasty = ['.then(() => done(), done);', '; done();'] as const;
+      await place.write('logger.mjs', example('logger.mjs', hasty));
+      assert.match(await place.recipe(1, 'save.test.mjs'), /acknowledged before it was saved/);
+    },
   );
-  await project!.write('vitest.test.mjs', example('vitest.test.mjs', ["'vitest'", "'./stand-in.mjs'"]));
-  await project!.write('globals.mjs', "import * as jest from './stand-in.mjs';\nObject.assign(globalThis, jest);");
-  await project!.write('jest.test.cjs', example('jest.test.cjs'));
-  await nodeTest(0, 'node.test.mjs', 'vitest.test.mjs');
-  await nodeTest(0, '--import', './globals.mjs', 'jest.test.cjs');
-});
 
-test("other languages: mosquitto's clients and paho, with the command as it is installed", deadline, async () => {
-  assert.equal(await expectRun(0, 'sh', '-c', example('shell.sh').replaceAll('npx ', '')), 'on\n');
-  await project!.write('paho_test.py', example('paho_test.py'));
-  assert.equal(await expectRun(0, 'iotlab-broker', 'test', '--', '/usr/bin/python3', 'paho_test.py'), 'world\n');
-});
+  test('a publisher that must not lose data; one that does not send again is caught', deadline, async () => {
+    const place = await Workplace.create('redeliver');
+    await place.write(
+      'redeliver.test.mjs',
+      example('redeliver.test.mjs', ['startBroker({', 'startBroker({ timeoutMs: 2_000,']),
+    );
+    await place.write('sensor.mjs', example('sensor.mjs'));
+    await place.recipe(0, 'redeliver.test.mjs');
+    await place.write('sensor.mjs', example('sensor.mjs', ['{ qos: 1 }', '{ qos: 0 }']));
+    assert.match(await place.recipe(1, 'redeliver.test.mjs'), /loseAcknowledgement has struck 0 of 1 times/);
+  });
 
-test('a client that reconnects; one that forgets to subscribe again is caught', deadline, async () => {
-  await project!.write(
-    'reconnect.test.mjs',
-    example('reconnect.test.mjs', ['startBroker({', 'startBroker({ timeoutMs: 2_000,']),
-  );
-  await project!.write('logger.mjs', example('logger.mjs'));
-  await nodeTest(0, 'reconnect.test.mjs');
-  const forgetful = [["client.on('connect'", "client.once('connect'"]] as const;
-  await project!.write('logger.mjs', example('logger.mjs', ...forgetful));
-  assert.match(await nodeTest(1, 'reconnect.test.mjs'), /A client did not subscribe to iotlab\/alice\/#/);
-  await project!.write('logger.mjs', example('logger.mjs', ...forgetful, ['clean: false', 'clean: true']));
-  assert.match(await nodeTest(1, 'reconnect.test.mjs'), /alice "logger" \(MQTT 3\.1\.1\) without subscriptions/);
-});
+  test('credentials that expire; a client that keeps the old ones is caught', deadline, async () => {
+    const place = await Workplace.create('credentials');
+    await place.write(
+      'credentials.test.mjs',
+      example('credentials.test.mjs', ['startBroker({', 'startBroker({ timeoutMs: 2_000,']),
+    );
+    await place.write('sensor.mjs', example('sensor.mjs'));
+    await place.recipe(0, 'credentials.test.mjs');
+    await place.write('sensor.mjs', example('sensor.mjs', ["client.on('close'", "client.on('never'"]));
+    assert.match(
+      await place.recipe(1, 'credentials.test.mjs'),
+      /connection refused login=alice .*reason=wrong-password/,
+    );
+  });
 
-test(
-  'a subscriber that must not lose data; one that acknowledges before it has saved is caught',
-  deadline,
-  async () => {
-    await project!.write('save.test.mjs', example('save.test.mjs'));
-    await project!.write('logger.mjs', example('logger.mjs'));
-    await nodeTest(0, 'save.test.mjs');
-    const hasty = ['.then(() => done(), done);', '; done();'] as const;
-    await project!.write('logger.mjs', example('logger.mjs', hasty));
-    assert.match(await nodeTest(1, 'save.test.mjs'), /acknowledged before it was saved/);
-  },
-);
+  test('certificates; a client that checks none is caught', deadline, async () => {
+    const place = await Workplace.create('certificate');
+    await place.write(
+      'certificate.test.mjs',
+      example('certificate.test.mjs', ['startBroker({', 'startBroker({ timeoutMs: 2_000,']),
+    );
+    await place.write('sensor.mjs', example('sensor.mjs'));
+    await place.recipe(0, 'certificate.test.mjs');
+    await place.write(
+      'sensor.mjs',
+      example('sensor.mjs', ["protocol: 'mqtts',", "protocol: 'mqtts', rejectUnauthorized: false,"]),
+    );
+    assert.match(await place.recipe(1, 'certificate.test.mjs'), /certificate has struck 1 of 2 times/);
+  });
 
-test('a publisher that must not lose data; one that does not send again is caught', deadline, async () => {
-  await project!.write(
-    'redeliver.test.mjs',
-    example('redeliver.test.mjs', ['startBroker({', 'startBroker({ timeoutMs: 2_000,']),
-  );
-  await project!.write('sensor.mjs', example('sensor.mjs'));
-  await nodeTest(0, 'redeliver.test.mjs');
-  await project!.write('sensor.mjs', example('sensor.mjs', ['{ qos: 1 }', '{ qos: 0 }']));
-  assert.match(await nodeTest(1, 'redeliver.test.mjs'), /loseAcknowledgement has struck 0 of 1 times/);
-});
-
-test('credentials that expire; a client that keeps the old ones is caught', deadline, async () => {
-  await project!.write(
-    'credentials.test.mjs',
-    example('credentials.test.mjs', ['startBroker({', 'startBroker({ timeoutMs: 2_000,']),
-  );
-  await project!.write('sensor.mjs', example('sensor.mjs'));
-  await nodeTest(0, 'credentials.test.mjs');
-  await project!.write('sensor.mjs', example('sensor.mjs', ["client.on('close'", "client.on('never'"]));
-  assert.match(await nodeTest(1, 'credentials.test.mjs'), /connection refused login=alice .*reason=wrong-password/);
-});
-
-test('certificates; a client that checks none is caught', deadline, async () => {
-  await project!.write(
-    'certificate.test.mjs',
-    example('certificate.test.mjs', ['startBroker({', 'startBroker({ timeoutMs: 2_000,']),
-  );
-  await project!.write('sensor.mjs', example('sensor.mjs'));
-  await nodeTest(0, 'certificate.test.mjs');
-  await project!.write(
-    'sensor.mjs',
-    example('sensor.mjs', ["protocol: 'mqtts',", "protocol: 'mqtts', rejectUnauthorized: false,"]),
-  );
-  assert.match(await nodeTest(1, 'certificate.test.mjs'), /certificate has struck 1 of 2 times/);
-});
-
-test('time that is moved by hand', deadline, async () => {
-  await project!.write('keepalive.test.mjs', example('keepalive.test.mjs'));
-  await nodeTest(0, 'keepalive.test.mjs');
+  test('time that is moved by hand', deadline, async () => {
+    const place = await Workplace.create('time');
+    await place.write('keepalive.test.mjs', example('keepalive.test.mjs'));
+    await place.recipe(0, 'keepalive.test.mjs');
+  });
 });
 
 test('every example of the page was run, and every block of code in it has a name', deadline, async () => {

@@ -6,7 +6,8 @@ import { promisify } from 'node:util';
 import mqtt from 'mqtt';
 import { startBroker } from '../../src/testing/index.js';
 
-const run = promisify(execFile);
+/** Runs a program to its end, but not for ever. */
+const run = (file: string, args: readonly string[]) => promisify(execFile)(file, args, { timeout: 15_000 });
 const deadline = { timeout: 20_000 };
 
 test('two users, real clients: the ACL holds, and the test sees what was published', deadline, async () => {
