@@ -10,8 +10,6 @@ import { packageFolder } from './package-folder.js';
 import { configSchema } from './schema.js';
 import { validate } from './validate.js';
 
-export { type DeepPartial, defaultConfig } from './defaults.js';
-
 /** Names the file when there is no `--config`. */
 export const configVariable = 'IOTLAB_BROKER_CONFIG';
 

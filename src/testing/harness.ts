@@ -7,8 +7,8 @@ import { type BrokerView, observing, viewOf } from './broker-view.js';
 import { testCertificates } from './certificates.js';
 import { describeClients } from './clients.js';
 import { FaultBoard } from './fault-board.js';
+import { FaultySocket } from './faulty-socket.js';
 import { KeepableStore } from './keepable-store.js';
-import { Link } from './link.js';
 import { LogRing } from './log-ring.js';
 import { ManualClock } from './manual-clock.js';
 import { MessageLog } from './messages.js';
@@ -73,7 +73,8 @@ export class Harness {
         backend: users.backend(board),
         certificates: testCertificates(board),
         openDatabase: this.#store.open,
-        wrapSocket: (socket) => new Link(socket, { faults: board, clock, changed: () => this.waiting.changed() }),
+        wrapSocket: (socket) =>
+          new FaultySocket(socket, { faults: board, clock, changed: () => this.waiting.changed() }),
         onPublication: observing((message) => {
           this.messages.record(message, this.clock.epochMs());
           this.waiting.changed();

@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { runCli } from '../../src/cli/command-line.js';
-import { defaultConfig, parseConfig } from '../../src/config/load.js';
+import { defaultConfig } from '../../src/config/defaults.js';
+import { parseConfig } from '../../src/config/load.js';
 import { captureIo } from '../support/command-io.js';
 import { tempFolder } from '../support/temp-folder.js';
 

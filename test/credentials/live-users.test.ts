@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import mqtt, { type MqttClient } from 'mqtt';
 import { createBroker } from '../../src/broker.js';
 import { runCli } from '../../src/cli/command-line.js';
-import { defaultConfig } from '../../src/config/load.js';
+import { defaultConfig } from '../../src/config/defaults.js';
 import { ensureCertificates } from '../../src/listener/certificates.js';
 import { captureLog } from '../support/captured-log.js';
 import { captureIo } from '../support/command-io.js';

@@ -16,7 +16,7 @@ const bufferedBytes = 65_536;
  * pass as they come; only the CONNECT that a connection begins with is held until it is whole, since it says whom the
  * faults concern.
  */
-export class Link extends Duplex implements Holder {
+export class FaultySocket extends Duplex implements Holder {
   readonly #raw: TLSSocket;
   readonly #faults: FaultBoard;
   readonly #changed: () => void;
