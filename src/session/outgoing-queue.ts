@@ -154,10 +154,7 @@ export class OutgoingQueue {
     this.#pace.release();
   }
 
-  /**
-   * Takes back what the store kept, in order of `seq`, with the highest `seq` that was sent, if that is known. Where it
-   * is not, the first window may have been sent.
-   */
+  /** Takes back what the store kept, in order of `seq`. Where nobody knows, the first window may have been sent. */
   restore(messages: readonly StoredMessage[], sentSeq: number | null): void {
     const { inflightMessages } = this.#context.limits;
     for (const [index, message] of messages.entries()) {
@@ -172,7 +169,7 @@ export class OutgoingQueue {
         this.#queue.push(entry);
       }
     }
-    // What comes from here on must not count as sent, also when everything before it is gone from the queue.
+    // What comes later must not count as sent, also when everything before it is gone from the queue.
     this.#sentSeq = Math.max(this.#sentSeq, sentSeq ?? 0);
     this.#lastSeq = Math.max(this.#lastSeq, this.#sentSeq);
   }

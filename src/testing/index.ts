@@ -27,8 +27,8 @@ export type { StartOptions } from './options.js';
 export async function startBroker(options: StartOptions = {}): Promise<TestBroker> {
   const config = await configOf(options);
   const harness = new Harness(config, options);
-  const pattern = config.credentials.loginPattern;
-  const isLogin = createLoginRule(pattern);
+  const { loginPattern } = config.credentials;
+  const isLogin = createLoginRule(loginPattern);
   const wrong = harness.users.logins.find((login) => !isLogin(login));
   if (wrong !== undefined) {
     throw new UsageError(
