@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before } from 'node:test';
 import type { BrokerParts } from '../../src/broker-parts.js';
 import type { BrokerSeams } from '../../src/broker-seams.js';
-import { systemClock } from '../../src/clock.js';
+import { type Clock, systemClock } from '../../src/clock.js';
 import type { Config } from '../../src/config/config.js';
 import { type DeepPartial, defaultConfig } from '../../src/config/defaults.js';
 import { makeAuthority } from '../../src/listener/certificates.js';
@@ -20,7 +20,7 @@ export interface TestBrokerOptions {
   readonly store?: 'memory' | 'folder';
   readonly config?: DeepPartial<Config>;
   /** Parts of the test's own in the place of the broker's. */
-  readonly seams?: BrokerSeams;
+  readonly seams?: BrokerSeams & { readonly clock?: Clock };
 }
 
 export interface TestBroker extends Target, AsyncDisposable {
@@ -75,7 +75,7 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
           throttle: { ...base.credentials.throttle, maxFailures: 100_000 },
         },
         storage: { ...base.storage, path: store === 'folder' ? join(folder, 'store') : 'memory' },
-        admin: { ...base.admin, port: 0 },
+        admin: { ...base.admin, port: settings.admin?.port ?? 0 },
       },
       { log: logs.log, clock: systemClock, ...options.seams },
     );
