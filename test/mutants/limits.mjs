@@ -1,0 +1,146 @@
+/** Changes to what a user may have, and gives back. The fields are told in session.mjs. */
+const quotas = ['test/session/quotas.test.ts'];
+const takeover = ['test/session/takeover.test.ts'];
+
+export const mutants = [
+  {
+    name: 'an ended session keeps its subscriptions counted',
+    file: 'src/session/sessions.ts',
+    find: 'session.account.subscriptions -= session.subscriptions.size;',
+    replace: '',
+    tests: quotas,
+  },
+  {
+    name: 'an ended session keeps the bytes of its subscriptions counted',
+    file: 'src/session/sessions.ts',
+    find: `router.unsubscribe(session, filter);
+      session.account.subscriptionBytes -= subscriptionBytes(filter);`,
+    replace: 'router.unsubscribe(session, filter);',
+    tests: quotas,
+  },
+  {
+    name: 'UNSUBSCRIBE does not give the subscription back',
+    file: 'src/session/sessions.ts',
+    find: 'session.account.subscriptions--;',
+    replace: '',
+    tests: quotas,
+  },
+  {
+    name: 'UNSUBSCRIBE does not give the bytes of the subscription back',
+    file: 'src/session/sessions.ts',
+    find: `session.account.subscriptions--;
+    session.account.subscriptionBytes -= subscriptionBytes(filter);`,
+    replace: 'session.account.subscriptions--;',
+    tests: quotas,
+  },
+  {
+    name: 'a subscription that replaces another one counts again',
+    file: 'src/session/sessions.ts',
+    find: 'if (!session.subscriptions.has(filter)) {',
+    replace: 'if (filter.length > 0) {',
+    tests: quotas,
+  },
+  {
+    name: 'an ended session keeps its place',
+    file: 'src/session/sessions.ts',
+    find: 'session.account.persistentSessions--;',
+    replace: '',
+    tests: quotas,
+  },
+  {
+    name: 'restored sessions are not counted',
+    file: 'src/session/sessions.ts',
+    find: `record.lastSeenAt);
+    account.persistentSessions++;`,
+    replace: 'record.lastSeenAt);',
+    tests: quotas,
+  },
+  {
+    name: 'sessions of a user have no limit',
+    file: 'src/session/sessions.ts',
+    find: 'if (!clean && account.persistentSessions >= this.options.limits.sessionsPerUser) return null;',
+    replace: '',
+    tests: quotas,
+  },
+  {
+    name: 'QoS 0 messages that are dropped as a connection goes stay counted',
+    file: 'src/session/outgoing.ts',
+    find: `if (entry instanceof RetainedBatch || entry.qos > 0) return true;
+      this.quota.remove(entry);`,
+    replace: 'if (entry instanceof RetainedBatch || entry.qos > 0) return true;',
+    tests: quotas,
+  },
+  {
+    name: 'the queue of an ended session stays counted',
+    file: 'src/session/outgoing.ts',
+    find: `        entry.ticket?.receiverDone();
+        this.quota.remove(entry);`,
+    replace: '        entry.ticket?.receiverDone();',
+    tests: quotas,
+  },
+  {
+    name: 'the window of an ended session stays counted',
+    file: 'src/session/outgoing.ts',
+    find: 'this.inflight.clear();',
+    replace: '',
+    tests: quotas,
+  },
+  {
+    name: 'restored queues are not counted',
+    file: 'src/session/outgoing.ts',
+    find: `        this.quota.add(entry);
+        this.queue.push(entry);`,
+    replace: '        this.queue.push(entry);',
+    tests: quotas,
+  },
+  {
+    name: 'a large message is refused by an empty queue',
+    file: 'src/session/queue-quota.ts',
+    find: '(queued > 0 && this.bytes + bytes > queuedBytes)',
+    replace: 'this.bytes + bytes > queuedBytes',
+    tests: quotas,
+  },
+  {
+    name: 'a message larger than half the queue is refused',
+    file: 'src/session/queue-quota.ts',
+    find: '(queued > 0 && this.bytes + bytes > queuedBytes)',
+    replace: 'this.bytes + bytes > queuedBytes / 2',
+    tests: quotas,
+  },
+  {
+    name: 'a retained message that is replaced stays counted',
+    file: 'src/hub/publish-persistence.ts',
+    find: 'if (before !== undefined) this.quota.removed(before);',
+    replace: '',
+    tests: quotas,
+  },
+  {
+    name: 'a retained message that is deleted stays counted',
+    file: 'src/hub/publish-persistence.ts',
+    find: `if (before === undefined) return done;
+      this.quota.removed(before);`,
+    replace: 'if (before === undefined) return done;',
+    tests: quotas,
+  },
+  {
+    name: 'retained messages of before a restart are not counted',
+    file: 'src/broker.ts',
+    find: 'for (const message of store.retained) quota.added(message);',
+    replace: '',
+    tests: quotas,
+  },
+  {
+    name: 'a user at the limit may not take over a connection',
+    file: 'src/session/connect.ts',
+    find: 'if (account.connections.size >= limits.connectionsPerUser && !sessions.get(id)?.connection) {',
+    replace: 'if (account.connections.size >= limits.connectionsPerUser) {',
+    tests: takeover,
+  },
+  {
+    name: 'connections of a user have no limit',
+    file: 'src/session/connect.ts',
+    find: 'if (account.connections.size >= limits.connectionsPerUser && !sessions.get(id)?.connection) {',
+    replace: 'if (account.connections.size < 0) {',
+    tests: takeover,
+  },
+];
