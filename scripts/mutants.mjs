@@ -1,6 +1,6 @@
 // `npm run mutants`: makes one small change after the other to a copy of the source and looks whether the tests notice.
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -68,6 +68,8 @@ function textOf({ name, file }, list) {
 
 ensureNodeModules(root);
 const copy = mkdtempSync(join(tmpdir(), 'iotlab-mutants-'));
+/** Where the tests make their own folders: one that is killed leaves them behind. */
+const temporary = join(copy, 'temporary');
 let running = null;
 process.on('exit', () => {
   endRunning();
@@ -92,6 +94,7 @@ function makeCopy() {
     if (!left.has(name)) cpSync(join(root, name), join(copy, name), { recursive: true });
   }
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+  mkdirSync(temporary);
 }
 
 /** Null, or what the compiler says. What a change leaves unused is no reason to refuse it. */
@@ -112,6 +115,7 @@ function failureIn(test, timeoutMs) {
   const flags = ['--enable-source-maps', '--test-reporter=tap'];
   const child = spawn(process.execPath, [...flags, file], {
     cwd: copy,
+    env: { ...process.env, TMPDIR: temporary },
     // With a group of its own, so that what it starts ends with it.
     detached: true,
     stdio: ['ignore', 'pipe', 'ignore'],
