@@ -47,7 +47,7 @@ export const mutants = [
     tests: throttle,
   },
   {
-    name: 'a login is text of an LDAP filter',
+    name: 'a login is text of a DN',
     file: 'src/credentials/ldap-filter.ts',
     find: `return Array.from(Buffer.from(value), (byte) => {`,
     replace: `if (value.length > 0) return value;\n  return Array.from(Buffer.from(value), (byte) => {`,
