@@ -2,6 +2,7 @@ import { nearest } from '../config/nearest.js';
 import { packageVersion } from '../config/package-folder.js';
 import { UsageError } from '../errors.js';
 import type { Command, CommandIo } from './command.js';
+import { printableIo } from './printable-io.js';
 
 type Registry = ReadonlyMap<string, () => Promise<Command>>;
 
@@ -21,7 +22,8 @@ export const commands: Registry = new Map<string, () => Promise<Command>>([
  * From the arguments to the exit code: 0 for done, 2 for wrong usage or configuration, 1 for everything else that went
  * wrong. Never rejects.
  */
-export async function runCli(args: readonly string[], io: CommandIo, registry: Registry = commands): Promise<number> {
+export async function runCli(args: readonly string[], raw: CommandIo, registry: Registry = commands): Promise<number> {
+  const io = printableIo(raw);
   try {
     return await dispatch(args, io, registry);
   } catch (error) {

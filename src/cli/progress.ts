@@ -1,3 +1,5 @@
+import { rawOutput } from './printable-io.js';
+
 const PERIOD_MS = 1_000;
 
 export interface Progress {
@@ -12,7 +14,8 @@ export function progressOn(stream: NodeJS.WritableStream & { isTTY?: boolean }, 
   let last = 0;
   let shown = false;
   const show = () => {
-    stream.write(stream.isTTY ? `\r${last} ${what}` : `${last} ${what}\n`);
+    if (stream.isTTY) rawOutput(stream).write(`\r${last} ${what}`);
+    else stream.write(`${last} ${what}\n`);
     shown = true;
   };
   return {

@@ -2,6 +2,7 @@ import { isatty } from 'node:tty';
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import type { LogConfig } from '../config/config.js';
+import { printable } from './printable.js';
 
 export type Log = Logger;
 
@@ -22,6 +23,8 @@ export function createLog(config: LogConfig, destination?: DestinationStream): L
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     serializers: { err: (error: unknown) => describe(error, stacks) },
+    // Also a log in JSON is looked at on a terminal.
+    hooks: { streamWrite: printable },
     // Nobody logs these; should somebody ever, this is the second lock.
     redact: { paths: secretPaths(['password', 'hash', 'key', 'proof']), censor: '[hidden]' },
   };
@@ -45,6 +48,12 @@ export function flushLog(log: Log): Promise<void> {
   });
 }
 
+/** What pino-pretty shows as it is; everything else it shows as JSON, where an escape sequence is none. */
+const shownRaw = ['msg', 'name', 'hostname', 'pid', 'caller', 'level', 'time', 'stack'];
+/** Begins and ends a colour. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: an escape sequence begins with one
+const colour = /(\u001b\[\d{1,2}m)/;
+
 /** In this thread and at once, so that the last lines before an exit are seen. */
 function pretty(colorize: boolean, destination: DestinationStream): DestinationStream {
   const format = prettyFactory({
@@ -53,7 +62,16 @@ function pretty(colorize: boolean, destination: DestinationStream): DestinationS
     errorLikeObjectKeys: [],
     translateTime: 'SYS:HH:MM:ss.l',
   });
-  return { write: (line) => destination.write(format(line)) };
+  return {
+    write: (line) => {
+      const fields = JSON.parse(line) as Record<string, unknown>;
+      for (const key of shownRaw) if (typeof fields[key] === 'string') fields[key] = printable(fields[key]);
+      // Between the colours, which are pino-pretty's own, nothing acts on the terminal, or begins another line.
+      const parts = format(fields).trimEnd().split(colour);
+      const shown = parts.map((part) => (colour.test(part) ? part : printable(part).replaceAll('\n', '\\n')));
+      destination.write(`${shown.join('')}\n`);
+    },
+  };
 }
 
 function secretPaths(names: readonly string[]): string[] {

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { Fault } from '../../src/errors.js';
 import { createLog } from '../../src/observe/log.js';
+import { tempFolder } from '../support/temp-folder.js';
 
 function capture() {
   const lines: string[] = [];
@@ -53,4 +58,84 @@ test('the second lock: secrets are hidden if somebody logs them after all', () =
     assert.equal(lines.join('').includes('hunter2'), false, lines.join(''));
     assert.equal(lines.join('').includes('hidden'), true);
   }
+});
+
+/** Clears the screen, sets the title, turns text around, begins lines that look like the broker's. */
+const hostile = [
+  ...[
+    '\u001b[5m',
+    '\u001b[2J',
+    '\u009b2J',
+    '\u001b]0;owned\u0007',
+    '\u0008\u0008',
+    '\u007f',
+    '\r',
+    '\u0085',
+    '\0',
+    '\u000b',
+    '\u000c',
+  ],
+  ...[
+    '\u202a',
+    '\u202b',
+    '\u202c',
+    '\u202d',
+    '\u202e',
+    '\u2066',
+    '\u2067',
+    '\u2068',
+    '\u2069',
+    '\u200e',
+    '\u200f',
+    '\u061c',
+  ],
+  ...['\u2028', '\u2029', '\n[12:00:00.000] INFO: connected'],
+].join('-');
+const acts = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
+
+function logHostile(log: ReturnType<typeof createLog>): void {
+  log.info({ topic: hostile, nested: { list: [hostile] }, [hostile]: 1, err: new Error(hostile) }, hostile);
+  log.child({ client: hostile, name: hostile, hostname: hostile, caller: hostile, pid: hostile }).warn('denied');
+  log.info({ time: hostile, level: hostile, type: 'Error', stack: hostile, msg: hostile });
+  log.error(new Error(hostile));
+}
+
+test('JSON: what would act on a terminal is escaped, and the values are the same', () => {
+  const { lines, destination } = capture();
+  logHostile(createLog({ level: 'info', format: 'json' }, destination));
+  assert.equal(lines.length, 4);
+  for (const line of lines) assert.doesNotMatch(line.replace(/\n$/, ''), acts);
+  const first = JSON.parse(lines[0]!);
+  assert.deepEqual([first.topic, first.nested.list[0], first.msg], [hostile, hostile, hostile]);
+});
+
+test('pretty: what would act on a terminal is shown instead, on one line', () => {
+  const { lines, destination } = capture();
+  logHostile(createLog({ level: 'info', format: 'pretty' }, destination));
+  assert.equal(lines.length, 4);
+  for (const line of lines) assert.doesNotMatch(line.replace(/\n$/, ''), acts);
+  assert.match(lines[0]!, /\\u001b\[5m.*\\u202e.*\\n\[12:00/);
+});
+
+test('on a terminal only colours are left', async (t) => {
+  const file = join(await tempFolder(t), 'hostile.mjs');
+  const module = new URL('../../src/observe/log.js', import.meta.url);
+  await writeFile(
+    file,
+    `import { createLog } from ${JSON.stringify(module)};
+    const hostile = ${JSON.stringify(hostile)};
+    (${logHostile})(createLog({ level: 'info', format: 'auto' }));`,
+  );
+  const line = `'${process.execPath}' '${file}'`;
+  const { stdout } = await promisify(execFile)('script', ['-qec', line, '/dev/null'], { timeout: 20_000 });
+  const pieces = stdout.trimEnd().split(/(\p{Cc}\[\d{1,2}m)/u);
+  assert.ok(pieces.includes('\u001b[32m'), 'the level has a colour');
+  assert.ok(!pieces.includes('\u001b[5m'), 'nothing blinks');
+  const lines = pieces
+    .filter((_, i) => i % 2 === 0)
+    .join('')
+    .split('\r\n');
+  assert.equal(lines.length, 4, stdout);
+  assert.match(lines[0]!, /INFO: \\u001b\[5m/);
+  for (const shown of lines) assert.doesNotMatch(shown, acts);
 });
