@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { type Clock, systemClock } from '../clock.js';
 import type { AdminConfig } from '../config/config.js';
 import { UsageError } from '../errors.js';
@@ -30,7 +30,9 @@ interface HealthOptions {
   readonly clock?: Clock;
 }
 
+/** For a request to be whole, and for the next one on the same connection to begin. */
 const requestTimeoutMs = 5_000;
+/** More than that many, and the newest takes the place of one that only waits: nobody holds the port by being slow. */
 const maxConnections = 64;
 const maxHeaderBytes = 4_096;
 
@@ -49,8 +51,8 @@ export async function openHealth({ config, log, state, metrics, clock = systemCl
     keepAliveTimeout: requestTimeoutMs,
     connectionsCheckingInterval: 1_000,
   });
-  server.maxConnections = maxConnections;
   server.timeout = 2 * requestTimeoutMs;
+  server.on('connection', makeRoomFor());
   server.on('request', (request, response) => {
     const uptimeSeconds = Math.floor((clock.monotonicMs() - startedAt) / 1_000);
     const numbers = () => ({ uptime_seconds: uptimeSeconds, connections: state().connections, ...metrics?.() });
@@ -64,6 +66,29 @@ export async function openHealth({ config, log, state, metrics, clock = systemCl
   const { port } = server.address() as AddressInfo;
   log.info({ host: config.host, port }, 'health: GET /health and /metrics over HTTP');
   return { port, close: () => close(server) };
+}
+
+/**
+ * Keeps the number of connections within bounds. An answer takes no time, so whoever is connected is asking slowly or
+ * asks nothing; the one that goes is the oldest of the address that has the most.
+ */
+function makeRoomFor(): (socket: Socket) => void {
+  /** Oldest first. */
+  const open = new Map<Socket, string>();
+  return (socket) => {
+    open.set(socket, socket.remoteAddress ?? '');
+    socket.once('close', () => open.delete(socket));
+    if (open.size <= maxConnections) return;
+    const counts = new Map<string, number>();
+    for (const address of open.values()) counts.set(address, (counts.get(address) ?? 0) + 1);
+    const most = Math.max(...counts.values());
+    for (const [oldest, address] of open) {
+      if (counts.get(address) !== most) continue;
+      open.delete(oldest);
+      oldest.destroy();
+      return;
+    }
+  };
 }
 
 interface Answers {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { Agent, get } from 'node:http';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { UsageError } from '../../src/errors.js';
 import { type HealthState, openHealth } from '../../src/observe/health.js';
@@ -89,6 +90,59 @@ test('close ends connections that say nothing', { timeout: 10_000 }, async () =>
   await health.close();
   await closed;
 });
+
+/** Connects `count` times from `from` and sends a request of which one more byte comes each time that it is asked for. */
+async function slowConnections(port: number, count: number, from: string) {
+  const sockets: Socket[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: from });
+    socket.on('error', () => {});
+    await once(socket, 'connect');
+    sockets.push(socket);
+  }
+  let at = 0;
+  return {
+    drip: () => {
+      for (const socket of sockets) if (socket.writable) socket.write('GET /health HTTP/1.1\r\nhost: slow'[at]!);
+      at += 1;
+    },
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+test('slow connections do not keep anybody from an answer', { timeout: 60_000 }, async (t) => {
+  for (const count of [64, 300]) {
+    const { health, url } = await open(() => fine);
+    const slow = await slowConnections(health.port!, count, '127.0.0.2');
+    t.after(() => slow.close());
+    // One that was there before them and comes back keeps its place: it is not of the address that has the most.
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    t.after(() => agent.destroy());
+    for (let i = 0; i < 10; i += 1) {
+      slow.drip();
+      assert.equal((await fetch(`${url}/health`, { headers: { connection: 'close' } })).status, 200);
+      assert.equal(await statusOf(`${url}/health`, agent), 200);
+    }
+    // As many from the very address that asks: the newest is let in all the same.
+    const near = await slowConnections(health.port!, count, '127.0.0.1');
+    t.after(() => near.close());
+    for (let i = 0; i < 10; i += 1) {
+      near.drip();
+      assert.equal((await fetch(`${url}/health`, { headers: { connection: 'close' } })).status, 200);
+    }
+    await health.close();
+  }
+});
+
+function statusOf(url: string, agent: Agent): Promise<number> {
+  return new Promise((resolve, reject) => {
+    get(url, { agent }, (response) => {
+      response.resume().on('end', () => resolve(response.statusCode ?? 0));
+    }).on('error', reject);
+  });
+}
 
 test('port 0 turns it off', async () => {
   const health = await openHealth({ config: { host: '127.0.0.1', port: 0 }, log, state: () => fine });
