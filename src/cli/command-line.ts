@@ -1,5 +1,6 @@
 import { nearest } from '../config/nearest.js';
 import { packageVersion } from '../config/package-folder.js';
+import { redactUrls } from '../config/redact.js';
 import { UsageError } from '../errors.js';
 import type { Command, CommandIo } from './command.js';
 import { printableIo } from './printable-io.js';
@@ -27,7 +28,7 @@ export async function runCli(args: readonly string[], raw: CommandIo, registry: 
   try {
     return await dispatch(args, io, registry);
   } catch (error) {
-    io.stderr.write(`${complaint(error)}\n`);
+    io.stderr.write(`${redactUrls(complaint(error))}\n`);
     return error instanceof UsageError ? 2 : 1;
   }
 }

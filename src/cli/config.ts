@@ -1,5 +1,6 @@
 import { stringify } from 'yaml';
 import { configFile, loadConfig } from '../config/load.js';
+import { redactValue } from '../config/redact.js';
 import { configReference } from '../config/reference.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
@@ -12,7 +13,7 @@ async function check(config: string | undefined, io: CommandIo): Promise<number>
 }
 
 async function show(json: boolean, config: string | undefined, io: CommandIo): Promise<number> {
-  const settings = await loadConfig(config, io.env);
+  const settings = redactValue(await loadConfig(config, io.env));
   const file = configFile(config, io.env);
   if (json) io.stdout.write(`${JSON.stringify(settings, null, 2)}\n`);
   else io.stdout.write(`# ${file ?? 'the defaults: there is no file'}\n${stringify(settings, { lineWidth: 0 })}`);

@@ -7,6 +7,7 @@ import type { Config } from './config.js';
 import { inconsistencies } from './consistency.js';
 import { type DeepPartial, defaultConfig } from './defaults.js';
 import { packageFolder } from './package-folder.js';
+import { redactUrls } from './redact.js';
 import { configSchema } from './schema.js';
 import { validate } from './validate.js';
 
@@ -37,7 +38,7 @@ export function parseConfig(text: string, path: string): Config {
   const document = parseDocument(text, { lineCounter: counter, prettyErrors: false });
   if (document.errors.length > 0) {
     const lines = document.errors.map(({ message, pos }) => `${path}:${counter.linePos(pos[0]).line}: ${message}`);
-    throw new UsageError(lines.join('\n'), { code: 'E_CONFIG' });
+    throw refused(lines);
   }
   const { value, problems, lines } = validate(configSchema, document, counter, dirname(path));
   const report = problems.map((problem) => `${path}:${problem.line}: ${problem.key}: ${problem.text}`);
@@ -48,7 +49,11 @@ export function parseConfig(text: string, path: string): Config {
     }
     if (report.length === 0) return config;
   }
-  throw new UsageError(report.join('\n'), { code: 'E_CONFIG' });
+  throw refused(report);
+}
+
+function refused(lines: readonly string[]): UsageError {
+  return new UsageError(redactUrls(lines.join('\n')), { code: 'E_CONFIG' });
 }
 
 /** The line of the key, or of the nearest section around it that the file has. */

@@ -1,3 +1,5 @@
+import { redactValue } from './redact.js';
+
 /**
  * The pieces that the configuration's schema is written in. A node knows its default, its description and how to judge
  * a value; types, validation, defaults and the reference all come from it.
@@ -114,7 +116,7 @@ export function texts(value: readonly string[], doc: string, options: TextOption
     if (!Array.isArray(it)) return '';
     for (const item of it) {
       const why = one.problem(item);
-      if (why !== null) return `${JSON.stringify(item)} ${why === '' ? `is not ${options.accepts}` : why}`;
+      if (why !== null) return `${JSON.stringify(redactValue(item))} ${why === '' ? `is not ${options.accepts}` : why}`;
     }
     return null;
   });

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { type Document, isAlias, isMap, isScalar, isSeq, type LineCounter, type Node as YamlNode } from 'yaml';
 import { nearest } from './nearest.js';
 import type { Leaf, Node, Rows, Section } from './node.js';
+import { redactValue } from './redact.js';
 
 /** Something in a file that the operator has to mend. */
 export interface Problem {
@@ -131,6 +132,6 @@ function* pathsNamed(schema: Section, word: string, prefix: string): Generator<s
 }
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text = JSON.stringify(redactValue(value)) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

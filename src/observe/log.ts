@@ -2,6 +2,7 @@ import { isatty } from 'node:tty';
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import type { LogConfig } from '../config/config.js';
+import { redactUrls } from '../config/redact.js';
 import { printable } from './printable.js';
 
 export type Log = Logger;
@@ -83,9 +84,9 @@ function describe(error: unknown, stacks: boolean): unknown {
   if (!(error instanceof Error)) return error;
   const { code } = error as NodeJS.ErrnoException;
   return {
-    message: error.message,
+    message: redactUrls(error.message),
     ...(code === undefined ? {} : { code }),
     ...(error.cause === undefined ? {} : { cause: describe(error.cause, stacks) }),
-    ...(stacks ? { stack: error.stack } : {}),
+    ...(stacks && error.stack !== undefined ? { stack: redactUrls(error.stack) } : {}),
   };
 }

@@ -87,3 +87,37 @@ test('acl explain with rules of a file, and wrong usage', async (t) => {
   );
   assert.match((await invoke('acl', 'explain', 'alice')).err, /read\|write is missing; usage/);
 });
+
+test('a password in a URL is not printed, wherever the URL was written', async (t) => {
+  const urls = [
+    'ldap://cn=admin:hunter2@ldap.example.org',
+    'https://alice:hunter2@api.example.org/api',
+    // Nobody encodes these.
+    'https://alice:hun@ter2/hunter2@api.example.org',
+    'ldap://alice:hunter2 hunter2@host',
+    'ldap://alice:hunter2"hunter2@host',
+    `ldap://alice:${'x'.repeat(100)}hunter2@host`,
+  ];
+  const places = (url: string): string[] => [
+    JSON.stringify({ credentials: { ldap: { urls: [url] } } }),
+    JSON.stringify({ credentials: { backend: 'api', api: { url } } }),
+    JSON.stringify({ credentials: { backend: url } }),
+    JSON.stringify({ credentials: { ldap: url } }),
+    JSON.stringify({ listener: { host: url } }),
+    JSON.stringify({ limits: { connections: { url } } }),
+  ];
+  for (const url of urls) {
+    for (const text of [
+      ...places(url),
+      ...(/["\s]/.test(url) ? [] : [`{ ${JSON.stringify(url)}: 1 }`, `log: *${url}\n`]),
+    ]) {
+      const file = await fileWith(t, text);
+      for (const action of [['check'], ['show'], ['show', '--json']]) {
+        const { out, err } = await invoke('config', ...action, '--config', file);
+        assert.doesNotMatch(out + err, /hunter2|hun@/, text);
+      }
+    }
+  }
+  const wrong = await invoke('config', 'check', '--config', await fileWith(t, places(urls[0]!)[0]!));
+  assert.match(wrong.err, /"ldap:\/\/\[hidden\]@ldap\.example\.org" has a user name or password in it/);
+});

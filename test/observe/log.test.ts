@@ -60,6 +60,14 @@ test('the second lock: secrets are hidden if somebody logs them after all', () =
   }
 });
 
+test('a password in a URL is not in what an error says', () => {
+  const { lines, destination } = capture();
+  const log = createLog({ level: 'debug', format: 'json' }, destination);
+  log.error({ err: new Error('a', { cause: new Error('https://alice:hunter2@example.org: refused') }) }, 'b');
+  assert.doesNotMatch(lines[0]!, /hunter2/);
+  assert.match(lines[0]!, /https:\/\/\[hidden\]@example\.org: refused/);
+});
+
 /** Clears the screen, sets the title, turns text around, begins lines that look like the broker's. */
 const hostile = [
   ...[
