@@ -175,6 +175,23 @@ describe('iotlab-broker serve', { concurrency: 2 }, () => {
     assert.equal(await holder.left, 0);
   });
 
+  test('SIGUSR1 opens no debugger, and --inspect on purpose still does', deadline, async (t) => {
+    const folder = await folderWith(t);
+    const broker = serve(t, folder);
+    await broker.printed(/mosquitto_pub/);
+    broker.process.kill('SIGUSR1');
+    // Signals are handled in order, and a debugger says so before the process is gone.
+    broker.process.kill('SIGHUP');
+    await broker.printed(/SIGHUP: reloading/);
+    await assert.rejects(fetch('http://127.0.0.1:9229/json/version'));
+    broker.process.kill('SIGTERM');
+    assert.equal(await broker.left, 0);
+    assert.equal(broker.err(), '');
+    const inspected = run(t, process.execPath, ['--inspect=127.0.0.1:0', main, '--version'], folder);
+    await inspected.printed(/Debugger listening/);
+    assert.equal(await inspected.left, 0);
+  });
+
   test('a reader of the output that leaves does not take the broker with it', deadline, async (t) => {
     const folder = await folderWith(t);
     const broker = serve(t, folder);
