@@ -1,4 +1,5 @@
 import { redactValue } from './redact.js';
+import { durations, sizes, type Units, writeUnits } from './units.js';
 
 /**
  * The pieces that the configuration's schema is written in. A node knows its default, its description and how to judge
@@ -16,6 +17,8 @@ export interface Leaf<T> {
   readonly telling: boolean;
   /** Paths are resolved against the folder of the file that names them; `isPath` leaves words like `memory` alone. */
   readonly isPath: (value: string) => boolean;
+  /** The value may also be written in one of these. */
+  readonly units: Units | null;
   /** Null when the value is fine; else why not, as a whole phrase, or '' when `accepts` says it all. */
   problem(value: unknown): string | null;
 }
@@ -50,21 +53,67 @@ const longestTimerMs = 2_147_483_647;
 const never = () => false;
 
 function leaf<T>(value: T, doc: string, accepts: string, problem: Leaf<T>['problem'], more: Partial<Leaf<T>> = {}) {
-  return { kind: 'leaf', default: value, doc, accepts, problem, telling: true, isPath: never, ...more } as Leaf<T>;
+  return {
+    kind: 'leaf',
+    default: value,
+    doc,
+    accepts,
+    problem,
+    telling: true,
+    isPath: never,
+    units: null,
+    ...more,
+  } as Leaf<T>;
+}
+
+interface Range {
+  readonly min?: number;
+  readonly max?: number;
 }
 
 /** A whole number from `min` to `max`. */
-export function integer(value: number, doc: string, { min = 0, max = Number.MAX_SAFE_INTEGER, unit = '' } = {}) {
-  const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`;
-  const fits = (it: unknown) => typeof it === 'number' && Number.isSafeInteger(it) && it >= min && it <= max;
-  return leaf<number>(value, doc, `a whole number${unit} ${range}`, (it) => (fits(it) ? null : ''), {
-    telling: min > 1 || (max !== Number.MAX_SAFE_INTEGER && max !== longestTimerMs),
+export function integer(value: number, doc: string, range: Range = {}) {
+  return number(value, doc, range, 'a whole number');
+}
+
+/** How long something is: a number of milliseconds, or in units such as `14d`. */
+export function duration(value: number, doc: string, range: Range) {
+  return number(value, doc, range, 'a duration', {
+    units: durations,
+    hint: 'such as 10s, 15m, 14d; bare: milliseconds',
   });
 }
 
-/** A deadline that a timer keeps, in milliseconds. */
-export function durationMs(value: number, doc: string, { min = 1, max = longestTimerMs } = {}) {
-  return integer(value, doc, { min, max, unit: ' of milliseconds' });
+/** A deadline that a timer keeps. */
+export function durationMs(value: number, doc: string, { min = 1, max = longestTimerMs }: Range = {}) {
+  return duration(value, doc, { min, max });
+}
+
+/** A number of bytes, or in units such as `16MiB`. */
+export function bytes(value: number, doc: string, range: Range = {}) {
+  return number(value, doc, range, 'a size', { units: sizes, hint: 'such as 512KiB, 16MiB; bare: bytes' });
+}
+
+function number(
+  value: number,
+  doc: string,
+  { min = 0, max = Number.MAX_SAFE_INTEGER }: Range,
+  what: string,
+  spelling: { readonly units: Units; readonly hint: string } | null = null,
+) {
+  const limit = (it: number) => (spelling === null ? String(it) : writeUnits(it, spelling.units));
+  const range = max === Number.MAX_SAFE_INTEGER ? `from ${limit(min)}` : `from ${limit(min)} to ${limit(max)}`;
+  const fits = (it: unknown) => typeof it === 'number' && Number.isSafeInteger(it) && it >= min && it <= max;
+  return leaf<number>(
+    value,
+    doc,
+    spelling === null ? `${what} ${range}` : `${what} ${range} (${spelling.hint})`,
+    (it) => (fits(it) ? null : ''),
+    {
+      telling: min > 1 || (max !== Number.MAX_SAFE_INTEGER && max !== longestTimerMs),
+      units: spelling?.units ?? null,
+    },
+  );
 }
 
 export function flag(value: boolean, doc: string) {

@@ -1,5 +1,6 @@
 import type { Leaf, Node, Rows, Section } from './node.js';
 import { configSchema } from './schema.js';
+import { writeUnits } from './units.js';
 
 const width = 110;
 
@@ -10,7 +11,7 @@ const width = 110;
 export function configReference(): string {
   const head = [
     ...comment(
-      'Every key of the configuration with its default; keep the ones that you change. Copied to broker.yaml in this folder, it is read without --config. Relative paths are relative to the file. Durations (…Ms) are milliseconds, sizes (…Bytes) bytes.',
+      'Every key of the configuration with its default; keep the ones that you change. Copied to broker.yaml in this folder, it is read without --config. Relative paths are relative to the file. Durations (…Ms) have a unit (ms, s, m, h, d) or are milliseconds, sizes (…Bytes) have one (KiB, MiB, GiB) or are bytes.',
       '',
     ),
     '',
@@ -22,9 +23,7 @@ export function configReference(): string {
 function entry(name: string, node: Node, indent: string): string[] {
   if (node.kind === 'section') return sectionEntry(name, node, indent);
   if (node.kind === 'rows') return rowsEntry(name, node, indent);
-  const value = written(node);
-  const sense = inWords(name, node.default);
-  return [...comment(described(node), indent), `${indent}${name}: ${value}${sense}`];
+  return [...comment(described(node), indent), `${indent}${name}: ${written(node)}`];
 }
 
 function sectionEntry(name: string, node: Section, indent: string): string[] {
@@ -44,7 +43,8 @@ function described({ doc, telling, accepts }: Leaf<unknown>): string {
   return telling ? `${doc} Accepts ${accepts}.` : doc;
 }
 
-function written({ default: value, isPath }: Leaf<unknown>): string {
+function written({ default: value, isPath, units }: Leaf<unknown>): string {
+  if (units !== null) return writeUnits(value as number, units);
   if (typeof value !== 'string') return flow(value);
   return isPath(value) ? `../${value}` : /^[a-z]+$/.test(value) ? value : JSON.stringify(value);
 }
@@ -56,24 +56,6 @@ function flow(value: unknown): string {
     .map(([key, it]) => `${key}: ${flow(it)}`)
     .join(', ')} }`;
 }
-
-/** ` # 14 days` behind 1209600000. */
-function inWords(name: string, value: unknown): string {
-  if (typeof value !== 'number') return '';
-  const units = name.endsWith('Ms') ? times : name.includes('Bytes') ? sizes : [];
-  const unit = units.find(([size]) => value >= size && value % size === 0);
-  if (unit === undefined) return '';
-  const count = value / unit[0];
-  return ` # ${count} ${unit[1]}${count === 1 || unit[1] === 'MiB' ? '' : 's'}`;
-}
-
-const times: readonly (readonly [number, string])[] = [
-  [86_400_000, 'day'],
-  [3_600_000, 'hour'],
-  [60_000, 'minute'],
-  [1_000, 'second'],
-];
-const sizes: readonly (readonly [number, string])[] = [[1024 * 1024, 'MiB']];
 
 function comment(text: string, indent: string): string[] {
   const lines: string[] = [];

@@ -1,5 +1,5 @@
 import { whyNotARuleTopic } from '../mqtt/rule-topic.js';
-import { choice, durationMs, flag, integer, path, rows, section, text, texts } from './node.js';
+import { bytes, choice, duration, durationMs, flag, integer, path, rows, section, text, texts } from './node.js';
 
 const day = 24 * 60 * 60 * 1000;
 const mebibyte = 1024 * 1024;
@@ -115,9 +115,8 @@ const acl = rows(
 
 const storage = section('What survives a restart: sessions, their queues, retained messages.', {
   path: path('data/store', 'Folder of the store; "memory" keeps nothing.', { words: ['memory'] }),
-  sessionExpiryMs: integer(14 * day, 'Sessions whose client stays away for longer are forgotten.', {
+  sessionExpiryMs: duration(14 * day, 'Sessions whose client stays away for longer are forgotten.', {
     min: 1_000,
-    unit: ' of milliseconds',
   }),
 });
 
@@ -145,7 +144,7 @@ const limits = section('How much one client, one user or all of them may ask for
   connections: integer(10_000, 'Connections in all.', { min: 1 }),
   connectionsPerAddress: integer(2_000, 'Connections of one address; with IPv6, of one /64 network.', { min: 1 }),
   connectionsPerUser: integer(1_000, 'Connections of one user.', { min: 1 }),
-  packetBytes: integer(16 * mebibyte, 'Largest packet; a larger one closes the connection.', {
+  packetBytes: bytes(16 * mebibyte, 'Largest packet; a larger one closes the connection.', {
     min: 1_024,
     max: 268_435_460,
   }),
@@ -155,13 +154,13 @@ const limits = section('How much one client, one user or all of them may ask for
     max: 32_767,
   }),
   queuedMessages: integer(1_000, 'Messages queued for a session beyond those; the newest are dropped.', { min: 0 }),
-  queuedBytes: integer(16 * mebibyte, 'Bytes queued for a session.', { min: 1_024 }),
-  queuedBytesPerUser: integer(256 * mebibyte, 'Bytes queued for all sessions of a user.', { min: 1_024 }),
+  queuedBytes: bytes(16 * mebibyte, 'Bytes queued for a session.', { min: 1_024 }),
+  queuedBytesPerUser: bytes(256 * mebibyte, 'Bytes queued for all sessions of a user.', { min: 1_024 }),
   sessionsPerUser: integer(1_000, 'Persistent sessions of a user.', { min: 1 }),
   subscriptionsPerSession: integer(10_000, 'Subscriptions of a session.', { min: 1 }),
   subscriptionsPerUser: integer(50_000, 'Subscriptions of all sessions of a user.', { min: 1 }),
   retainedMessagesPerUser: integer(20_000, 'Retained messages of a user.', { min: 0 }),
-  retainedBytesPerUser: integer(64 * mebibyte, 'Bytes of the retained messages of a user.', { min: 0 }),
+  retainedBytesPerUser: bytes(64 * mebibyte, 'Bytes of the retained messages of a user.', { min: 0 }),
   drainTimeoutMs: durationMs(60_000, 'Longest wait for a subscriber that reads nothing while its outbox is full.'),
   stopTimeoutMs: durationMs(10_000, 'Longest wait for work in hand when the broker stops.'),
 });

@@ -3,6 +3,7 @@ import { type Document, isAlias, isMap, isScalar, isSeq, type LineCounter, type 
 import { nearest } from './nearest.js';
 import type { Leaf, Node, Rows, Section } from './node.js';
 import { redactValue } from './redact.js';
+import { readUnits } from './units.js';
 
 /** Something in a file that the operator has to mend. */
 export interface Problem {
@@ -85,11 +86,12 @@ class Walk {
 
   #leaf(schema: Leaf<unknown>, node: YamlNode | null, key: string, above: number): unknown {
     const line = this.#lineOf(node, above);
-    const value = node === null ? null : node.toJS(this.#document);
+    const typed: unknown = node === null ? null : node.toJS(this.#document);
+    const value = schema.units === null ? typed : readUnits(typed, schema.units);
     if (value === null) return this.#refuse(key, line, `has no value: it must be ${schema.accepts}`);
     const why = schema.problem(value);
-    if (why === '') return this.#refuse(key, line, `${shown(value)} is not accepted: it must be ${schema.accepts}`);
-    if (why !== null) return this.#refuse(key, line, `${shown(value)} ${why}`);
+    if (why === '') return this.#refuse(key, line, `${shown(typed)} is not accepted: it must be ${schema.accepts}`);
+    if (why !== null) return this.#refuse(key, line, `${shown(typed)} ${why}`);
     return typeof value === 'string' && schema.isPath(value) ? resolve(this.#folder, value) : value;
   }
 

@@ -93,13 +93,22 @@ test('wrong types and ranges are named with the key, the value and what is accep
       /^\/etc\/broker\.yaml:1: listener\.port: 70000 is not accepted: it must be a whole number from 0 to 65535$/,
     ],
     ['listener: { port: "8883" }', /listener\.port: "8883" is not accepted/],
-    [
-      'limits:\n  packetBytes: 1.5',
-      /:2: limits\.packetBytes: 1\.5 is not accepted: it must be a whole number from 1024/,
-    ],
+    ['limits:\n  packetBytes: 1.5', /:2: limits\.packetBytes: 1\.5 is not accepted: it must be a size from 1KiB/],
     ['limits: { connections: }', /limits\.connections: has no value: it must be a whole number/],
-    ['limits: { drainTimeoutMs: 60s }', /"60s" is not accepted: it must be a whole number of milliseconds/],
+    [
+      'limits: { drainTimeoutMs: 60x }',
+      /"60x" is not accepted: it must be a duration from 1ms to \d+ms \(such as 10s, 15m, 14d; bare: milliseconds\)$/,
+    ],
     ['limits: { drainTimeoutMs: 99999999999 }', /99999999999 is not accepted/],
+    ['limits: { drainTimeoutMs: 25d }', /"25d" is not accepted/],
+    ['limits: { drainTimeoutMs: 0.5ms }', /"0\.5ms" is not accepted/],
+    ['limits: { drainTimeoutMs: -1s }', /"-1s" is not accepted/],
+    ['limits: { drainTimeoutMs: 16MiB }', /"16MiB" is not accepted/],
+    [
+      'limits: { packetBytes: 1MB }',
+      /"1MB" is not accepted: it must be a size from 1KiB .*such as 512KiB, 16MiB; bare: bytes/,
+    ],
+    ['limits: { connections: 1KiB }', /"1KiB" is not accepted: it must be a whole number/],
     ['log: { level: verbose }', /log\.level: "verbose" is not accepted: it must be one of trace, debug, info/],
     ['credentials: { backend: [ldap] }', /\["ldap"\] is not accepted: it must be one of file, ldap, api/],
     ['credentials: { loginPattern: "[" }', /loginPattern: "\[" is not a regular expression/],
@@ -123,6 +132,21 @@ test('wrong types and ranges are named with the key, the value and what is accep
     ['acl: [{ access: read, topic: iotlab/%c }]', /has a "%" that is not "%u"/],
   ];
   for (const [text, expected] of cases) assert.match(problemsOf(text)[0]!, expected, text);
+});
+
+test('durations and sizes may have a unit', () => {
+  const { storage, limits, credentials } = parseConfig(
+    [
+      'storage: { sessionExpiryMs: 30d }',
+      'limits: { packetBytes: 1 MiB, queuedBytes: "2KiB", drainTimeoutMs: 1.5s, stopTimeoutMs: 250ms, connectTimeoutMs: 700 }',
+      'credentials: { revalidateMs: 2h, cache: { ttlMs: 0, staleMs: 0s } }',
+    ].join('\n'),
+    '/etc/broker.yaml',
+  );
+  assert.deepEqual([storage.sessionExpiryMs, credentials.revalidateMs], [30 * 86_400_000, 7_200_000]);
+  assert.deepEqual([limits.packetBytes, limits.queuedBytes], [1_048_576, 2_048]);
+  assert.deepEqual([limits.drainTimeoutMs, limits.stopTimeoutMs, limits.connectTimeoutMs], [1_500, 250, 700]);
+  assert.deepEqual([credentials.cache.ttlMs, credentials.cache.staleMs], [0, 0]);
 });
 
 test('every problem is listed at once', () => {
@@ -193,4 +217,7 @@ test('config/broker.example.yaml is the reference and says what the defaults say
     'write it anew: node dist/main.js config reference > config/broker.example.yaml',
   );
   assert.deepEqual(parseConfig(text, example), defaultConfig());
+  assert.match(text, /^ {2}sessionExpiryMs: 14d$/m);
+  assert.match(text, /^ {2}packetBytes: 16MiB$/m);
+  assert.doesNotMatch(text, /(Ms|Bytes\w*): \d+$/m);
 });
