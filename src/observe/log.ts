@@ -61,7 +61,7 @@ function pretty(colorize: boolean, destination: DestinationStream): DestinationS
     colorize,
     singleLine: true,
     errorLikeObjectKeys: [],
-    translateTime: 'SYS:HH:MM:ss.l',
+    translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
   });
   return {
     write: (line) => {

@@ -29,7 +29,7 @@ test('pretty: readable, complete when the call returns, one line also for an err
   const log = createLog({ level: 'info', format: 'pretty' }, destination);
   log.error({ err: new Fault('E_X', 'it broke', { cause: new Error('why') }), login: 'alice' }, 'sad');
   assert.equal(lines.length, 1);
-  assert.match(lines[0]!, /ERROR.*sad/);
+  assert.match(lines[0]!, /^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\] ERROR: sad/);
   assert.match(lines[0]!, /it broke.*E_X.*why/);
   assert.equal(lines[0]!.trimEnd().includes('\n'), false, lines[0]);
   assert.equal(lines[0]!.includes('    at '), false);
