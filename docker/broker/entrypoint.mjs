@@ -10,8 +10,7 @@ import {
   renameSync,
   statSync,
 } from 'node:fs';
-import { hostname } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 
 const data = '/data';
 const shared = '/ca';
@@ -87,9 +86,6 @@ async function prepare() {
     const { listener } = await loadConfig(undefined, process.env);
     await ensureCertificates(listener);
     publish(listener.ca);
-    // The lines that the broker prints name a file that only the container has.
-    const outside = `docker cp ${hostname()}:${listener.ca} ${basename(listener.ca)}`;
-    if (listener.ca.startsWith(`${data}/`)) console.log(`For --cafile outside of the container: ${outside}`);
   } catch {
     // The broker itself meets the same error, and says it in its own words.
   }

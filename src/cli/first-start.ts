@@ -1,10 +1,12 @@
+import { rm, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { dirname } from 'node:path';
-import type { Config } from '../config/config.js';
+import type { Config, LogConfig } from '../config/config.js';
 import { ensureFirstUser } from '../credentials/first-user.js';
 import { readUsersFile } from '../credentials/users-file.js';
 import { ensureCertificates } from '../listener/certificates.js';
 import type { Log } from '../observe/log.js';
+import type { CommandIo } from './command.js';
 
 export interface FirstStart {
   /** A login to show in the commands to try; null when only the backend knows. */
@@ -13,19 +15,50 @@ export interface FirstStart {
   readonly password: string | null;
 }
 
-/** Makes what a fresh installation lacks: certificates, and with the file backend a first user. */
-export async function prepareFirstStart({ listener, credentials }: Config, log: Log): Promise<FirstStart> {
+/**
+ * Where a person reads along: a terminal on which there is more than JSON. Null when there is none, as in a service;
+ * what only a person should see goes nowhere else.
+ */
+export function terminalOf({ stdout, stderr }: CommandIo, { format }: LogConfig): CommandIo['stdout'] | null {
+  if (stdout.isTTY === true && format !== 'json') return stdout;
+  return stderr.isTTY === true ? stderr : null;
+}
+
+/**
+ * Makes what a fresh installation lacks: certificates, and with the file backend a first user. Without a terminal the
+ * password is written into a file, at once: nobody would ever hear it again.
+ */
+export async function prepareFirstStart(
+  { listener, credentials }: Config,
+  log: Log,
+  hasTerminal: boolean,
+): Promise<FirstStart> {
   const { created } = await ensureCertificates(listener);
   if (created) log.info({ folder: dirname(listener.cert), ca: listener.ca }, 'made a development CA and certificate');
   if (credentials.backend !== 'file') return { login: null, password: null };
   const { path } = credentials.file;
   const user = await ensureFirstUser(path, credentials.loginPattern);
-  if (user !== null) {
-    log.info({ login: user.login, file: path }, 'made a first user');
-    return user;
+  if (user === null) {
+    const [first] = (await readUsersFile(path))?.users.keys() ?? [];
+    return { login: first ?? null, password: null };
   }
-  const [first] = (await readUsersFile(path))?.users.keys() ?? [];
-  return { login: first ?? null, password: null };
+  const { login } = user;
+  if (hasTerminal) log.info({ login, file: path }, 'made a first user');
+  else {
+    const passwordFile = await writePassword(`${path}.first-password`, user.password);
+    log.info(
+      { login, file: path, passwordFile },
+      'made a first user; delete the file with the password once it is read',
+    );
+  }
+  return user;
+}
+
+/** For its owner alone, whatever was there before. */
+async function writePassword(path: string, password: string): Promise<string> {
+  await rm(path, { force: true });
+  await writeFile(path, `${password}\n`, { mode: 0o600, flag: 'wx' });
+  return path;
 }
 
 interface Welcome {

@@ -3,30 +3,31 @@ import { loadConfig } from '../config/load.js';
 import { createLog } from '../observe/log.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
-import { type FirstStart, prepareFirstStart, welcomeLines } from './first-start.js';
+import { type FirstStart, prepareFirstStart, terminalOf, welcomeLines } from './first-start.js';
 import { untilSignalled } from './until-signalled.js';
 
 async function serve(file: string | undefined, io: CommandIo): Promise<number> {
   const config = await loadConfig(file, io.env);
   const log = createLog(config.log);
+  const terminal = terminalOf(io, config.log);
   let first: FirstStart = { login: null, password: null };
   let told = false;
   try {
-    first = await prepareFirstStart(config, log);
+    first = await prepareFirstStart(config, log, terminal !== null);
     const { login, password } = first;
     const broker = await createBroker(config, { log, env: io.env });
     const start = async () => {
       await broker.start();
       const { host, ca: caFile } = config.listener;
-      io.stdout.write(welcomeLines({ host, port: broker.port, caFile, login, password }));
+      terminal?.write(welcomeLines({ host, port: broker.port, caFile, login, password }));
       told = true;
     };
     const service = { start, stop: () => broker.stop(), reload: () => broker.reload() };
     return await untilSignalled(service, { log, stopTimeoutMs: config.limits.stopTimeoutMs });
   } catch (error) {
-    // The only time that anybody hears this password: a port in use must not swallow it.
+    // The only time that anybody reads this password here: a port in use must not swallow it.
     if (first.password !== null && !told) {
-      io.stdout.write(`Made a first user: login ${first.login}, password ${first.password}\n`);
+      terminal?.write(`Made a first user: login ${first.login}, password ${first.password}\n`);
     }
     // The command line prints one line; whoever is debugging wants the stack too.
     log.debug({ err: error }, 'serve failed');
@@ -39,7 +40,8 @@ export const command = defineCommand({
   summary: 'run the broker',
   about: `
 Runs the broker until SIGTERM or SIGINT (Ctrl-C). SIGHUP reads the certificates again. Where there are none it makes a
-development CA, a server certificate and a first user, and it prints the commands to try it with.`,
+development CA, a server certificate and a first user. On a terminal it prints the commands to try it with, and the first
+user's password; elsewhere the log names a file that has it.`,
   examples: ['iotlab-broker serve --config /etc/iotlab-broker/broker.yaml'],
   does: action({ run: ({ config }, io) => serve(config, io) }),
 });

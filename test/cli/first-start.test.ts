@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import { quoteForShell, welcomeLines } from '../../src/cli/first-start.js';
+import { quoteForShell, terminalOf, welcomeLines } from '../../src/cli/first-start.js';
 
 test('a real shell reads every quoted word as it was', () => {
   for (const word of [
@@ -46,4 +47,18 @@ test('no brackets that somebody could copy, also when no login is known', () => 
   const lines = welcomeLines({ host: '0.0.0.0', port: 8883, caFile: '/ca.pem', login: null, password: null });
   assert.ok(lines.includes("-u your_login -P '…your password…' -t 'iotlab/your_login/#'"), lines);
   assert.ok(!/[<>]/.test(lines));
+});
+
+test('a person reads along on a terminal that is not full of JSON, or nowhere', () => {
+  const stream = (isTTY: boolean) => Object.assign(new PassThrough(), { isTTY });
+  const [stdin, terminal, other, file] = [stream(false), stream(true), stream(true), stream(false)];
+  const choose = (stdout: typeof file, stderr: typeof file, format: 'auto' | 'pretty' | 'json') =>
+    terminalOf({ stdin, stdout, stderr, env: {} }, { level: 'info', format });
+  for (const format of ['auto', 'pretty'] as const) {
+    assert.equal(choose(terminal, file, format), terminal);
+    assert.equal(choose(file, other, format), other);
+    assert.equal(choose(file, file, format), null);
+  }
+  assert.equal(choose(terminal, other, 'json'), other);
+  assert.equal(choose(terminal, file, 'json'), null);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,7 +38,7 @@ interface Run {
 
 /** A process group of its own, as a terminal makes one, so that nothing it started outlives the test. */
 function run(t: TestContext, command: string, args: readonly string[], cwd: string): Run {
-  const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const child = spawn(command, args, { cwd, stdio: 'pipe', detached: true });
   t.after(() => signalGroup(child, 'SIGKILL'));
   let out = '';
   let err = '';
@@ -73,55 +73,97 @@ function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
 const serve = (t: TestContext, folder: string) =>
   run(t, process.execPath, [main, 'serve', '--config', join(folder, 'broker.yaml')], folder);
 
+/** The same on a terminal of its own. */
+const serveOnTerminal = (t: TestContext, folder: string) => {
+  const line = [process.execPath, main, 'serve', '--config', join(folder, 'broker.yaml')].map((word) => `'${word}'`);
+  return run(t, 'script', ['-qefc', `exec ${line.join(' ')}`, '/dev/null'], folder);
+};
+
+const controlC = '\u0003';
+
+/** What the log says, when there is nothing else on standard output. */
+const logOf = (broker: Run) =>
+  broker
+    .out()
+    .trimEnd()
+    .split('\n')
+    .map((line): Record<string, unknown> => JSON.parse(line));
+
+/** With the password of the first user's file. */
+async function publish(t: TestContext, folder: string, broker: Run, login: string): Promise<Run> {
+  const port = logOf(broker).find(({ msg }) => msg === 'broker started')!.port;
+  const where = `--cafile '${join(folder, 'certs/iot-lab-ca.pem')}' -h localhost -p ${port}`;
+  const who = `-u ${login} -P "$(cat '${join(folder, 'data/users.first-password')}')"`;
+  return run(t, '/bin/sh', ['-c', `mosquitto_pub ${where} ${who} -t iotlab/${login}/test -m hello -q 1`], folder);
+}
+
 /** The printed line, in a shell, as somebody would paste it. */
 const paste = (t: TestContext, line: string, folder: string) => run(t, '/bin/sh', ['-c', `exec ${line}`], folder);
 
 describe('iotlab-broker serve', { concurrency: 2 }, () => {
-  test('first start: certificates, a user, and printed lines that work as they are', deadline, async (t) => {
-    const folder = await folderWith(t);
-    const broker = serve(t, folder);
-    const [, sub] = await broker.printed(/^ {2}(mosquitto_sub .*)$/m);
-    const [, pub] = await broker.printed(/^ {2}(mosquitto_pub .*)$/m);
-    const [, password] = await broker.printed(/login \w+, password (\S+)$/m);
-    assert.equal((await stat(join(folder, 'certs/server.key'))).mode & 0o777, 0o600);
+  test(
+    'first start on a terminal: certificates, a user, and printed lines that work as they are',
+    deadline,
+    async (t) => {
+      const folder = await folderWith(t);
+      const broker = serveOnTerminal(t, folder);
+      const [, sub] = await broker.printed(/^ {2}(mosquitto_sub .*)$/m);
+      const [, pub] = await broker.printed(/^ {2}(mosquitto_pub .*)$/m);
+      const [, password] = await broker.printed(/^Made a first user: login \w+, password (\S+)$/m);
+      assert.equal((await stat(join(folder, 'certs/server.key'))).mode & 0o777, 0o600);
 
-    // Retained, because a subscriber whose output is a pipe does not say in time that it is there.
-    const publisher = paste(t, `${pub} -r`, folder);
-    assert.equal(await publisher.left, 0, publisher.err());
-    const subscriber = paste(t, `${sub} -C 1`, folder);
-    assert.equal(await subscriber.left, 0, subscriber.err());
-    assert.equal(subscriber.out(), 'Hello, world!\n');
+      // Retained, because a subscriber whose output is a pipe does not say in time that it is there.
+      const publisher = paste(t, `${pub} -r`, folder);
+      assert.equal(await publisher.left, 0, publisher.err());
+      const subscriber = paste(t, `${sub} -C 1`, folder);
+      assert.equal(await subscriber.left, 0, subscriber.err());
+      assert.equal(subscriber.out(), 'Hello, world!\n');
 
-    broker.process.kill('SIGTERM');
-    assert.equal(await broker.left, 0);
-    assert.equal(broker.err(), '');
-    const log = broker
-      .out()
-      .split('\n')
-      .filter((line) => line.startsWith('{'));
-    assert.equal(log.join().includes(password!), false, 'the password is in the log');
-    assert.equal(
-      broker.out().includes((await readFile(join(folder, 'data/users'), 'utf8')).split(':')[1]!.trim()),
-      false,
-    );
-  });
+      broker.process.stdin!.write(controlC);
+      assert.equal(await broker.left, 0);
+      const hash = (await readFile(join(folder, 'data/users'), 'utf8')).split(':')[1]!.trim();
+      assert.ok(!broker.out().includes(hash));
+      const log = broker.out().split('\n');
+      assert.equal(log.filter((line) => line.includes('INFO') && line.includes(password!)).length, 0);
+      assert.deepEqual((await readdir(join(folder, 'data'))).sort(), ['store', 'users']);
+    },
+  );
 
   test('a later start makes nothing new and prints no password', deadline, async (t) => {
     const folder = await folderWith(t);
-    const first = serve(t, folder);
+    const first = serveOnTerminal(t, folder);
     const [, login] = await first.printed(/Made a first user: login (\w+),/);
     await first.printed(/mosquitto_pub/);
-    first.process.kill('SIGINT');
+    first.process.stdin!.write(controlC);
     assert.equal(await first.left, 0);
     const ca = await readFile(join(folder, 'certs/iot-lab-ca.pem'), 'utf8');
 
-    const second = serve(t, folder);
-    const [, lines] = await second.printed(/^ {2}(mosquitto_sub .*\n.*\n {2}mosquitto_pub .*)$/m);
-    assert.ok(lines!.includes(`-u ${login} -P '…your password…' -t 'iotlab/${login}/#'`), lines);
+    const second = serveOnTerminal(t, folder);
+    const [, pub] = await second.printed(/^ {2}(mosquitto_pub .*)$/m);
+    assert.ok(pub!.includes(`-u ${login} -P '…your password…' -t iotlab/${login}/test`), pub);
     assert.ok(!second.out().includes('Made a first user'));
-    second.process.kill('SIGTERM');
+    second.process.stdin!.write(controlC);
     assert.equal(await second.left, 0);
     assert.equal(await readFile(join(folder, 'certs/iot-lab-ca.pem'), 'utf8'), ca);
+  });
+
+  test('without a terminal there is JSON and nothing else, and a file with the password', deadline, async (t) => {
+    const folder = await folderWith(t);
+    const broker = serve(t, folder);
+    await broker.printed(/broker started/);
+    const line = logOf(broker).find(({ msg }) => String(msg).startsWith('made a first user'));
+    const { login, passwordFile } = line as { login: string; passwordFile: string };
+    assert.equal(passwordFile, join(folder, 'data/users.first-password'));
+    assert.equal((await stat(passwordFile)).mode & 0o777, 0o600);
+    assert.equal(await (await publish(t, folder, broker, login)).left, 0);
+
+    broker.process.kill('SIGTERM');
+    assert.equal(await broker.left, 0);
+    const password = (await readFile(passwordFile, 'utf8')).trim();
+    assert.ok(!(broker.out() + broker.err()).includes(password), 'the password is in the output');
+    assert.doesNotMatch(broker.out() + broker.err(), /mosquitto_/);
+    assert.ok(logOf(broker).length > 3);
+    assert.equal(broker.err(), '');
   });
 
   test(
@@ -135,7 +177,7 @@ describe('iotlab-broker serve', { concurrency: 2 }, () => {
         (npm: Run) => signalGroup(npm.process, 'SIGINT'),
       ]) {
         const npm = run(t, 'npm', args, packageFolder());
-        await npm.printed(/mosquitto_pub/);
+        await npm.printed(/broker started/);
         stop(npm);
         assert.equal(await npm.left, 0, npm.err());
         assert.match(npm.out(), /"msg":"broker stopped"/);
@@ -152,8 +194,9 @@ describe('iotlab-broker serve', { concurrency: 2 }, () => {
 
     const inUse = serve(t, await folderWith(t, [listener!.replace('port: 0', `port: ${port}`), ...others]));
     assert.equal(await inUse.left, 2);
-    // The password is told all the same: nobody would ever hear it again.
-    assert.match(inUse.out(), /Made a first user: login \w+, password \S+/);
+    // The password is not lost with the start.
+    const made = logOf(inUse).find(({ msg }) => String(msg).startsWith('made a first user'));
+    assert.match(await readFile(String(made?.passwordFile), 'utf8'), /^\w{20}\n$/);
     assert.match(inUse.err(), new RegExp(`^iotlab-broker: .*listener\\.port.*${port}.*\n$`));
 
     const wrongKey = serve(t, await folderWith(t, [...settings, 'limts: {}']));
@@ -163,7 +206,7 @@ describe('iotlab-broker serve', { concurrency: 2 }, () => {
 
     const folder = await folderWith(t);
     const holder = serve(t, folder);
-    await holder.printed(/mosquitto_pub/);
+    await holder.printed(/broker started/);
     const second = serve(t, folder);
     assert.equal(await second.left, 2, second.err());
     assert.match(second.err(), /^iotlab-broker: .*storage\.path.*\n$/);
@@ -178,7 +221,7 @@ describe('iotlab-broker serve', { concurrency: 2 }, () => {
   test('SIGUSR1 opens no debugger, and --inspect on purpose still does', deadline, async (t) => {
     const folder = await folderWith(t);
     const broker = serve(t, folder);
-    await broker.printed(/mosquitto_pub/);
+    await broker.printed(/broker started/);
     broker.process.kill('SIGUSR1');
     // Signals are handled in order, and a debugger says so before the process is gone.
     broker.process.kill('SIGHUP');
@@ -195,9 +238,10 @@ describe('iotlab-broker serve', { concurrency: 2 }, () => {
   test('a reader of the output that leaves does not take the broker with it', deadline, async (t) => {
     const folder = await folderWith(t);
     const broker = serve(t, folder);
-    const [, pub] = await broker.printed(/^ {2}(mosquitto_pub .*)$/m);
+    await broker.printed(/broker started/);
+    const { login } = logOf(broker).find(({ msg }) => String(msg).startsWith('made a first user'))!;
     broker.process.stdout?.destroy();
-    for (let i = 0; i < 3; i += 1) assert.equal(await paste(t, `${pub} -q 1`, folder).left, 0);
+    for (let i = 0; i < 3; i += 1) assert.equal(await (await publish(t, folder, broker, String(login))).left, 0);
     broker.process.kill('SIGTERM');
     assert.equal(await broker.left, 0);
   });
