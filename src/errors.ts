@@ -12,6 +12,17 @@ export class Fault extends Error {
   }
 }
 
+/** Why a file could not be used, for a message that has its name already: Node's own would name it once more. */
+export function whyNoFile(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const known = new Map([
+    ['ENOENT', 'there is no such file'],
+    ['EACCES', 'permission denied'],
+    ['EISDIR', 'it is a folder'],
+  ]);
+  return known.get(code ?? '') ?? (code === undefined ? message : code);
+}
+
 /**
  * The person who started the command can mend this: wrong usage, wrong configuration, a missing file. Exit code 2; the
  * message names the file, the key and the remedy, and is printed without a stack trace.

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { ListenerConfig } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
-import { UsageError } from '../errors.js';
+import { UsageError, whyNoFile } from '../errors.js';
 import { daysLeft, expiryOf, namesOf, oneLine, readBundle } from '../listener/bundle.js';
 import { createCertificates, serverDays } from '../listener/certificates.js';
 import { action, type CommandIo } from './command.js';
@@ -89,9 +89,8 @@ async function readCertificates(key: string, file: string) {
   try {
     return readBundle(await readFile(file, 'utf8'));
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'no such file; `iotlab-broker certs create` makes one' : message;
-    throw new UsageError(`${key}: ${file}: ${why}`, { cause });
+    const remedy = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? '; `iotlab-broker certs create` makes one' : '';
+    throw new UsageError(`${key}: ${file}: ${whyNoFile(cause)}${remedy}`, { cause });
   }
 }
 

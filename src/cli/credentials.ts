@@ -1,7 +1,7 @@
 import { systemClock } from '../clock.js';
 import type { CredentialsConfig } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
-import { bad, type CheckedLogin, type CheckStep, good } from '../credentials/check.js';
+import { bad, type CheckedLogin, type CheckStep, good, note } from '../credentials/check.js';
 import { createLoginRule } from '../credentials/login.js';
 import { openBackend } from '../credentials/open-backend.js';
 import { Fault, UsageError } from '../errors.js';
@@ -49,7 +49,10 @@ async function* steps(
   }
   const backend = await openBackend(config, { log: createLog({ level: 'silent', format: 'json' }), clock, env });
   if (config.backend === 'file') yield good(`${config.file.path}: can be read`);
-  if (config.backend === 'api') yield good(`the API is asked at ${config.api.url}`);
+  if (config.backend === 'api') {
+    yield good(`the API is asked at ${config.api.url}`);
+    if (config.api.url.startsWith('http:')) yield note(`${config.api.url}: passwords go there in clear text`);
+  }
   try {
     // Without a user the API is asked with a login that nobody has: a refusal shows that it answers.
     if (user !== null) yield* login(config, user, (signal) => backend.verify(user.login, user.password, signal));

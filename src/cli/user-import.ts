@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { asUsageError, editUsersFile, UsersFile } from '../credentials/users-file.js';
-import { UsageError } from '../errors.js';
+import { UsageError, whyNoFile } from '../errors.js';
 import type { CommandIo } from './command.js';
 
 const maxBytes = 64 * 1024 * 1024;
@@ -56,7 +56,7 @@ async function readSource(source: string): Promise<string> {
   try {
     return await readFile(source, 'utf8');
   } catch (error) {
-    throw new UsageError(`${source}: cannot be read (${(error as NodeJS.ErrnoException).code})`, { cause: error });
+    throw new UsageError(`${source}: cannot be read: ${whyNoFile(error)}`, { cause: error });
   }
 }
 

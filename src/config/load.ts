@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
-import { UsageError } from '../errors.js';
+import { UsageError, whyNoFile } from '../errors.js';
 import type { Config } from './config.js';
 import { inconsistencies } from './consistency.js';
 import { type DeepPartial, defaultConfig } from './defaults.js';
@@ -69,9 +69,7 @@ async function read(path: string, namedBy: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'permission denied' : `${code}`;
-    throw new UsageError(`cannot read the configuration ${path} (from ${namedBy}): ${why}`, {
+    throw new UsageError(`cannot read the configuration ${path} (from ${namedBy}): ${whyNoFile(error)}`, {
       code: 'E_CONFIG',
       cause: error,
     });

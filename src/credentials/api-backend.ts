@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '../clock.js';
 import type { ApiConfig } from '../config/config.js';
-import { Fault, UsageError } from '../errors.js';
+import { Fault, UsageError, whyNoFile } from '../errors.js';
 import type { Log } from '../observe/log.js';
 import { type ApiAnswer, ApiClient } from './api-client.js';
 import type { CredentialBackend, RefusalReason, Verdict } from './backend.js';
@@ -115,7 +115,7 @@ function stopped(): Fault {
 
 async function readCa(path: string): Promise<string> {
   const text = await readFile(path, 'utf8').catch((error) => {
-    throw new UsageError(`credentials.api.ca: ${path} cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new UsageError(`credentials.api.ca: ${path} cannot be read: ${whyNoFile(error)}`, { cause: error });
   });
   if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
   throw new UsageError(`credentials.api.ca: ${path} holds no certificate (PEM)`);

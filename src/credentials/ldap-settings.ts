@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { LdapConfig } from '../config/config.js';
-import { UsageError } from '../errors.js';
+import { UsageError, whyNoFile } from '../errors.js';
 import { ldapFault } from './ldap-fault.js';
 import { type LdapFilter, parseFilter } from './ldap-filter.js';
 import type { LdapServer } from './ldap-messages.js';
@@ -57,7 +57,7 @@ async function readTrust(path: string): Promise<SecureContext> {
   if (path === '') return createSecureContext({ minVersion });
   const key = 'credentials.ldap.ca';
   const ca = await readFile(path, 'utf8').catch((error) => {
-    throw new UsageError(`${key}: ${path} cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new UsageError(`${key}: ${path} cannot be read: ${whyNoFile(error)}`, { cause: error });
   });
   if (!ca.includes('-----BEGIN CERTIFICATE-----')) throw new UsageError(`${key}: ${path} holds no certificate (PEM)`);
   try {
@@ -82,12 +82,11 @@ async function readService(config: LdapConfig, env: NodeJS.ProcessEnv): Promise<
   }
   if (file === '') throw new UsageError(`${keys}: is missing; it holds the password of credentials.ldap.serviceDn`);
   await readSecret(file).catch((error) => {
-    const why = (error as Error).message;
-    throw new UsageError(`credentials.ldap.servicePasswordFile: ${file}: ${why}`, { cause: error });
+    throw new UsageError(`credentials.ldap.servicePasswordFile: ${file}: ${whyNoFile(error)}`, { cause: error });
   });
   const password = () =>
     readSecret(file).catch((error) => {
-      throw ldapFault('E_LDAP_SERVICE_BIND', `${file}: ${(error as Error).message}`, error);
+      throw ldapFault('E_LDAP_SERVICE_BIND', `${file}: ${whyNoFile(error)}`, error);
     });
   return { dn, password };
 }

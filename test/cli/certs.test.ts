@@ -23,7 +23,10 @@ test('certs create writes where the configuration says, and certs show prints it
   const { folder, certs } = await prepare(t);
   const none = await certs('show');
   assert.equal(none.code, 2);
-  assert.match(none.err, /listener\.cert: .*broker\.crt: no such file; `iotlab-broker certs create` makes one/);
+  assert.match(
+    none.err,
+    /listener\.cert: .*broker\.crt: there is no such file; `iotlab-broker certs create` makes one/,
+  );
   const created = await certs('create', '--name', 'broker.example.org', '--days', '30');
   assert.deepEqual([created.code, created.err], [0, '']);
   assert.match(created.out, /CA for clients: +\S+ca\.pem \(new: hand it to the clients\)/);

@@ -84,7 +84,10 @@ describe('credentials check, with a directory', () => {
       assert.equal(code, 1, lines.join('\n'));
       assert.match(lines.join('\n'), expected);
     }
-    await assert.rejects(check(t, ldap({ ca: '/nowhere' })), UsageError);
+    await assert.rejects(check(t, ldap({ ca: '/nowhere' })), {
+      name: 'UsageError',
+      message: 'credentials.ldap.ca: /nowhere cannot be read: there is no such file',
+    });
   });
 });
 
@@ -107,6 +110,11 @@ test('credentials check, with the API', async (t) => {
   const ca = join(folder, 'ca.pem');
   await writeFile(ca, api.authority.cert);
   const credentials = { backend: 'api', api: { url: api.url, ca } };
+  const plain = await check(t, { backend: 'api', api: { url: 'http://127.0.0.1:9/api' } });
+  assert.ok(
+    plain.lines.includes('note  http://127.0.0.1:9/api: passwords go there in clear text'),
+    plain.lines.join('\n'),
+  );
   const reached = await check(t, credentials);
   assert.deepEqual([reached.code, reached.last], [0, 'ok    it answers']);
   const right = await check(t, credentials, 'alice@example.org', 'secret');

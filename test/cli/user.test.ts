@@ -76,7 +76,7 @@ test('what cannot be done says why and what to do instead, exits 2, and changes 
     [['add', 'bobby', '--replace'], '', /--replace is for/],
     [['passwd', 'alice', 'hunter2'], '', /too many arguments; usage/],
     [['list', 'alice'], '', /too many arguments/],
-    [['import', `${path}.none`], '', /users\.none: cannot be read \(ENOENT\)/],
+    [['import', `${path}.none`], '', /users\.none: cannot be read: there is no such file$/m],
     [['list', '--file', ''], '', /--file needs a value: PATH/],
     [['list', '--fil', 'x'], '', /did you mean --file/],
   ];

@@ -205,7 +205,7 @@ test('where the configuration comes from: the argument, the environment, the pac
   });
   await assert.rejects(
     loadConfig(undefined, { IOTLAB_BROKER_CONFIG: folder }),
-    /\(from IOTLAB_BROKER_CONFIG\): EISDIR/,
+    /\(from IOTLAB_BROKER_CONFIG\): it is a folder/,
   );
 });
 
