@@ -196,6 +196,18 @@ test('a login that could be read as part of a filter is granted nothing by %u', 
   assert.equal(odd.publish('iotlab/%u/x').allowed, false);
 });
 
+test('a login enters its rules as it is, also where it looks like a replacement pattern', () => {
+  const rules = compileAcl([{ access: 'readwrite', topic: 'iotlab/%u/x-%u/#' }]);
+  for (const login of ['a$&b', 'a$$b', "a$'", 'a$`', 'a$1', 'a%u']) {
+    const user = rules.forLogin(login);
+    assert.equal(user.publish(`iotlab/${login}/x-${login}/y`).allowed, true, login);
+    assert.equal(user.subscribe(`iotlab/${login}/x-${login}/#`).allowed, true, login);
+    for (const other of ['a%ub', 'a$b', 'a', 'a1']) {
+      assert.equal(user.publish(`iotlab/${other}/x-${other}/y`).allowed, false, `${login} in the tree of ${other}`);
+    }
+  }
+});
+
 test('no rules: nothing is granted', () => {
   const nobody = compileAcl([]).forLogin('alice');
   assert.equal(nobody.publish('iotlab/alice').allowed, false);

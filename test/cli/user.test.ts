@@ -51,6 +51,17 @@ test('add, list, passwd, remove: from nothing to nothing', async (t) => {
   assert.deepEqual(await user(['list']), { code: 0, out: '', err: '' });
 });
 
+test('of two that add one login at the same time one is told that it is there already', async (t) => {
+  const { user, users, isRight } = await setup(t);
+  const passwords = ['one', 'two', 'three'];
+  const added = await Promise.all(passwords.map((password) => user(['add', 'alice', '--password-stdin'], password)));
+  assert.deepEqual(added.map(({ code }) => code).sort(), [0, 2, 2]);
+  for (const { code, err } of added) if (code !== 0) assert.match(err, /alice is in .* already/);
+  assert.deepEqual([...(await users()).keys()], ['alice']);
+  // And it has the password of the one who was told that it was added.
+  assert.equal(await isRight('alice', passwords[added.findIndex(({ code }) => code === 0)]!), true);
+});
+
 test('what cannot be done says why and what to do instead, exits 2, and changes nothing', async (t) => {
   const { config, path, user } = await setup(t);
   await user(['add', 'alice', '--password-stdin'], 'x');

@@ -91,6 +91,13 @@ test('a login enters a filter as it is, whatever it holds', () => {
   }
 });
 
+test('a login enters every part of a filter, however deep, also what is negated', () => {
+  const filter = '(&(!(uid=%u))(|(cn~=%u)(!(&(sn=a*%u*b)(sn>=%u))))(ou:dn:=%u)(uid=*))';
+  const filled = JSON.stringify(filterFor(parseFilter(filter, 'key'), 'alice'));
+  assert.doesNotMatch(filled, /%u/);
+  assert.equal(filled, JSON.stringify(parseFilter(filter.replaceAll('%u', 'alice'), 'key')));
+});
+
 test('a login enters a DN as one value', () => {
   const template = 'uid=%u,ou=People,dc=senslab,dc=info';
   assert.equal(dnFor(template, 'alice'), 'uid=alice,ou=People,dc=senslab,dc=info');
