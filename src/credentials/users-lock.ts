@@ -1,4 +1,4 @@
-import { open, readFile, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, open, readFile, stat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UsageError } from '../errors.js';
@@ -30,22 +30,29 @@ export async function withUsersLock<T>(path: string, work: () => Promise<T>): Pr
 
 /** False when somebody else has it. */
 async function create(lock: string): Promise<boolean> {
+  let file: FileHandle;
   try {
-    const file = await open(lock, 'wx', 0o600);
-    try {
-      await file.writeFile(`${process.pid} ${hostname()}\n`);
-    } finally {
-      await file.close();
-    }
-    return true;
+    file = await open(lock, 'wx', 0o600);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
+  }
+  try {
+    await file.writeFile(`${process.pid} ${hostname()}\n`);
+    return true;
+  } catch (error) {
+    // A full disk has room for an empty file: left there, it would keep out everybody who comes later.
+    await unlink(lock).catch(() => {});
+    throw error;
+  } finally {
+    await file.close();
   }
 }
 
 async function holderIsGone(lock: string): Promise<boolean> {
   const text = await readFile(lock, 'utf8').catch(() => null);
+  // Somebody who was killed before the name was written, unless it is just being written.
+  if (text === '') return (await ageMsOf(lock)) > waitMs;
   const match = text === null ? null : /^(\d+) (.*)\n$/.exec(text);
   // A process of another machine or container can't be seen from here.
   if (match === null || match[2] !== hostname()) return false;
@@ -64,8 +71,7 @@ async function holderIsGone(lock: string): Promise<boolean> {
 async function takeAway(lock: string): Promise<void> {
   const breaking = `${lock}.breaking`;
   if (!(await create(breaking))) {
-    const age = Date.now() - ((await stat(breaking).catch(() => null))?.mtimeMs ?? Date.now());
-    if (age > waitMs) await unlink(breaking).catch(() => {});
+    if ((await ageMsOf(breaking)) > waitMs) await unlink(breaking).catch(() => {});
     await delay(retryMs);
     return;
   }
@@ -74,4 +80,10 @@ async function takeAway(lock: string): Promise<void> {
   } finally {
     await unlink(breaking).catch(() => {});
   }
+}
+
+/** By the wall clock, since the file's own time is. */
+async function ageMsOf(file: string): Promise<number> {
+  const { mtimeMs } = (await stat(file).catch(() => null)) ?? { mtimeMs: Date.now() };
+  return Date.now() - mtimeMs;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { appendFile, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -60,6 +60,19 @@ test('of two that add one login at the same time one is told that it is there al
   assert.deepEqual([...(await users()).keys()], ['alice']);
   // And it has the password of the one who was told that it was added.
   assert.equal(await isRight('alice', passwords[added.findIndex(({ code }) => code === 0)]!), true);
+});
+
+test('on a disk that takes nothing more, nothing is left behind that keeps out the next one', async (t) => {
+  const { config, path, user } = await setup(t);
+  assert.equal((await user(['add', 'alice', '--password-stdin'], 'one')).code, 0);
+  const before = await readFile(path, 'utf8');
+  // Files can be made and stay empty, as on a full disk.
+  const add = `trap '' XFSZ; ulimit -f 0; exec "$0" "$@"`;
+  const args = ['-c', add, process.execPath, main, 'user', 'add', 'bobby', '--random', '--config', config];
+  await assert.rejects(execute('/bin/sh', args), (error: { code?: number }) => error.code !== 0);
+  assert.deepEqual(await readdir(dirname(path)), ['users']);
+  assert.equal(await readFile(path, 'utf8'), before);
+  assert.equal((await user(['add', 'bobby', '--password-stdin'], 'two')).code, 0);
 });
 
 test('what cannot be done says why and what to do instead, exits 2, and changes nothing', async (t) => {

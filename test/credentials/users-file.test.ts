@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, chown, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { hashPassword } from '../../src/credentials/password-hash.js';
 import { editUsersFile, UsersFile } from '../../src/credentials/users-file.js';
@@ -118,6 +118,18 @@ test('the lock of a command that died is taken away, by one of many', async (t) 
   const logins = Array.from({ length: 10 }, (_, index) => `user${index}`);
   await Promise.all(logins.map((login) => editUsersFile(path, (file) => file.with(login, hash))));
   assert.equal(UsersFile.parse(await readFile(path, 'utf8')).users.size, 10);
+});
+
+test('a lock without a name, of somebody who was killed while making it, does not last', async (t) => {
+  const path = join(await tempFolder(t), 'users');
+  await writeFile(`${path}.lock`, '');
+  const edit = editUsersFile(path, (file) => file.with('alice', hash));
+  // Just made, it is somebody's who is about to write the name.
+  for (let looks = 0; looks < 50; looks += 1) assert.equal((await stat(`${path}.lock`)).size, 0);
+  const longAgo = Date.now() / 1_000 - 6;
+  await utimes(`${path}.lock`, longAgo, longAgo);
+  await edit;
+  assert.deepEqual(await readdir(dirname(path)), ['users']);
 });
 
 test('the lock of somebody alive is waited for, then named', async (t) => {
