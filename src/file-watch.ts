@@ -37,7 +37,8 @@ export function watchFiles(options: {
   let closed = false;
   let looking = false;
   let again = false;
-  let cancelSettling = (): void => {};
+  /** Each ends one of the pauses in hand at once. */
+  const pauses = new Set<() => void>();
 
   async function look(): Promise<void> {
     again = looking;
@@ -48,7 +49,7 @@ export function watchFiles(options: {
         again = false;
         const state = await stateOf(files);
         if (closed || state === seen()) continue;
-        await settled();
+        await pause(settleMs);
         if (closed) return;
         if ((await stateOf(files)) === state) await onChange();
         else again = true;
@@ -58,14 +59,24 @@ export function watchFiles(options: {
     }
   }
 
-  function settled(): Promise<void> {
+  function pause(durationMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = clock.after(settleMs, resolve);
-      cancelSettling = () => {
+      const end = (): void => {
         cancel();
+        pauses.delete(end);
         resolve();
       };
+      const cancel = clock.after(durationMs, end);
+      pauses.add(end);
     });
+  }
+
+  async function lookFromTimeToTime(): Promise<void> {
+    // The first time at once: they may have changed after the caller read them.
+    while (!closed) {
+      await look();
+      await pause(pollMs);
+    }
   }
 
   const watchers: FSWatcher[] = [];
@@ -79,14 +90,11 @@ export function watchFiles(options: {
       // The same.
     }
   }
-  const stopPolling = clock.every(pollMs, () => void look());
-  // They may have changed after the caller read them.
-  void look();
+  void lookFromTimeToTime();
 
   return () => {
     closed = true;
-    stopPolling();
-    cancelSettling();
+    for (const end of pauses) end();
     for (const watcher of watchers) watcher.close();
   };
 }

@@ -111,17 +111,18 @@ export async function readUsersFile(path: string): Promise<UsersFile | null> {
 
 /**
  * Reads, lets `edit` make the new content, and writes it so that a reader sees the old file or the new one and nothing
- * between, even after a power cut. Waits for another edit of the same file to end. `edit` returns null to leave the
+ * between, even after a power cut. Waits for another edit of the same file to end, for up to `lockWaitMs`. `edit` returns null to leave the
  * file alone. Throws `UsageError` when the file can't be read or written.
  */
 export async function editUsersFile(
   path: string,
   edit: (file: UsersFile) => UsersFile | null | Promise<UsersFile | null>,
+  lockWaitMs = 5_000,
 ): Promise<void> {
   try {
     // The file behind a symbolic link is replaced, not the link.
     const target = await realpath(path).catch(() => path);
-    await withUsersLock(target, async () => {
+    await withUsersLock(target, lockWaitMs, async () => {
       const edited = await edit((await readUsersFile(target)) ?? UsersFile.parse(''));
       if (edited !== null) await replaceFile(target, edited.toString());
     });

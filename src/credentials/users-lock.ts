@@ -3,14 +3,15 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UsageError } from '../errors.js';
 
-const waitMs = 5_000;
+/** Longer than anybody takes between making a lock and writing the name into it, or to take one away. */
+const unnamedMs = 5_000;
 const retryMs = 20;
 
 /**
  * Runs `work` while holding `<path>.lock`, so that of two commands that edit the file one waits for the other. A lock
  * whose holder died (same machine, no such process) is taken away. Throws `UsageError` when the wait takes too long.
  */
-export async function withUsersLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+export async function withUsersLock<T>(path: string, waitMs: number, work: () => Promise<T>): Promise<T> {
   const lock = `${path}.lock`;
   const deadline = performance.now() + waitMs;
   while (!(await create(lock))) {
@@ -52,7 +53,7 @@ async function create(lock: string): Promise<boolean> {
 async function holderIsGone(lock: string): Promise<boolean> {
   const text = await readFile(lock, 'utf8').catch(() => null);
   // Somebody who was killed before the name was written, unless it is just being written.
-  if (text === '') return (await ageMsOf(lock)) > waitMs;
+  if (text === '') return (await ageMsOf(lock)) > unnamedMs;
   const match = text === null ? null : /^(\d+) (.*)\n$/.exec(text);
   // A process of another machine or container can't be seen from here.
   if (match === null || match[2] !== hostname()) return false;
@@ -71,7 +72,7 @@ async function holderIsGone(lock: string): Promise<boolean> {
 async function takeAway(lock: string): Promise<void> {
   const breaking = `${lock}.breaking`;
   if (!(await create(breaking))) {
-    if ((await ageMsOf(breaking)) > waitMs) await unlink(breaking).catch(() => {});
+    if ((await ageMsOf(breaking)) > unnamedMs) await unlink(breaking).catch(() => {});
     await delay(retryMs);
     return;
   }

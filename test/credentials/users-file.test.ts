@@ -136,7 +136,7 @@ test('the lock of somebody alive is waited for, then named', async (t) => {
   const path = join(await tempFolder(t), 'users');
   await writeFile(`${path}.lock`, `${process.pid} ${hostname()}\n`);
   await assert.rejects(
-    editUsersFile(path, (file) => file.with('alice', hash)),
+    editUsersFile(path, (file) => file.with('alice', hash), 200),
     (error) => error instanceof UsageError && error.code === 'E_USERS_LOCKED' && error.message.includes(`${path}.lock`),
   );
 });

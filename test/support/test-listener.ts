@@ -7,6 +7,7 @@ import { systemClock } from '../../src/clock.js';
 import { type Authority, type IssueRequest, makeAuthority } from '../../src/listener/certificates.js';
 import { type Listener, type ListenerOptions, openListener, type Peer } from '../../src/listener/listener.js';
 import { type CapturedLog, captureLog } from './captured-log.js';
+import { eventually } from './deadline.js';
 import { tempFolder } from './temp-folder.js';
 
 export interface TestListener extends CapturedLog {
@@ -82,11 +83,5 @@ export async function testListener(
   };
 }
 
-/** For what no event tells: asks once per turn of the event loop, but not for ever. */
-export async function until(holds: () => boolean, timeoutMs = 8000): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${holds}`);
-    await new Promise(setImmediate);
-  }
-}
+/** For what no event tells, such as the other side's close: asks from time to time, but not for ever. */
+export const until = (holds: () => boolean): Promise<void> => eventually(8_000, String(holds), holds);
