@@ -1,19 +1,19 @@
-import { access, readdir, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { systemClock } from '../clock.js';
 import type { Config } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
 import { UsageError } from '../errors.js';
 import { createLog } from '../observe/log.js';
-import { checkRows } from '../store/check-rows.js';
 import type { Store } from '../store/contract.js';
-import { openDatabase } from '../store/database.js';
-import { snapshotOf } from '../store/snapshot.js';
+import { openDatabase } from '../store/open-database.js';
+import { readingCopy, removeAbandonedCopies } from '../store/reading-copy.js';
 import { openStore } from '../store/store.js';
+import { refuseHeadless } from '../store/store-folder.js';
 import { usageByUser } from '../store/usage-by-user.js';
 import { action, type CommandIo, type Options } from './command.js';
 import { defineCommand } from './define-command.js';
-import { progressOn } from './progress.js';
+import { checkStore, repairStore } from './storage-check.js';
 import { exportStore, importStore } from './storage-transfer.js';
 import { ownerByAcl, usageTable } from './storage-usage.js';
 
@@ -26,13 +26,15 @@ interface Target {
 }
 
 /** Where the store is: `--path`, else what the configuration says. It has to be there, unless it is imported into. */
-async function targetOf({ values, config: file, ...given }: Wanted, io: CommandIo, fresh = false): Promise<Target> {
+async function targetOf(name: string, { values, config: file, ...given }: Wanted, io: CommandIo): Promise<Target> {
   const config = await loadConfig(file, io.env);
   const path = values.path === undefined ? config.storage.path : resolve(values.path);
   if (path === 'memory') {
     throw new UsageError('storage.path is "memory": nothing is kept. Name a folder with --path.');
   }
-  if (!fresh) await assertStore(path);
+  await removeAbandonedCopies(path);
+  if (name !== 'import') await assertStore(path);
+  if (name === 'compact' || name === 'usage' || name === 'export') await refuseHeadless(path);
   return { config, path, file: given.args[0] ?? '', json: values.json === true, force: values.force === true };
 }
 
@@ -47,31 +49,30 @@ interface Wanted {
 }
 
 async function assertStore(path: string): Promise<void> {
-  try {
-    await access(join(path, 'CURRENT'));
-  } catch (error) {
-    throw new UsageError(
-      `${path}: there is no store. It is made when the broker starts; --path names another folder.`,
-      {
-        cause: error,
-      },
-    );
-  }
+  const names = await readdir(path).catch(() => []);
+  if (names.some((name) => name === 'CURRENT' || /\.(ldb|sst|log)$/.test(name))) return;
+  throw new UsageError(`${path}: there is no store. It is made when the broker starts; --path names another folder.`);
 }
 
-/** The store, or when a broker has it, a copy of it as it is now. */
+/** The store, or when a broker has it or its disk is full, a copy of it as it is now. It is never repaired for this. */
 async function reading(target: Target, { stderr }: CommandIo, use: (store: Store) => Promise<number>): Promise<number> {
   const log = logTo(stderr);
-  const open = (path: string) => openStore({ config: { ...target.config.storage, path }, log, clock: systemClock });
+  const open = (path: string) =>
+    openStore({
+      config: { ...target.config.storage, path },
+      log,
+      clock: systemClock,
+      open: () => openDatabase({ path, log, clock: systemClock, mode: 'existing' }),
+    });
   let store: Store;
   let remove = async () => {};
   try {
     store = await open(target.path);
   } catch (error) {
-    if (!(error instanceof UsageError) || error.code !== 'E_STORE_LOCKED') throw error;
-    const snapshot = await snapshotOf(target.path);
-    remove = snapshot.remove;
-    store = await open(snapshot.path).catch(async (fault) => {
+    if (!(error instanceof UsageError) || !/^E_STORE_(LOCKED|FULL|READ_ONLY)$/.test(error.code)) throw error;
+    const copy = await readingCopy(target.path);
+    remove = copy.remove;
+    store = await open(copy.path).catch(async (fault) => {
       await remove();
       throw fault;
     });
@@ -90,22 +91,6 @@ function usage(target: Target, io: CommandIo): Promise<number> {
     io.stdout.write(target.json ? `${JSON.stringify(users, null, 2)}\n` : usageTable(users));
     return 0;
   });
-}
-
-async function check({ path }: Target, io: CommandIo): Promise<number> {
-  const db = await openDatabase({ path, log: logTo(io.stderr), clock: systemClock, mode: 'existing' });
-  try {
-    const progress = progressOn(io.stderr, 'rows read');
-    const { rows, problems, problemCount } = await checkRows(db, progress.at);
-    progress.end();
-    for (const [kind, count] of rows) io.stdout.write(`${kind}: ${count}\n`);
-    for (const problem of problems) io.stdout.write(`${problem}\n`);
-    if (problemCount > problems.length) io.stdout.write(`… and ${problemCount - problems.length} more\n`);
-    io.stdout.write(problemCount === 0 ? `${path}: fine\n` : `${path}: ${problemCount} rows with a problem\n`);
-    return problemCount === 0 ? 0 : 1;
-  } finally {
-    await db.close();
-  }
 }
 
 async function compact({ path }: Target, io: CommandIo): Promise<number> {
@@ -143,9 +128,10 @@ const path = {
 
 export const command = defineCommand({
   name: 'storage',
-  summary: 'show, check, compact, export or import what the broker keeps',
+  summary: 'show, check, repair, compact, export or import what the broker keeps',
   about: `
-usage and export also work while a broker runs: they read a copy made at that moment. The others need it stopped.
+usage and export also work while a broker runs, and on a full disk: they read a copy made at that moment, in TMPDIR or in
+memory. The others need the broker stopped.
 import refuses a store that has something in it; with --force, sessions and retained messages of the file replace those
 of the same name, and the others stay.`,
   examples: [
@@ -155,24 +141,29 @@ of the same name, and the others stay.`,
     usage: action({
       summary: 'what each user keeps',
       options: { json: { type: 'boolean', help: 'JSON instead of a table' }, ...path },
-      run: async (given, io) => usage(await targetOf(given, io), io),
+      run: async (given, io) => usage(await targetOf('usage', given, io), io),
     }),
     check: action({
       summary: 'read everything, and say what cannot be read',
       options: path,
-      run: async (given, io) => check(await targetOf(given, io), io),
+      run: async (given, io) => checkStore((await targetOf('check', given, io)).path, logTo(io.stderr), io),
+    }),
+    repair: action({
+      summary: 'copy a damaged store, and make one of what can be read',
+      options: path,
+      run: async (given, io) => repairStore((await targetOf('repair', given, io)).path, logTo(io.stderr), io),
     }),
     compact: action({
       summary: 'give back the space of what was deleted',
       options: path,
-      run: async (given, io) => compact(await targetOf(given, io), io),
+      run: async (given, io) => compact(await targetOf('compact', given, io), io),
     }),
     export: action({
       summary: 'everything as JSON lines (-: standard output, the default)',
       arguments: ['[FILE]'],
       options: path,
       run: async (given, io) => {
-        const target = await targetOf(given, io);
+        const target = await targetOf('export', given, io);
         return reading(target, io, (store) => exportStore(store, target.file, io));
       },
     }),
@@ -180,7 +171,7 @@ of the same name, and the others stay.`,
       summary: 'take over an export',
       arguments: ['FILE'],
       options: { force: { type: 'boolean', help: 'also into a store that has something in it' }, ...path },
-      run: async (given, io) => importInto(await targetOf(given, io, true), io),
+      run: async (given, io) => importInto(await targetOf('import', given, io), io),
     }),
   },
 });

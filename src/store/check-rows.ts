@@ -3,15 +3,14 @@ import type { Database } from './database.js';
 import { type ClientKind, RETAINED, SCHEMA_KEY, splitClientKey, WILL } from './keys.js';
 import { decodeOutgoing, decodeRetained, decodeSession, decodeSubscription } from './rows.js';
 
-export interface CheckResult {
-  /** Rows by kind. */
-  readonly rows: Map<string, number>;
-  /** At most 100, each naming a key; never a payload. */
-  readonly problems: string[];
-  problemCount: number;
+export interface RowProblem {
+  readonly key: string;
+  readonly text: string;
+  /** The broker does not start with such a row. */
+  readonly unreadable: boolean;
 }
 
-const LISTED_PROBLEMS = 100;
+const ROWS_AT_ONCE = 1_000;
 
 const decoders = new Map<string, (rest: string, value: Buffer) => unknown>([
   ['session', decodeSession],
@@ -23,36 +22,62 @@ const decoders = new Map<string, (rest: string, value: Buffer) => unknown>([
 const reasonOf = (error: unknown): string =>
   error instanceof Fault ? 'unknown format' : error instanceof Error ? error.message : String(error);
 
-/** Reads every row as the broker would, and says which it could not, or would not, use. */
-export async function checkRows(db: Database, progress: (rows: number) => void): Promise<CheckResult> {
-  const result: CheckResult = { rows: new Map(), problems: [], problemCount: 0 };
-  const problem = (text: string) => {
-    result.problemCount++;
-    if (result.problems.length < LISTED_PROBLEMS) result.problems.push(text);
-  };
+/**
+ * Reads every row that can be read as the broker would, and tells of those that it could not, or would not, use. Returns
+ * how many rows there are of each kind.
+ */
+export async function checkRows(
+  db: Database,
+  { problem, progress }: { problem: (found: RowProblem) => void; progress?: (rows: number) => void },
+): Promise<Map<string, number>> {
   const sessions = new Set<string>();
-  for await (const [key] of db.iterator({ gte: 'session:', lt: 'session;' })) {
+  for await (const [key] of readableRows(db, { gte: 'session:', lt: 'session;' })) {
     sessions.add(splitClientKey(key, 'session').encodedId);
   }
+  const rows = new Map<string, number>();
   let total = 0;
-  for await (const [key, value] of db.iterator({ gte: '', lt: '~' })) {
+  for await (const [key, value] of readableRows(db, { gte: '', lt: '~' })) {
     const kind = key.slice(0, key.indexOf(':'));
-    result.rows.set(kind, (result.rows.get(kind) ?? 0) + 1);
-    progress(++total);
+    rows.set(kind, (rows.get(kind) ?? 0) + 1);
+    progress?.(++total);
     try {
       const decode = decoders.get(kind);
       if (decode !== undefined) {
         const { encodedId, rest } = splitClientKey(key, kind as ClientKind);
         decode(kind === 'session' ? decodeURIComponent(encodedId) : rest, value);
-        if (!sessions.has(encodedId)) problem(`${key}: belongs to no session; it goes at the next start`);
+        if (!sessions.has(encodedId)) {
+          problem({ key, text: 'belongs to no session; it goes at the next start', unreadable: false });
+        }
       } else if (key.startsWith(RETAINED)) {
         decodeRetained(key.slice(RETAINED.length), value);
       } else if (!key.startsWith(WILL) && key !== SCHEMA_KEY) {
-        problem(`${key}: unknown kind of row`);
+        problem({ key, text: 'unknown kind of row', unreadable: false });
       }
     } catch (error) {
-      problem(`${key}: cannot be read: ${reasonOf(error)}`);
+      problem({ key, text: `cannot be read: ${reasonOf(error)}`, unreadable: true });
     }
   }
-  return result;
+  return rows;
+}
+
+/**
+ * What can be read of a database that may be damaged. LevelDB passes over a block that it cannot read, and complains at
+ * the end, instead of the last rows; those are then asked for one by one.
+ */
+async function* readableRows(db: Database, range: { gte: string; lt: string }): AsyncGenerator<[string, Buffer]> {
+  let last: string | null = null;
+  for (const atOnce of [ROWS_AT_ONCE, 1]) {
+    const iterator = db.iterator(last === null ? range : { ...range, gte: `${last}\0` });
+    try {
+      for (let rows = await iterator.nextv(atOnce); rows.length > 0; rows = await iterator.nextv(atOnce)) {
+        yield* rows;
+        last = rows.at(-1)![0];
+      }
+      return;
+    } catch (error) {
+      if (!(error instanceof Fault) || error.code !== 'E_STORE_DAMAGED') throw error;
+    } finally {
+      await iterator.close();
+    }
+  }
 }

@@ -20,7 +20,7 @@ function checkVersion(value: Buffer, known = VERSION): void {
   if (value[0] !== undefined && value[0] >= VERSION && value[0] <= known) return;
   throw new Fault(
     'E_STORE_ROW',
-    `the store has a row of an unknown format (${value[0] ?? 'empty'}); which one says: iotlab-broker storage check`,
+    `the store has a row of an unknown format (${value[0] ?? 'empty'}); which one says "iotlab-broker storage check", and "iotlab-broker storage repair" takes it out`,
   );
 }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { Log } from '../observe/log.js';
-import { type Database, type OpenDatabase, openDatabase } from '../store/database.js';
+import type { Database, OpenDatabase } from '../store/database.js';
+import { openDatabase } from '../store/open-database.js';
 
 const everything = { gte: '', lt: '\uffff' };
 const rowsAtOnce = 1_000;

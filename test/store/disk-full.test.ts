@@ -2,7 +2,7 @@
 // answers the same errors where it may not.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { rm, writeFile } from 'node:fs/promises';
+import { readdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { systemClock } from '../../src/clock.js';
@@ -14,23 +14,10 @@ import { outgoingRecord, sessionRecord } from '../contract/store.js';
 import { captureLog } from '../support/captured-log.js';
 import { FlawedDisk } from '../support/flawed-database.js';
 import { collect, silent } from '../support/open-store.js';
+import { onSmallDisk } from '../support/small-disk.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 const MEGABYTE = 1024 * 1024;
-
-/** Runs with a file system of 8 MB of its own in that folder; without the right to mount, not at all. */
-async function onSmallDisk(folder: string, run: () => Promise<void>): Promise<void> {
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', folder], { stdio: 'ignore' });
-  } catch {
-    return;
-  }
-  try {
-    await run();
-  } finally {
-    execFileSync('umount', ['-l', folder]);
-  }
-}
 
 const answer = (store: Store): Promise<Fault | null> => new Promise((resolve) => store.committed(resolve));
 
@@ -112,8 +99,40 @@ describe('a full disk', () => {
 
   test('nothing unsafe is acknowledged, and service resumes when space returns', async (t) => {
     const folder = await tempFolder(t);
-    await onSmallDisk(folder, async () => scenario(await realDisk(folder)));
+    await onSmallDisk(folder, 8, async () => scenario(await realDisk(folder)));
     await scenario(await injectedDisk());
+  });
+});
+
+describe('a start on a full disk', () => {
+  test('says so, with what to do, also when there is no store yet', async (t) => {
+    const folder = await tempFolder(t);
+    await onSmallDisk(join(folder, 'disk'), 4, async () => {
+      const disk = join(folder, 'disk');
+      const path = join(disk, 'store');
+      const options = (name: string) => ({
+        config: { path: join(disk, name), sessionExpiryMs: 1000 },
+        log: silent,
+        clock: systemClock,
+      });
+      await (await openStore(options('store'))).close();
+      const { bavail, bsize } = await statfs(disk);
+      await writeFile(join(disk, 'ballast'), Buffer.alloc(bavail * bsize));
+      const expected = (error: unknown) => {
+        assert.ok(error instanceof UsageError, String(error));
+        assert.equal(error.code, 'E_STORE_FULL');
+        assert.match(
+          error.message,
+          /disk\/\w+: the disk is full \(.*space.*\)\. Free some space there, or set storage\.path/i,
+        );
+        return true;
+      };
+      await assert.rejects(openStore(options('store')), expected);
+      await assert.rejects(openStore(options('new')), expected);
+      await rm(join(disk, 'ballast'));
+      await (await openStore(options('store'))).close();
+      assert.ok((await readdir(path)).includes('CURRENT'));
+    });
   });
 });
 
@@ -128,7 +147,7 @@ describe('a read-only file system', () => {
     // Nobody, not even root, can make a folder here.
     const config = { path: '/sys/iotlab-broker-store', sessionExpiryMs: 1000 };
     await assert.rejects(openStore({ config, log: silent, clock: systemClock }), expected);
-    await onSmallDisk(folder, async () => {
+    await onSmallDisk(folder, 8, async () => {
       const path = join(folder, 'store');
       const options = { config: { path, sessionExpiryMs: 1000 }, log: silent, clock: systemClock };
       await (await openStore(options)).close();

@@ -211,7 +211,7 @@ describe('storage', () => {
     assert.equal(bad.code, 1);
     assert.match(bad.out, /retained:broken: cannot be read: unknown format/);
     assert.match(bad.out, /incoming:nobody.*belongs to no session/);
-    assert.match(bad.out, /2 rows with a problem/);
+    assert.match(bad.out, /2 rows with a problem\n/);
   });
 
   test('compact gives space back', async (t) => {
@@ -232,7 +232,7 @@ describe('storage', () => {
   test('says what is wrong with the call', async (t) => {
     const folder = await tempFolder(t);
     for (const [args, says] of [
-      [['shrink'], /"shrink" is not one of usage, check, compact, export, import/],
+      [['shrink'], /"shrink" is not one of usage, check, repair, compact, export, import/],
       [['import'], /usage: iotlab-broker storage import FILE/],
       [['check', 'x'], /too many arguments/],
       [['check', '--force'], /--force is for/],
