@@ -9,7 +9,6 @@ import type { Store } from '../store/contract.js';
 import { openDatabase } from '../store/open-database.js';
 import { readingCopy, removeAbandonedCopies } from '../store/reading-copy.js';
 import { openStore } from '../store/store.js';
-import { refuseHeadless } from '../store/store-folder.js';
 import { usageByUser } from '../store/usage-by-user.js';
 import { action, type CommandIo, type Options } from './command.js';
 import { defineCommand } from './define-command.js';
@@ -34,7 +33,6 @@ async function targetOf(name: string, { values, config: file, ...given }: Wanted
   }
   await removeAbandonedCopies(path);
   if (name !== 'import') await assertStore(path);
-  if (name === 'compact' || name === 'usage' || name === 'export') await refuseHeadless(path);
   return { config, path, file: given.args[0] ?? '', json: values.json === true, force: values.force === true };
 }
 

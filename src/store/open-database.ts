@@ -6,7 +6,7 @@ import { openLevel } from './level-database.js';
 import { removeAbandonedCopies } from './reading-copy.js';
 import { copyAndRepair } from './repair.js';
 import { storeFault } from './store-fault.js';
-import { ensureFolder, refuseHeadless } from './store-folder.js';
+import { ensureFolder, refuseAbsent, refuseHeadless } from './store-folder.js';
 
 /**
  * Opens the folder `path`, or an empty database in memory when `path` is `memory`. LevelDB replays its log by itself
@@ -24,6 +24,8 @@ export async function openDatabase(options: {
     await ensureFolder(path);
     await refuseHeadless(path);
     await removeAbandonedCopies(path);
+  } else {
+    await refuseAbsent(path);
   }
   try {
     return await openLevel(path, mode);

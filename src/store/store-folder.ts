@@ -1,4 +1,4 @@
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { access, mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
 import { incomplete, storeFault } from './store-fault.js';
@@ -52,4 +52,14 @@ export async function refuseHeadless(path: string): Promise<void> {
   if (withRows.length === 0) return;
   const some = withRows.length > 3 ? `${withRows.slice(0, 3).join(', ')}, …` : withRows.join(', ');
   throw incomplete(path, `it has ${some} and not CURRENT, which says how they belong together`);
+}
+
+/** Refuses a folder without a store, and one that is not there: LevelDB would make the folder to find out. */
+export async function refuseAbsent(path: string): Promise<void> {
+  try {
+    await refuseHeadless(path);
+    await access(join(path, 'CURRENT'));
+  } catch (error) {
+    throw storeFault(path, error);
+  }
 }

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { cp, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { runCli } from '../../src/cli/frame.js';
+import { runCli } from '../../src/cli/command-line.js';
 import { systemClock } from '../../src/clock.js';
 import { UsageError } from '../../src/errors.js';
 import type { Store } from '../../src/store/contract.js';
