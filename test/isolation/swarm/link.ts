@@ -1,0 +1,106 @@
+import net from 'node:net';
+import tls from 'node:tls';
+import { type Answer, AnswerReader } from './answers.js';
+
+/** Where the broker listens. */
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+  /** PEM of the authority that signed the server's certificate. */
+  readonly ca: string;
+}
+
+export interface LinkHandler {
+  onAnswer(answer: Answer): void;
+  /** Once, whoever ended it. */
+  onClose(): void;
+}
+
+/** What may wait in this process to be sent; beyond that the sender waits. */
+const highWaterBytes = 256 * 1024;
+const openTimeoutMs = 60_000;
+
+/** A TLS connection that sends bytes as given and hands out what the broker says. */
+export class Link {
+  readonly #tcp: net.Socket;
+  readonly #socket: tls.TLSSocket;
+  #open = true;
+  sentBytes = 0;
+
+  private constructor(tcp: net.Socket, socket: tls.TLSSocket, handler: LinkHandler) {
+    this.#tcp = tcp;
+    this.#socket = socket;
+    const reader = new AnswerReader();
+    socket.on('data', (chunk: Buffer) => {
+      for (const answer of reader.read(chunk)) handler.onAnswer(answer);
+    });
+    // A reset is an ordinary end here; 'close' follows.
+    socket.on('error', () => {});
+    socket.on('end', () => socket.destroy());
+    socket.once('close', () => {
+      this.#open = false;
+      handler.onClose();
+    });
+  }
+
+  /** Rejects when the TLS connection does not come about. `context` is shared by all links of a process: it is dear. */
+  static open(target: Target, context: tls.SecureContext, localAddress: string, handler: LinkHandler): Promise<Link> {
+    return new Promise((resolve, reject) => {
+      const { host, port } = target;
+      const tcp = net.connect({ host, port, localAddress, noDelay: true });
+      const socket = tls.connect({ socket: tcp, servername: 'localhost', secureContext: context });
+      const timer = setTimeout(() => socket.destroy(new Error('no TLS connection in time')), openTimeoutMs);
+      const failed = (error?: Error) => {
+        clearTimeout(timer);
+        reject(error ?? new Error('closed while it was being opened'));
+      };
+      tcp.once('error', failed);
+      socket.once('error', failed);
+      socket.once('close', () => failed());
+      socket.once('secureConnect', () => {
+        clearTimeout(timer);
+        resolve(new Link(tcp, socket, handler));
+      });
+    });
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** Resolves when more may be sent, or when there is nobody any more who would take it. */
+  async send(...parts: readonly Uint8Array[]): Promise<void> {
+    if (!this.#open) return;
+    for (const part of parts) {
+      this.sentBytes += part.length;
+      this.#socket.write(part);
+    }
+    if (this.#socket.writableLength < highWaterBytes) return;
+    await new Promise<void>((resolve) => {
+      const go = () => {
+        this.#socket.off('drain', go);
+        this.#socket.off('close', go);
+        resolve();
+      };
+      this.#socket.on('drain', go);
+      this.#socket.on('close', go);
+    });
+  }
+
+  set reading(on: boolean) {
+    if (on) this.#socket.resume();
+    else this.#socket.pause();
+  }
+
+  /** A TCP reset. */
+  cut(): void {
+    this.#tcp.resetAndDestroy();
+    this.#socket.destroy();
+  }
+
+  /** Resolves when the connection is gone, by the broker's doing if that is quick. */
+  end(): void {
+    this.#socket.end();
+    setTimeout(() => this.#socket.destroy(), 1_000).unref();
+  }
+}

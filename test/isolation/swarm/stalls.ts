@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs';
+import type { Span } from './lane.js';
+
+interface Sample {
+  readonly atMs: number;
+  /** For how long, since their start, the broker and this process could have run and had no processor. */
+  readonly waitedMs: number;
+}
+
+const everyMs = 10;
+
+/**
+ * Tells what the machine took from what the broker did: the kernel says for how long a thread was ready to run and
+ * had no processor. That time, the broker's and the watcher's own, is nobody's fault here and is counted out.
+ */
+export class Stalls {
+  readonly #brokerPid: number;
+  readonly #samples: Sample[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(brokerPid: number) {
+    this.#brokerPid = brokerPid;
+  }
+
+  start(): void {
+    this.#sample();
+    this.#timer = setInterval(() => this.#sample(), everyMs);
+  }
+
+  stop(): void {
+    this.#sample();
+    clearInterval(this.#timer);
+  }
+
+  /** How long a span took by the broker's own doing. */
+  ownMs({ fromMs, toMs }: Span): number {
+    const before = this.#samples[Math.max(0, this.#firstAfter(fromMs) - 1)];
+    const after = this.#samples[Math.min(this.#samples.length - 1, this.#firstAfter(toMs))];
+    if (before === undefined || after === undefined) return toMs - fromMs;
+    return Math.max(0, toMs - fromMs - (after.waitedMs - before.waitedMs));
+  }
+
+  /** Share of the time for which one of the two had to wait. */
+  get share(): number {
+    const [first, last] = [this.#samples[0], this.#samples.at(-1)];
+    if (first === undefined || last === undefined || last.atMs <= first.atMs) return 0;
+    return (last.waitedMs - first.waitedMs) / (last.atMs - first.atMs);
+  }
+
+  #sample(): void {
+    try {
+      const waitedMs = runDelayMs(this.#brokerPid) + runDelayMs(process.pid);
+      this.#samples.push({ atMs: performance.now(), waitedMs });
+    } catch {
+      // The broker is gone; the others say so.
+    }
+  }
+
+  #firstAfter(atMs: number): number {
+    let [low, high] = [0, this.#samples.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#samples[middle]!.atMs > atMs) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}
+
+/** Of a process's main thread. */
+const runDelayMs = (pid: number): number => Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6;
+
+/** The most memory that a process ever had in use, in megabytes; 0 when there is no such process. */
+export function peakMegabytes(pid: number): number {
+  try {
+    return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
+  } catch {
+    return 0;
+  }
+}

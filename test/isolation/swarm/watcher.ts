@@ -1,0 +1,84 @@
+import tls from 'node:tls';
+import type { Harm, Lane } from './lane.js';
+import { deliveryLane, loginLane, pubackLane } from './lanes.js';
+import type { Target } from './link.js';
+import { peakMegabytes, Stalls } from './stalls.js';
+
+// A process of its own: a quiet user's day, timed. From the first message to it until the word `stop`. Ends with its
+// parent.
+
+export interface WatchJob {
+  readonly target: Target;
+  readonly brokerPid: number;
+  readonly login: string;
+  readonly password: string;
+  /** How long, at the end, what is still on its way may take. */
+  readonly settleMs: number;
+}
+
+export interface Timing {
+  readonly count: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+  /** The same with the time in which the machine gave nobody a processor. */
+  readonly rawP99Ms: number;
+  readonly rawMaxMs: number;
+}
+
+export interface WatchReport extends Harm {
+  readonly delivery: Timing;
+  readonly puback: Timing;
+  readonly login: Timing;
+  readonly peakMb: number;
+  /** Share of the time for which the broker or the watcher waited for a processor. */
+  readonly stalledShare: number;
+}
+
+async function watch(job: WatchJob, stopped: Promise<void>): Promise<WatchReport> {
+  const { target, brokerPid, login, password, settleMs } = job;
+  const resident = { target, context: tls.createSecureContext({ ca: target.ca }), login, password };
+  const run = `w${process.pid}`;
+  const lanes = [deliveryLane(resident, run), pubackLane(resident, run), loginLane(resident, run)] as const;
+  const stalls = new Stalls(brokerPid);
+  let peakMb = 0;
+  const look = () => {
+    peakMb = Math.max(peakMb, peakMegabytes(brokerPid));
+  };
+  for (const lane of lanes) await lane.start();
+  stalls.start();
+  const looking = setInterval(look, 100);
+  process.send?.('watching');
+  await stopped;
+  await Promise.all(lanes.map((lane) => lane.stop(settleMs)));
+  clearInterval(looking);
+  look();
+  stalls.stop();
+  const [delivery, puback, logins] = lanes.map((lane) => timing(lane, stalls)) as [Timing, Timing, Timing];
+  const sum = (name: keyof Harm) => lanes.reduce((total, { harm }) => total + harm[name], 0);
+  return {
+    ...{ delivery, puback, login: logins, peakMb, stalledShare: stalls.share },
+    ...{ lost: sum('lost'), reordered: sum('reordered'), closed: sum('closed') },
+  };
+}
+
+function timing({ spans }: Lane, stalls: Stalls): Timing {
+  const own = spans.map((span) => stalls.ownMs(span)).sort((a, b) => a - b);
+  const raw = spans.map(({ fromMs, toMs }) => toMs - fromMs).sort((a, b) => a - b);
+  const p99 = (sorted: readonly number[]) => sorted[Math.ceil(sorted.length * 0.99) - 1] ?? 0;
+  return {
+    count: spans.length,
+    p99Ms: p99(own),
+    maxMs: own.at(-1) ?? 0,
+    rawP99Ms: p99(raw),
+    rawMaxMs: raw.at(-1) ?? 0,
+  };
+}
+
+process.once('message', (job) => {
+  const stopped = new Promise<void>((resolve) => process.once('message', () => resolve()));
+  watch(job as WatchJob, stopped).then(
+    (report) => process.send?.({ report }),
+    (error) => process.send?.({ error: String(error) }),
+  );
+});
+process.once('disconnect', () => process.exit());
