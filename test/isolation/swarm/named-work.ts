@@ -52,13 +52,13 @@ function retainedWalk(scale: Scale, seconds: number): Named {
 
 /** A check whether a U+FFFD was sent or stands for bytes that are no UTF-8 must not begin anew with each filter. */
 function replacementCharacters(seconds: number): Named {
-  const filters = (count: number) => ({ text: 'iotlab/{user}/{n}/', bytes: 102, pad: '\ufffd', count });
+  const filters = (count: number) => ({ text: 'iotlab/{user}/{n}/', bytes: 1_002, pad: '\ufffd', count });
   return {
     attack: program(
       'replacement-characters',
-      'SUBSCRIBE and UNSUBSCRIBE of 1 MB with U+FFFD in every one of 10 000 filters.',
+      'SUBSCRIBE and UNSUBSCRIBE of 1 MB with U+FFFD in every one of 1 000 filters.',
       seconds,
-      group(1, connect, forEver(...thereAndBack(filters(10_000)))),
+      group(1, connect, forEver(...thereAndBack(filters(1_000)))),
     ),
     modest: modestly({ granted: 20, unsubscribed: 1 }, group(1, connect, ...thereAndBack(filters(20)))),
   };

@@ -1,8 +1,8 @@
+import { whole } from './harm.js';
 import type { Trial } from './trial.js';
 import type { Verdict } from './verdict.js';
 import type { Timing } from './watcher.js';
 
-const whole = (figure: number): string => (figure < 10 ? figure.toFixed(1) : figure.toFixed(0));
 const pair = ({ p99Ms, maxMs }: Timing): string => `${whole(p99Ms)}/${whole(maxMs)}`;
 
 /** One line: what the quiet user saw (p99 and most, in milliseconds), and what the broker took. */

@@ -4,14 +4,16 @@ import type { Span } from './lane.js';
 interface Sample {
   readonly atMs: number;
   /** For how long, since their start, the broker and this process could have run and had no processor. */
-  readonly waitedMs: number;
+  readonly brokerMs: number;
+  readonly watcherMs: number;
 }
 
 const everyMs = 10;
 
 /**
  * Tells what the machine took from what the broker did: the kernel says for how long a thread was ready to run and
- * had no processor. That time, the broker's and the watcher's own, is nobody's fault here and is counted out.
+ * had no processor. That time is nobody's fault here and is counted out: the broker's over the whole of a span, and the
+ * watcher's own just before it saw the end of it. (While the broker works, the watcher waits in vain, but for nothing.)
  */
 export class Stalls {
   readonly #brokerPid: number;
@@ -34,26 +36,36 @@ export class Stalls {
 
   /** How long a span took by the broker's own doing. */
   ownMs({ fromMs, toMs }: Span): number {
-    const before = this.#samples[Math.max(0, this.#firstAfter(fromMs) - 1)];
-    const after = this.#samples[Math.min(this.#samples.length - 1, this.#firstAfter(toMs))];
-    if (before === undefined || after === undefined) return toMs - fromMs;
-    return Math.max(0, toMs - fromMs - (after.waitedMs - before.waitedMs));
+    const start = this.#around(fromMs);
+    const end = this.#around(toMs);
+    if (start === null || end === null) return toMs - fromMs;
+    const broker = end.after.brokerMs - start.before.brokerMs;
+    const watcher = end.after.watcherMs - end.before.watcherMs;
+    return Math.max(0, toMs - fromMs - broker - watcher);
   }
 
-  /** Share of the time for which one of the two had to wait. */
+  /** Share of the time for which the broker had to wait. */
   get share(): number {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
     if (first === undefined || last === undefined || last.atMs <= first.atMs) return 0;
-    return (last.waitedMs - first.waitedMs) / (last.atMs - first.atMs);
+    return (last.brokerMs - first.brokerMs) / (last.atMs - first.atMs);
   }
 
   #sample(): void {
     try {
-      const waitedMs = runDelayMs(this.#brokerPid) + runDelayMs(process.pid);
-      this.#samples.push({ atMs: performance.now(), waitedMs });
+      const [brokerMs, watcherMs] = [runDelayMs(this.#brokerPid), runDelayMs(process.pid)];
+      this.#samples.push({ atMs: performance.now(), brokerMs, watcherMs });
     } catch {
       // The broker is gone; the others say so.
     }
+  }
+
+  /** The last sample before this time, and the first one after it. */
+  #around(atMs: number): { before: Sample; after: Sample } | null {
+    const next = this.#firstAfter(atMs);
+    const before = this.#samples[Math.max(0, next - 1)];
+    const after = this.#samples[Math.min(this.#samples.length - 1, next)];
+    return before && after ? { before, after } : null;
   }
 
   #firstAfter(atMs: number): number {

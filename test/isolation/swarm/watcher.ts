@@ -30,7 +30,7 @@ export interface WatchReport extends Harm {
   readonly puback: Timing;
   readonly login: Timing;
   readonly peakMb: number;
-  /** Share of the time for which the broker or the watcher waited for a processor. */
+  /** Share of the time for which the broker waited for a processor. */
   readonly stalledShare: number;
 }
 

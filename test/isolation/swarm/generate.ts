@@ -1,0 +1,149 @@
+import type { ConnectStep, Group, PacketStep, Program, PublishStep, Qos, Step, TextRow } from './program.js';
+import { Random } from './random.js';
+
+// Programs at random, near every limit that a user meets by default. What follows from a seed stays the same for as
+// long as nothing is changed here; a program that matters is kept as it is in the corpus.
+
+const connectionsPerUser = 1_000;
+const filtersPerSession = 10_000;
+const levelsOfTopic = 200;
+const topicsOfPublisher = 512;
+const clientIdBytes = 1_024;
+const fieldBytes = 65_535;
+const packetBytes = 16 * 1_024 * 1_024;
+/** What one step may send: an attacker of low priority must come round to the next one. */
+const stepBytes = 20 * 1_024 * 1_024;
+
+/** Below the user's tree: topics and filters are made from the same ones, so that they meet. */
+const stems = ['t', '{n}', '{c}', '{c}/{n}', 't/{n}', 't/{r}'] as const;
+
+/** Not what a client may say, or not then: most of it ends the connection. */
+const malformed = [
+  'f000',
+  '8200',
+  '3600',
+  '300400006161',
+  '30050003fffefd',
+  '30ffffffff7f',
+  '100c00044d5154540402003c0000',
+  'c00100',
+  '820700010003612f2300',
+] as const;
+/** What does not end it: acknowledgements of what was never sent. */
+const baseless = ['4002ffff', '5002ffff', '6202ffff', '7002ffff'] as const;
+/** The beginnings of packets of 8, 16 and 256 MB. */
+const beginnings = ['3080808004', '30ffffff07', '30ffffff7f'] as const;
+
+export function generate(seed: string): Program {
+  const random = new Random(seed);
+  let room = connectionsPerUser + 1;
+  const groups: Group[] = [];
+  for (let count = random.between(1, 4); count > 0; count -= 1) {
+    const connections = Math.min(room, random.chance(0.5) ? random.between(1, 5) : random.near(connectionsPerUser));
+    if (connections === 0) break;
+    room -= connections;
+    groups.push({ connections, atOnce: random.pick([10, 20, 50]), steps: steps(random) });
+  }
+  return { name: seed, about: `Generated from the seed ${seed}.`, seconds: random.between(3, 6), groups };
+}
+
+function steps(random: Random): Step[] {
+  const before: Step[] = [connect(random)];
+  for (let count = random.between(0, 2); count > 0; count -= 1) before.push(packet(random));
+  if (random.chance(0.5)) before.push({ do: 'answers', withinMs: 5_000 });
+  if (random.chance(0.6)) before.push({ do: 'meet', at: 'ready' });
+  const body: Step[] = [];
+  for (let count = random.between(1, 4); count > 0; count -= 1) body.push(step(random));
+  // Who comes and goes, comes first.
+  if (random.chance(0.25)) body.unshift(connect(random));
+  return random.chance(0.75) ? [...before, { do: 'repeat', times: 1_000_000, steps: body }] : [...before, ...body];
+}
+
+function step(random: Random): Step {
+  const kind = random.between(1, 20);
+  if (kind <= 12) return packet(random);
+  if (kind === 13) return { do: 'part', of: packet(random), keep: random.between(1, 99) / 100 };
+  if (kind === 14) return { do: 'reading', on: random.chance(0.3) };
+  if (kind <= 16) return { do: 'answers', withinMs: 5_000 };
+  if (kind === 17) return { do: 'wait', ms: random.near(1_000) };
+  if (kind === 18) return { do: 'messages', count: random.near(1_000), withinMs: 2_000 };
+  return { do: random.pick(['disconnect', 'cut']) };
+}
+
+function connect(random: Random): ConnectStep {
+  const clean = random.chance(0.65);
+  return {
+    do: 'connect',
+    ...(random.chance(0.2) ? { level: 3 } : {}),
+    ...(clean ? {} : { clean: false }),
+    // The same one for all is a takeover, again and again.
+    ...(random.chance(0.5) ? { id: clientId(random) } : {}),
+    ...(random.chance(0.2) ? { keepaliveSeconds: random.pick([1, 2, 60]) } : {}),
+    ...(random.chance(0.3) ? { will: will(random) } : {}),
+    ...(random.chance(0.05) ? { login: random.pick(['ghost{c}', 'ghost{r}', 'alice', '']) } : {}),
+    ...(random.chance(0.1) ? { acknowledges: false } : {}),
+  };
+}
+
+const clientId = (random: Random): TextRow => ({
+  text: random.pick(['a', '{c}', '{c}', '{c}', 'a{c%20}', '{c}-{r}']),
+  ...(random.chance(0.3) ? { bytes: random.near(clientIdBytes), pad: random.pick(['x', '/', '\u00e9']) } : {}),
+});
+
+function will(random: Random): NonNullable<ConnectStep['will']> {
+  const { topics, qos = 0, retain = false } = publish(random);
+  return { topic: topics, bytes: random.near(fieldBytes), qos, retain };
+}
+
+function packet(random: Random): PacketStep {
+  const kind = random.between(1, 20);
+  if (kind <= 7) return publish(random);
+  if (kind <= 12) return { do: 'subscribe', ...filters(random), qos: qos(random) };
+  if (kind <= 14) return { do: 'unsubscribe', ...filters(random) };
+  if (kind <= 16) return { do: 'ping', count: random.near(8_192) };
+  if (kind <= 18) return { do: 'raw', hex: random.pick(baseless), times: random.near(10_000) };
+  if (kind === 19) return { do: 'raw', hex: random.pick(beginnings) };
+  return { do: 'raw', hex: random.chance(0.3) ? noise(random) : random.pick(malformed) };
+}
+
+const qos = (random: Random): Qos => random.pick([0, 0, 1, 1, 2]);
+
+function noise(random: Random): string {
+  return Array.from({ length: random.near(256) }, () => random.between(0, 255).toString(16).padStart(2, '0')).join('');
+}
+
+function publish(random: Random): PublishStep {
+  const text = random.chance(0.05) ? 'iotlab/alice/node/m3-1/out' : `iotlab/{user}/${random.pick(stems)}`;
+  const row = shape(random, text, topicsOfPublisher);
+  const bytes = random.near(random.pick([1, 100, 10_000, 65_536, 1_048_576, packetBytes]));
+  const count = Math.max(1, Math.min(row.count ?? 1, Math.floor(stepBytes / (bytes + bytesOf(row)))));
+  return {
+    do: 'publish',
+    topics: { ...row, count },
+    bytes,
+    qos: qos(random),
+    ...(random.chance(0.3) ? { retain: true } : {}),
+  };
+}
+
+function filters(random: Random): { filters: TextRow; perPacket?: number } {
+  const own = `iotlab/{user}/${random.pick([...stems, '#', '+/{n}', '+/{n}/#', '{n}/+/x'])}`;
+  const foreign = random.pick(['#', '+/{n}/#', 'iotlab/alice/#', 'iotlab/{user}/#/x', '']);
+  const wanted = random.chance(0.85) ? own : foreign;
+  const text = random.chance(0.15) ? `$share/g{${random.pick(['n', 'c'])}%20}/${wanted}` : wanted;
+  const row = shape(random, text, filtersPerSession);
+  const count = Math.max(1, Math.min(row.count ?? 1, Math.floor(stepBytes / 10 / bytesOf(row))));
+  return { filters: { ...row, count }, ...(random.chance(0.3) ? { perPacket: random.near(count) } : {}) };
+}
+
+/** How many, how deep, how long. What ends in `#` stays as it is: there is nothing behind that. */
+function shape(random: Random, text: string, most: number): TextRow {
+  const count = random.chance(0.3) ? 1 : random.near(most);
+  if (text.endsWith('#') || random.chance(0.5)) return { text, count };
+  if (random.chance(0.5)) return { text, count, bytes: random.near(1_000), pad: random.pick(['x', '/', '\ufffd']) };
+  const level = random.pick(['x', '+', '']);
+  return { text, count, levels: random.near(levelsOfTopic), level, ...(random.chance(0.5) ? { tail: '{n}' } : {}) };
+}
+
+/** Of one text of the row, about. */
+const bytesOf = ({ text, bytes = 0, levels = 0 }: TextRow): number => Math.max(text.length + 10, bytes, 2 * levels);
