@@ -20,6 +20,7 @@ export interface Stage {
 
 const answersTimeoutMs = 30_000;
 let clientIds = 0;
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** One connection, or one after the other: goes through the steps of its group. */
 export class Actor implements Sender {
@@ -106,6 +107,8 @@ export class Actor implements Sender {
         for (const block of blocksOf(step, this)) {
           if (this.#link === null || this.#over) return;
           await this.#send(...block);
+          // Otherwise a thousand connections would all have their say before a single timer or answer is looked at.
+          await nextTurn();
         }
     }
   }
@@ -116,8 +119,7 @@ export class Actor implements Sender {
     for (let round = 0; round < times && !this.#over; round += 1) {
       this.#round = round;
       await this.run(steps);
-      // Without this the loop would not let a single answer in.
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
       if (!connects && this.#link === null) break;
     }
     this.#round = outer;

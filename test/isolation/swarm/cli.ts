@@ -6,7 +6,7 @@ import { Ground } from './ground.js';
 import type { Program } from './program.js';
 import { line, tableHead, tableRow } from './report.js';
 import { swarm } from './swarm.js';
-import { trial } from './trial.js';
+import { control, trial } from './trial.js';
 import { verdict } from './verdict.js';
 
 const help = `
@@ -33,6 +33,8 @@ Exit codes: 0 everything held, 1 something did not, or nothing could be judged; 
 
 Example: npm run swarm -- --minutes 60 --seed 42
 `.trimStart();
+
+const controlSeconds = 3;
 
 interface Case {
   readonly program: Program;
@@ -113,7 +115,7 @@ async function runCases(ground: Ground, cases: readonly Case[], table: boolean):
   for (const { program, modest } of cases) {
     const broker = await ground.broker();
     try {
-      const result = await trial(broker, program, { modest, controlSeconds: 3 });
+      const result = await trial(broker, program, await control(broker, controlSeconds, modest));
       const judged = verdict(result);
       console.log(`${program.name}: ${line(result, judged)}`);
       for (const { text } of judged.findings) console.log(`  ${text}`);

@@ -54,19 +54,25 @@ function steps(random: Random): Step[] {
   if (random.chance(0.6)) before.push({ do: 'meet', at: 'ready' });
   const body: Step[] = [];
   for (let count = random.between(1, 4); count > 0; count -= 1) body.push(step(random));
-  // Who comes and goes, comes first.
-  if (random.chance(0.25)) body.unshift(connect(random));
-  return random.chance(0.75) ? [...before, { do: 'repeat', times: 1_000_000, steps: body }] : [...before, ...body];
+  if (random.chance(0.15)) return [...before, ...body];
+  // Who is thrown out, or goes, comes back.
+  if (body.some(isAnEnd) || random.chance(0.1)) body.unshift(connect(random));
+  return [...before, { do: 'repeat', times: 1_000_000, steps: body }];
 }
 
+const isAnEnd = (it: Step): boolean =>
+  ['disconnect', 'cut', 'part'].includes(it.do) || (it.do === 'raw' && it.times === undefined);
+
 function step(random: Random): Step {
-  const kind = random.between(1, 20);
+  const kind = random.between(1, 22);
   if (kind <= 12) return packet(random);
   if (kind === 13) return { do: 'part', of: packet(random), keep: random.between(1, 99) / 100 };
   if (kind === 14) return { do: 'reading', on: random.chance(0.3) };
   if (kind <= 16) return { do: 'answers', withinMs: 5_000 };
   if (kind === 17) return { do: 'wait', ms: random.near(1_000) };
   if (kind === 18) return { do: 'messages', count: random.near(1_000), withinMs: 2_000 };
+  if (kind === 19) return { do: 'raw', hex: random.pick(beginnings) };
+  if (kind === 20) return { do: 'raw', hex: random.chance(0.3) ? noise(random) : random.pick(malformed) };
   return { do: random.pick(['disconnect', 'cut']) };
 }
 
@@ -95,15 +101,14 @@ function will(random: Random): NonNullable<ConnectStep['will']> {
   return { topic: topics, bytes: random.near(fieldBytes), qos, retain };
 }
 
+/** What does not end the connection, or should not. */
 function packet(random: Random): PacketStep {
-  const kind = random.between(1, 20);
+  const kind = random.between(1, 18);
   if (kind <= 7) return publish(random);
   if (kind <= 12) return { do: 'subscribe', ...filters(random), qos: qos(random) };
   if (kind <= 14) return { do: 'unsubscribe', ...filters(random) };
   if (kind <= 16) return { do: 'ping', count: random.near(8_192) };
-  if (kind <= 18) return { do: 'raw', hex: random.pick(baseless), times: random.near(10_000) };
-  if (kind === 19) return { do: 'raw', hex: random.pick(beginnings) };
-  return { do: 'raw', hex: random.chance(0.3) ? noise(random) : random.pick(malformed) };
+  return { do: 'raw', hex: random.pick(baseless), times: random.near(10_000) };
 }
 
 const qos = (random: Random): Qos => random.pick([0, 0, 1, 1, 2]);

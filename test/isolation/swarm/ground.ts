@@ -15,7 +15,7 @@ const main = fileURLToPath(new URL('../../../../dist/main.js', import.meta.url))
 const startTimeoutMs = 60_000;
 const stopTimeoutMs = 30_000;
 
-/** Who is watched, who attacks, and who does the same modestly; with nine more of each kind that attacks. */
+/** Who is watched, who attacks, and who does the same modestly; with more of each kind that attacks. */
 export const quietLogin = 'alice';
 export const attackerLogin = 'mallory';
 export const modestLogin = 'molly';
@@ -25,7 +25,7 @@ export const passwordOf = (login: string): string => `${login}-secret`;
 export const attackerPassword = passwordOf(attackerLogin);
 
 function numbered(login: string): string[] {
-  return Array.from({ length: 9 }, (_, index) => `${login}${index + 1}`);
+  return Array.from({ length: 40 }, (_, index) => `${login}${index + 1}`);
 }
 
 /** A folder with what all brokers of a run share: certificates and users. The limits are the defaults. */

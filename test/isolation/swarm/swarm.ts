@@ -4,7 +4,7 @@ import type { Ground } from './ground.js';
 import { inShort, type Program } from './program.js';
 import { line } from './report.js';
 import { shrink } from './shrink.js';
-import { type Trial, trial } from './trial.js';
+import { control, type Trial, trial } from './trial.js';
 import { type Verdict, verdict } from './verdict.js';
 
 export interface SwarmOptions {
@@ -55,7 +55,7 @@ export async function swarm(ground: Ground, options: SwarmOptions): Promise<Swar
 async function attempt(ground: Ground, program: Program): Promise<{ result: Trial; judged: Verdict }> {
   const broker = await ground.broker();
   try {
-    const result = await trial(broker, program, { controlSeconds });
+    const result = await trial(broker, program, await control(broker, controlSeconds));
     return { result, judged: verdict(result) };
   } finally {
     await broker.stop('SIGKILL');

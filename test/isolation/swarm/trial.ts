@@ -7,17 +7,6 @@ import type { Group, Program, Tally } from './program.js';
 import type { WatchReport } from './watcher.js';
 import { startAttacker, startWatcher } from './worker.js';
 
-export interface TrialOptions {
-  /** The same, done modestly: it has to work. */
-  readonly modest?: Program | null;
-  /** How long the quiet user is watched alone, first. */
-  readonly controlSeconds: number;
-  /** How long, after an attack, her messages may take to arrive before they count as lost. */
-  readonly settleMs?: number;
-  /** Number of the attacker, where several trials share a broker. */
-  readonly as?: number;
-}
-
 /** What happened; what is to be thought of it is the verdict's business. */
 export interface Trial {
   readonly program: Program;
@@ -30,55 +19,80 @@ export interface Trial {
   readonly restart: { readonly startMs: number; readonly peakMb: number } | null;
 }
 
+/** The quiet user without any attack, beside somebody who does the same modestly. */
+export interface Control {
+  readonly watch: WatchReport;
+  readonly modest: Program | null;
+  readonly tally: Tally | null;
+}
+
+export interface TrialOptions {
+  /** Number of the attacker, where several trials share a broker. */
+  readonly as?: number;
+  /** How long setting up may take. */
+  readonly setUpSeconds?: number;
+  /** How long the end of the attacker's connections is watched, too. */
+  readonly aftermathMs?: number;
+}
+
 const controlAttempts = 3;
-/** Beyond the time that a program gives itself: setting up, and coming to an end. */
-const attackTimeoutMs = 150_000;
-/** How long the end of the attacker's connections is watched, too. */
-const aftermathMs = 700;
+/** How long, after an attack, the quiet user's messages may take to arrive before they count as lost. */
+const settleMs = 30_000;
 const watchingTimeoutMs = 30_000;
+/** Beyond the time that a program gives itself. */
+const reportTimeoutMs = 60_000;
+const defaultSetUpSeconds = 60;
+
+/** Once more where the machine had something else to do. */
+export async function control(broker: Broker, seconds: number, modest: Program | null = null): Promise<Control> {
+  let tally: Tally | null = null;
+  for (let attempt = 1; ; attempt += 1) {
+    const { report } = await watched(broker, async () => {
+      if (modest !== null && tally === null) tally = (await attack(broker, modest, modest.groups, modestLogin)).tally;
+      await sleep(seconds * 1_000);
+    });
+    if (isCalm(report) || attempt === controlAttempts) return { watch: report, modest, tally };
+  }
+}
 
 /** One program against one broker. */
-export async function trial(broker: Broker, program: Program, options: TrialOptions): Promise<Trial> {
-  const { modest = null, controlSeconds, settleMs = 30_000, as } = options;
-  const control = await controlled(broker, settleMs, controlSeconds);
-  const before = modest === null ? null : await run(broker, modest, modest.groups, modestLogin, 0);
-  const attacked = await watched(broker, settleMs, () =>
-    run(broker, program, program.groups, `${attackerLogin}${as ?? ''}`, aftermathMs),
-  );
+export async function trial(
+  broker: Broker,
+  program: Program,
+  before: Control,
+  options: TrialOptions = {},
+): Promise<Trial> {
+  const { as, setUpSeconds = defaultSetUpSeconds, aftermathMs = 700 } = options;
+  const attacked = await watched(broker, async () => {
+    const report = await attack(broker, program, program.groups, `${attackerLogin}${as ?? ''}`, setUpSeconds);
+    await sleep(aftermathMs);
+    return report;
+  });
   const ending = await broker.ending();
+  let { tally } = before;
   let restart = null;
-  let after = null;
   if (program.afterRestart !== undefined && ending === null) {
     await broker.stop();
     await broker.start();
-    if (modest?.afterRestart) after = await run(broker, modest, modest.afterRestart, modestLogin, 0);
+    const { modest } = before;
+    if (modest?.afterRestart && tally) {
+      tally = sum(tally, (await attack(broker, modest, modest.afterRestart, modestLogin)).tally);
+    }
     restart = { startMs: broker.startMs, peakMb: broker.peakMb };
   }
   return {
     program,
-    control,
+    control: before.watch,
     watch: attacked.report,
     attack: attacked.result,
-    modest: before && { expects: modest?.expects ?? {}, tally: after ? sum(before.tally, after.tally) : before.tally },
+    modest: tally && { expects: before.modest?.expects ?? {}, tally },
     ending,
     restart,
   };
 }
 
-/** The quiet user alone; once more where the machine had something else to do. */
-async function controlled(broker: Broker, settleMs: number, seconds: number): Promise<WatchReport> {
-  for (let attempt = 1; ; attempt += 1) {
-    const { report } = await watched(broker, settleMs, () => sleep(seconds * 1_000));
-    if (isCalm(report) || attempt === controlAttempts) return report;
-  }
-}
-
 /** What `act` does, and how the quiet user fares meanwhile. */
-async function watched<T>(
-  broker: Broker,
-  settleMs: number,
-  act: () => Promise<T>,
-): Promise<{ report: WatchReport; result: T }> {
+async function watched<T>(broker: Broker, act: () => Promise<T>): Promise<{ report: WatchReport; result: T }> {
   await using watcher = startWatcher({
     target: broker.target,
     brokerPid: broker.pid,
@@ -89,18 +103,21 @@ async function watched<T>(
   await watcher.said('watching', watchingTimeoutMs);
   const result = await act();
   watcher.tell('stop');
-  const report = await within(4 * settleMs + 60_000, 'the report of the watcher', watcher.report);
+  const report = await within(4 * settleMs, 'the report of the watcher', watcher.report);
   return { report, result };
 }
 
-async function run(broker: Broker, { seconds }: Program, groups: readonly Group[], user: string, aftermathMs: number) {
-  const { target } = broker;
-  const report = await (async () => {
-    await using attacker = startAttacker({ target, groups, seconds, user, password: attackerPassword });
-    return await within(seconds * 1_000 + attackTimeoutMs, 'the report of the attacker', attacker.report);
-  })();
-  await sleep(aftermathMs);
-  return report;
+/** Resolves when the attacker's process has ended, and its connections with it. */
+async function attack(
+  { target }: Broker,
+  { seconds }: Program,
+  groups: readonly Group[],
+  user: string,
+  setUpSeconds = defaultSetUpSeconds,
+): Promise<AttackReport> {
+  await using attacker = startAttacker({ target, groups, seconds, setUpSeconds, user, password: attackerPassword });
+  const timeoutMs = (setUpSeconds + seconds) * 1_000 + reportTimeoutMs;
+  return await within(timeoutMs, 'the report of the attacker', attacker.report);
 }
 
 const sum = (a: Tally, b: Tally): Tally =>

@@ -64,7 +64,9 @@ async function watch(job: WatchJob, stopped: Promise<void>): Promise<WatchReport
 function timing({ spans }: Lane, stalls: Stalls): Timing {
   const own = spans.map((span) => stalls.ownMs(span)).sort((a, b) => a - b);
   const raw = spans.map(({ fromMs, toMs }) => toMs - fromMs).sort((a, b) => a - b);
-  const p99 = (sorted: readonly number[]) => sorted[Math.ceil(sorted.length * 0.99) - 1] ?? 0;
+  // One is passed over where there are fewer than a hundred, too: that one is judged by the largest of all.
+  const p99 = (sorted: readonly number[]) =>
+    sorted[Math.max(0, Math.min(Math.ceil(sorted.length * 0.99) - 1, sorted.length - 2))] ?? 0;
   return {
     count: spans.length,
     p99Ms: p99(own),
