@@ -151,7 +151,8 @@ export class Client implements ConnectedClient {
     else met = outgoing.pubcomp(packetId);
     if (met !== 'wrong-kind') return 1;
     // Its place in the window would never be free again.
-    throw new ProtocolError('MQTT-4.8.0-1', `packet id ${packetId} is not at the point where type ${type} belongs`);
+    const name = type === PUBACK ? 'PUBACK' : type === PUBREC ? 'PUBREC' : 'PUBCOMP';
+    throw new ProtocolError('MQTT-4.8.0-1', `a ${name} where packet id ${packetId} expects another acknowledgement`);
   }
 
   /** Sends what is queued, as far as the user's share of the turn goes. */

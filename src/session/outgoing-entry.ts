@@ -35,9 +35,8 @@ export function liveEntry(seq: number, packetId: number, qos: Qos, ticket: Safet
 
 /** A retained message for a new subscription [MQTT-3.3.1-8]. With a ticket it waits for that. */
 export function retainedEntry(
-  seq: number,
   packetId: number,
-  { message, qos }: NextRetained,
+  { seq, message, qos }: NextRetained,
   ticket: SafetyTicket | null,
 ): Entry {
   const copy = Message.of(message.topic, message.payload);

@@ -96,6 +96,7 @@ export class OutgoingQueue {
 
   /** Retained messages, for a new subscription: they follow what is queued already and precede what comes later. Returns how many left. */
   deliverRetained(batch: RetainedBatch): number {
+    this.#lastSeq = batch.place(this.#lastSeq);
     this.#queue.push(batch);
     return this.pump();
   }
@@ -266,8 +267,7 @@ export class OutgoingQueue {
       return true;
     }
     batch.advance();
-    const packetId = next.qos === 0 ? 0 : this.#ids.next(this.#inflight);
-    const entry = retainedEntry(++this.#lastSeq, packetId, next, null);
+    const entry = retainedEntry(next.qos === 0 ? 0 : this.#ids.next(this.#inflight), next, null);
     this.#write(outlet, entry);
     if (entry.qos > 0) {
       if (this.#writer !== null) this.#writer.putOutgoing(recordOf(entry));
@@ -279,9 +279,7 @@ export class OutgoingQueue {
   /** Puts QoS 2 messages at the front of the queue, where they wait to be on disk. */
   #queueRetained(messages: readonly NextRetained[]): void {
     const ticket = new SafetyTicket();
-    const entries = messages.map((next) =>
-      retainedEntry(++this.#lastSeq, this.#ids.next(this.#inflight), next, ticket),
-    );
+    const entries = messages.map((next) => retainedEntry(this.#ids.next(this.#inflight), next, ticket));
     for (const entry of entries) {
       this.#writer!.putOutgoing(recordOf(entry));
       this.#quota.add(entry);

@@ -3,6 +3,7 @@ import type { RetainedIndex, RetainedMessage } from '../store/contract.js';
 import type { UserAccount } from './user-account.js';
 
 export interface NextRetained {
+  readonly seq: number;
   readonly message: RetainedMessage;
   readonly qos: Qos;
 }
@@ -16,6 +17,7 @@ export class RetainedBatch {
   readonly #granted: Qos;
   readonly #account: UserAccount;
   #index = 0;
+  #firstSeq = 0;
 
   /** Counted as pending of `account` until they are sent, or the batch is cancelled. */
   constructor(messages: readonly RetainedMessage[], granted: Qos, account: UserAccount) {
@@ -23,6 +25,16 @@ export class RetainedBatch {
     this.#granted = granted;
     this.#account = account;
     account.retainedPending += messages.length;
+  }
+
+  /**
+   * Gives its messages their places in the session's order, behind `lastSeq`, and returns the last of them. Not as they
+   * are sent: what is queued behind them has later places, and that is the order in which all of it is sent again after a
+   * restart.
+   */
+  place(lastSeq: number): number {
+    this.#firstSeq = lastSeq + 1;
+    return lastSeq + this.length;
   }
 
   get length(): number {
@@ -36,7 +48,8 @@ export class RetainedBatch {
   next(retained: RetainedIndex): NextRetained | null {
     for (; this.#index < this.#messages.length; this.advance()) {
       const message = this.#messages[this.#index]!;
-      if (retained.get(message.topic) === message) return { message, qos: lowerQos(message.qos, this.#granted) };
+      if (retained.get(message.topic) !== message) continue;
+      return { seq: this.#firstSeq + this.#index, message, qos: lowerQos(message.qos, this.#granted) };
     }
     return null;
   }
