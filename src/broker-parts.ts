@@ -1,5 +1,7 @@
 import type { Hub } from './aedes/hub.js';
 import type { Connection } from './connection/connection.js';
+import type { Ledger } from './fairness/ledger.js';
+import type { Scheduler } from './fairness/scheduler.js';
 import type { Counters } from './observe/counters.js';
 import type { Distribution } from './session/distribution.js';
 import type { Sessions } from './session/sessions.js';
@@ -13,6 +15,8 @@ export interface BrokerParts {
   readonly store: Store;
   readonly distribution: Distribution;
   readonly counters: Counters;
+  readonly scheduler: Scheduler;
+  readonly ledger: Ledger;
 }
 
 /** By the names that Prometheus gets, without prefix. */

@@ -11,7 +11,9 @@ import { type Arrival, Stranger } from './connection/stranger.js';
 import { type CredentialGuard, createCredentialGuard } from './credentials/guard.js';
 import { openBackend } from './credentials/open-backend.js';
 import { createRevalidation, type LiveSession } from './credentials/revalidation.js';
-import { Turn } from './fairness/turn.js';
+import { Ledger } from './fairness/ledger.js';
+import { Networks } from './fairness/networks.js';
+import { Scheduler } from './fairness/scheduler.js';
 import { type Listener, openListener } from './listener/listener.js';
 import { newCounters } from './observe/counters.js';
 import { type Health, openHealth } from './observe/health.js';
@@ -118,6 +120,7 @@ class ComposedBroker implements Broker {
 
     const { sessions, connections, wills } = await this.#wire(store, guard, acl, noisyLog);
     await wills.fireLeft();
+    await this.parts.scheduler.whenIdle();
     this.#watch(guard, connections, sessions);
     // Before the listener: a port that is taken must not cost clients their connections.
     this.#health = await this.#openHealth(store, guard);
@@ -143,30 +146,33 @@ class ComposedBroker implements Broker {
     const log = this.#log;
     const clock = this.#clock;
     const counters = newCounters();
-    const turn = new Turn();
+    const scheduler = new Scheduler((error) => log.error({ err: error }, 'a piece of work failed'));
+    const ledger = new Ledger(limits);
+    const networks = new Networks(ledger);
     const connections = new Set<Connection>();
     const router = new Router();
-    const common = { limits, log, noisyLog, clock, counters, store, router, turn };
+    const account = (login: string) => sessions.account(login);
+    const common = { limits, log, noisyLog, clock, counters, store, router, scheduler, ledger, account };
 
-    const quota = new RetainedQuota(limits, log, noisyLog);
+    const quota = new RetainedQuota(common);
     const distribution = new Distribution({ ...common, quota });
     const hub = new Hub({
       ...{ guard, acl, log },
       connect: (socket, address) =>
         new Connection(
-          { ...common, connections },
+          { ...common, networks, connections },
           socket,
           address,
-          (connection) => new Stranger(strangers, connection),
+          (connection, network) => new Stranger(strangers, connection, network),
         ),
     });
-    hub.join(distribution);
+    hub.join(distribution, account);
     if (this.#seams.onPublication) distribution.onPublication(this.#seams.onPublication);
     const sessions = new Sessions({ ...common, gate: hub, sessionExpiryMs: storage.sessionExpiryMs });
     const wills = new Wills({ ...common, gate: hub, distribution });
     const clients = { ...common, gate: hub, registry: hub, sessions, distribution, wills };
     const strangers = {
-      ...{ ...common, registry: hub, sessions, strangers: { heldBytes: 0 } },
+      ...{ ...common, registry: hub, sessions },
       admit: (arrival: Arrival) => new Client(clients, arrival),
     };
 
@@ -174,7 +180,7 @@ class ComposedBroker implements Broker {
     for await (const stored of store.loadSessions()) sessions.restore(stored);
     await hub.listen();
     this.#closers.push(() => new Promise<void>((resolve) => hub.close(resolve)));
-    this.#parts = { hub, connections, sessions, store, distribution, counters };
+    this.#parts = { hub, connections, sessions, store, distribution, counters, scheduler, ledger };
     return { sessions, connections, wills };
   }
 
@@ -257,13 +263,14 @@ class ComposedBroker implements Broker {
 }
 
 /** What was received is handled and, where it must be, on disk and answered; then every connection ends. */
-async function drain({ store, connections }: BrokerParts): Promise<void> {
+async function drain({ store, connections, scheduler }: BrokerParts): Promise<void> {
   await nextTurn();
   await new Promise<void>((resolve) => store.committed(() => resolve()));
   await nextTurn();
   const closed = [...connections].map(({ socket }) => new Promise<void>((resolve) => socket.once('close', resolve)));
   for (const connection of connections) connection.closeHandled('broker-stopping');
   await Promise.all(closed);
+  await scheduler.whenIdle();
 }
 
 function* liveSessions(connections: Iterable<Connection>): Generator<LiveSession> {

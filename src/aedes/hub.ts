@@ -9,12 +9,13 @@ import { maxTopicLevels } from '../mqtt/topics.js';
 import type { Log } from '../observe/log.js';
 import type { Distribution } from '../session/distribution.js';
 import type { ClientIdentity, Gate } from '../session/gate.js';
+import type { UserAccount } from '../session/user-account.js';
 
 /** A client as aedes's registry, hooks and events have it. `id` is `<login>/<client id>`. */
 export interface HubClient extends ClientIdentity {
   readonly connDetails: { readonly ipAddress: string };
   /** Ends its connection. */
-  close(done?: () => void): void;
+  close: (done?: () => void) => void;
 }
 
 interface Subscription {
@@ -47,13 +48,13 @@ interface Inside {
 
 interface RegisteredHubClient extends HubClient {
   readonly registered: RegisteredClient;
-  /** Another connection with its id is about to be registered. */
-  superseded: boolean;
 }
 
 /** Logins whose rules are remembered with the login filled in. */
 const KNOWN_LOGINS = 1_000;
 const EMPTY = Buffer.alloc(0);
+/** Whose account it is that what an embedder publishes belongs to: no login is empty. */
+const EMBEDDER = '';
 
 /**
  * aedes 1.2 as the hub: its registry with takeover, its hooks and its events. Its own connection client is replaced:
@@ -69,8 +70,10 @@ export class Hub extends Aedes implements Registry, Gate {
   readonly #log: Log;
   readonly #acls = new Map<string, UserAcl>();
   /** Of clients that are being asked for, until the guard has said who they are. */
+  /** Those that wait until another one with the same id is registered, by the id. */
+  readonly #arriving = new Map<string, (() => void)[]>();
   readonly #identifications = new WeakMap<HubClient, Identification>();
-  #distribution: Distribution | null = null;
+  #post: ((publication: Publication) => unknown) | null = null;
 
   constructor(options: {
     readonly guard: CredentialGuard;
@@ -119,8 +122,8 @@ export class Hub extends Aedes implements Registry, Gate {
   }
 
   /** From here on `publish` distributes, and events tell of what is distributed. */
-  join(distribution: Distribution): void {
-    this.#distribution = distribution;
+  join(distribution: Distribution, account: (login: string) => UserAccount): void {
+    this.#post = (publication) => distribution.post(publication, account(publication.publisher.login));
     distribution.onPublication((publication) => {
       if (this.listenerCount('publish') === 0) return;
       const { topic, qos, retain, publisher } = publication;
@@ -134,10 +137,8 @@ export class Hub extends Aedes implements Registry, Gate {
   /** aedes tells its own news by this too, on topics below `$SYS/`: nobody here may hear them. */
   override publish(...[packet, ...rest]: Parameters<Aedes['publish']>): void {
     const { topic, payload, qos = 0, retain = false } = packet;
-    if (!topic.startsWith('$SYS/') && this.#distribution !== null) {
-      const publication = Publication.of(topic, Buffer.from(payload as Buffer), qos as Qos, retain, '');
-      this.#distribution.publish(publication);
-      if (publication.ticket !== null) this.#distribution.commit(publication.ticket);
+    if (!topic.startsWith('$SYS/')) {
+      this.#post?.(Publication.of(topic, Buffer.from(payload as Buffer), qos as Qos, retain, EMBEDDER));
     }
     (rest.at(-1) as (() => void) | undefined)?.();
   }
@@ -157,19 +158,40 @@ export class Hub extends Aedes implements Registry, Gate {
     });
   }
 
-  register(registered: RegisteredClient): void {
+  register(registered: RegisteredClient, done: () => void): void {
     const { login, clientId, id, address } = registered;
+    const others = this.#arriving.get(id);
+    if (others !== undefined) {
+      others.push(() => this.register(registered, done));
+      return;
+    }
+    const older = this.#inside.clients[id];
     const client: RegisteredHubClient = {
-      ...{ login, clientId, id, registered, superseded: false, connDetails: { ipAddress: address } },
-      close(done) {
-        if (client.superseded) registered.takenOver();
-        else registered.kick();
-        done?.();
+      ...{ login, clientId, id, registered, connDetails: { ipAddress: address } },
+      close(closed = () => {}) {
+        registered.kick();
+        closed();
       },
     };
-    const older = this.#inside.clients[id];
-    if (older !== undefined) older.superseded = true;
+    if (older !== undefined) {
+      this.#arriving.set(id, []);
+      // aedes calls this, and registers the new client in what it hands over.
+      older.close = (closed = () => {}) =>
+        older.registered.takenOver(() => {
+          closed();
+          this.#arrived(id, done);
+        });
+    }
     this.#inside.registerClient(client);
+    if (older === undefined) done();
+  }
+
+  /** The next one with the same id may come. */
+  #arrived(id: string, done: () => void): void {
+    const others = this.#arriving.get(id) ?? [];
+    this.#arriving.delete(id);
+    done();
+    for (const other of others) other();
   }
 
   unregister(registered: RegisteredClient): void {

@@ -1,5 +1,5 @@
 import type { LimitsConfig } from '../config/config.js';
-import type { Turn } from '../fairness/turn.js';
+import type { Scheduler, Task } from '../fairness/scheduler.js';
 import {
   CONNECT,
   DISCONNECT,
@@ -35,7 +35,7 @@ const pingresp = Buffer.from([PINGRESP << 4, 0]);
 export interface ClientContext extends PublishContext, SubscribeContext {
   readonly registry: Registry;
   readonly wills: Wills;
-  readonly turn: Turn;
+  readonly scheduler: Scheduler;
   readonly limits: LimitsConfig;
 }
 
@@ -43,18 +43,20 @@ export interface ClientContext extends PublishContext, SubscribeContext {
  * A client that was let in: what its packets mean. A PUBLISH goes to its PublishFlow, acknowledgements to the session's
  * outgoing queue. What has to happen when it is gone (registry, session, Will, account) is in `gone`.
  */
-export class Client implements ConnectedClient {
+export class Client implements ConnectedClient, Task {
   readonly connection: Connection;
   readonly registered: RegisteredClient;
   readonly session: Session;
   readonly wire: Wire;
   readonly keepaliveMs: number;
   readonly proof: unknown;
-  readonly payer: UserAccount;
+  readonly account: UserAccount;
 
   readonly #context: ClientContext;
   readonly #publishFlow: PublishFlow;
   readonly #will: WillMessage | null;
+  /** It is in the user's line, to be sent what is queued. */
+  #lined = false;
 
   constructor(context: ClientContext, arrival: Arrival) {
     this.#context = context;
@@ -64,11 +66,10 @@ export class Client implements ConnectedClient {
     this.wire = arrival.wire;
     this.keepaliveMs = arrival.keepaliveMs;
     this.proof = arrival.proof;
-    this.payer = arrival.account;
+    this.account = arrival.account;
     this.#will = arrival.will;
     this.#publishFlow = new PublishFlow(context, arrival);
     if (this.#will !== null) context.wills.keep(this.session, this.#will);
-    this.connection.outbox.payer = this.payer;
     this.connection.accepted(this);
   }
 
@@ -82,11 +83,6 @@ export class Client implements ConnectedClient {
 
   get largestFrame(): number {
     return this.#context.limits.packetBytes;
-  }
-
-  charge(bytes: number): boolean {
-    this.payer.partialBytes += bytes;
-    return this.payer.partialBytes <= this.#context.limits.queuedBytesPerUser;
   }
 
   /** CONNACK is written: the session's messages may follow. */
@@ -118,17 +114,16 @@ export class Client implements ConnectedClient {
         this.#publishFlow.pubrel(wire.readAcknowledgement(chunk, start, bodyStart, end));
         return 1;
       case SUBSCRIBE: {
-        const { subscriptionsPerSession } = this.#context.limits;
-        return subscribe(
-          this.#context,
-          this,
-          wire.readSubscribe(chunk, start, bodyStart, end, subscriptionsPerSession),
-        );
+        const { subscriptionsPerSession: most } = this.#context.limits;
+        const reading = wire.readSubscribe(chunk, start, bodyStart, end, most);
+        connection.reader.perform(subscribe(this.#context, this, reading));
+        return 1;
       }
       case UNSUBSCRIBE: {
-        const { subscriptionsPerSession } = this.#context.limits;
-        const request = wire.readUnsubscribe(chunk, start, bodyStart, end, subscriptionsPerSession);
-        return unsubscribe(this.#context, this, request);
+        const { subscriptionsPerSession: most } = this.#context.limits;
+        const reading = wire.readUnsubscribe(chunk, start, bodyStart, end, most);
+        connection.reader.perform(unsubscribe(this.#context, this, reading));
+        return 1;
       }
       case DISCONNECT: // [MQTT-3.14.1-1]
         wire.checkEmpty(chunk, start, bodyStart, end);
@@ -155,24 +150,40 @@ export class Client implements ConnectedClient {
     throw new ProtocolError('MQTT-4.8.0-1', `a ${name} where packet id ${packetId} expects another acknowledgement`);
   }
 
-  /** Sends what is queued, as far as the user's share of the turn goes. */
+  /** Sends what is queued, when it is the user's turn. */
   pump(): void {
-    if (this.connection.closed) return;
-    const { turn } = this.#context;
-    if (turn.spent(this.payer)) turn.deferStarved({ goOn: () => this.pump() });
-    else turn.spend(this.payer, this.session.outgoing.pump());
+    if (this.#lined || this.connection.closed || this.session.outgoing.empty) return;
+    const { scheduler } = this.#context;
+    if (!scheduler.mayWork(this.account)) {
+      this.#lined = true;
+      scheduler.add(this.account, this);
+      return;
+    }
+    scheduler.begin();
+    this.session.outgoing.pump();
+    scheduler.end(this.account);
+  }
+
+  /** The user's turn has come. */
+  work(): boolean {
+    this.#lined = false;
+    if (!this.connection.closed) this.session.outgoing.pump();
+    return false;
   }
 
   gone(reason: CloseReason): void {
     const { registry, sessions, wills } = this.#context;
-    this.payer.connections.delete(this.connection);
+    this.account.connections.delete(this.connection);
     registry.unregister(this.registered);
     if (this.session.holder === this.connection) sessions.leave(this.session);
     if (this.#will !== null) {
       if (reason === 'disconnect')
-        wills.discard(this.session); // [MQTT-3.14.4-3]
+        wills.discard(this.session, this.#will); // [MQTT-3.14.4-3]
       else wills.fire(this.session, this.#will);
     }
-    sessions.release(this.payer);
+  }
+
+  settled(): void {
+    this.#context.sessions.release(this.account);
   }
 }

@@ -1,7 +1,9 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.js';
 import type { LimitsConfig } from '../config/config.js';
-import type { Turn } from '../fairness/turn.js';
+import type { Account } from '../fairness/account.js';
+import type { Networks } from '../fairness/networks.js';
+import type { Scheduler } from '../fairness/scheduler.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { CloseReason } from '../session/close-reason.js';
@@ -14,11 +16,14 @@ import { readOnAfterWriteError } from './read-on.js';
 
 /** How long a closed connection may take to deliver its last bytes before its socket is destroyed. */
 const LINGER_MS = 2_000;
+/** What a connection takes: socket and TLS state outside of the heap, and what the broker keeps for it. */
+export const CONNECTION_BYTES = 40 * 1024;
 
 export interface ConnectionContext {
   /** Every open connection, from its TLS handshake to its close. */
   readonly connections: Set<Connection>;
-  readonly turn: Turn;
+  readonly scheduler: Scheduler;
+  readonly networks: Networks;
   readonly clock: Clock;
   readonly limits: Pick<LimitsConfig, 'connectTimeoutMs' | 'drainTimeoutMs'>;
   readonly log: Log;
@@ -34,10 +39,12 @@ export interface ConnectedClient extends FrameHandler {
   readonly proof: unknown;
   /** Milliseconds without a packet after which the connection is closed [MQTT-3.1.2-24]; 0: never. */
   readonly keepaliveMs: number;
-  /** Sends what is queued, as far as the user's share of the turn goes. */
+  /** Sends what is queued, when it is the user's turn. */
   pump(): void;
   /** The connection is closed. A `disconnect` is the client's own word. */
   gone(reason: CloseReason): void;
+  /** Nothing of the connection is left in the account. */
+  settled(): void;
 }
 
 /**
@@ -52,6 +59,10 @@ export class Connection implements FrameSource, Holder {
   readonly socket: Duplex;
 
   readonly #context: ConnectionContext;
+  /** Whose it was when it came. */
+  readonly #network: Account;
+  /** Whose it is. */
+  #account: Account;
   readonly #openedAtMs: number;
   #heardAtMs: number;
   #client: ConnectedClient | null = null;
@@ -60,6 +71,8 @@ export class Connection implements FrameSource, Holder {
   /** CONNACK has left: what comes behind CONNECT is handled. */
   #answered = false;
   #closed = false;
+  /** Who waits for its end. */
+  readonly #onClosed: (() => void)[] = [];
   #endReason: CloseReason = 'peer-closed';
   #stalledSinceMs: number | null = null;
   #stalledWrites = 0;
@@ -68,13 +81,17 @@ export class Connection implements FrameSource, Holder {
     context: ConnectionContext,
     socket: Duplex,
     address: string,
-    stranger: (connection: Connection) => FrameHandler,
+    stranger: (connection: Connection, account: Account) => FrameHandler,
   ) {
     this.#context = context;
     this.socket = socket;
     this.address = address;
-    this.reader = new FrameReader(socket, context.turn, this, stranger(this));
-    this.outbox = new Outbox(socket, context.turn, this.reader);
+    const network = context.networks.enter(address);
+    this.#network = network;
+    this.#account = network;
+    network.balances.connections.add(CONNECTION_BYTES);
+    this.reader = new FrameReader(socket, context.scheduler, this, stranger(this, network));
+    this.outbox = new Outbox(socket, context.scheduler, this.reader, network);
     this.reader.onReading = () => this.outbox.resume();
     this.outbox.onDrained = () => this.#client?.pump();
     readOnAfterWriteError(socket, context.clock, () => this.outbox.close());
@@ -110,6 +127,10 @@ export class Connection implements FrameSource, Holder {
   accepted(client: ConnectedClient): void {
     this.#client = client;
     this.#connecting = false;
+    this.#account.balances.connections.add(-CONNECTION_BYTES);
+    this.#account = client.account;
+    this.#account.balances.connections.add(CONNECTION_BYTES);
+    this.outbox.account = client.account;
     this.reader.handler = client;
   }
 
@@ -139,12 +160,17 @@ export class Connection implements FrameSource, Holder {
   }
 
   /**
-   * Closes once everything that was received is handled. What came behind a CONNECT that is not answered yet is not:
+   * Closes once everything that was received is handled, in the user's turns, and calls back then. What came behind a CONNECT that is not answered yet is not:
    * nothing may be answered before it.
    */
-  closeHandled(reason: CloseReason): void {
-    if (this.#answered && !this.#closed) this.reader.handleAll();
-    this.close(reason);
+  closeHandled(reason: CloseReason, done: () => void = () => {}): void {
+    if (this.#closed) {
+      done();
+      return;
+    }
+    this.#onClosed.push(done);
+    if (this.#answered) this.reader.handleAll(() => this.close(reason));
+    else this.close(reason);
   }
 
   /** Checks the deadlines; called about once a second. */
@@ -182,12 +208,21 @@ export class Connection implements FrameSource, Holder {
     this.#logClose(reason, detail);
     this.#client?.gone(reason);
     this.#closeSocket(reason);
+    for (const done of this.#onClosed.splice(0)) done();
+  }
+
+  /** Nothing of it is left: whose it was has that much less. */
+  #settle(): void {
+    this.outbox.close();
+    this.#account.balances.connections.add(-CONNECTION_BYTES);
+    this.#context.networks.leave(this.#network);
+    this.#client?.settled();
   }
 
   #closeSocket(reason: CloseReason): void {
     const { socket, outbox } = this;
     if (socket.destroyed || outbox.closed || reason === 'drain-timeout' || reason === 'socket-error') {
-      outbox.close();
+      this.#settle();
       socket.destroy();
       return;
     }
@@ -198,7 +233,7 @@ export class Connection implements FrameSource, Holder {
     const cancel = this.#context.clock.after(LINGER_MS, () => socket.destroy());
     socket.once('close', () => {
       cancel();
-      outbox.close();
+      this.#settle();
     });
   }
 

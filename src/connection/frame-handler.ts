@@ -1,14 +1,12 @@
-import type { Payer } from '../fairness/turn.js';
+import type { Account } from '../fairness/account.js';
 
 /** Who handles the frames of a connection: one before its CONNECT is accepted, another one afterwards. */
 export interface FrameHandler {
-  /** Whose share of the turn it is; null before CONNECT is accepted. */
-  readonly payer: Payer | null;
+  /** Whose work it is, and who pays for what cannot be handled yet. */
+  readonly account: Account;
   /** The largest frame that is accepted now, in bytes. */
   readonly largestFrame: number;
-  /** So much more memory (or less, if negative) is taken by what cannot be handled yet. False when that is too much. */
-  charge(bytes: number): boolean;
-  /** Handles one whole frame and returns what it cost, in units of a delivery. */
+  /** Handles one whole frame and returns how long that takes, roughly, in deliveries of a small message. */
   handle(chunk: Buffer, start: number, bodyStart: number, end: number): number;
 }
 

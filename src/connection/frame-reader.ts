@@ -1,75 +1,69 @@
 import type { Readable } from 'node:stream';
-import type { Deferred, Turn } from '../fairness/turn.js';
+import { BackgroundJob, type Job, proceed } from '../fairness/job.js';
+import type { Scheduler, Task } from '../fairness/scheduler.js';
 import type { Valve } from '../valve.js';
 import type { FrameHandler, FrameSource } from './frame-handler.js';
 import { type FrameHeader, INCOMPLETE, MALFORMED_LENGTH, PartialFrame, readFrameHeader } from './frames.js';
+import { PartialCharge } from './partial-charge.js';
 import { ProtocolError } from './protocol-error.js';
+import { ReadAhead } from './read-ahead.js';
 
 /** Frames up to this size need no look at the limits: every limit is larger. */
 const LARGEST_UNCHECKED = 1_024;
-/** What a connection that must make way may still cost its user's turn, in units. */
-const LAST_UNITS = 60_000;
-/** Units of work after which a user's share of the turn is looked at. */
-const UNITS_PER_CHECK = 64;
-/**
- * Bytes that are read although they must wait. A client that sends a burst and closes takes back what its kernel still
- * holds, so it is better held here; more than this stays with the client until it can be handled.
- */
-const READ_AHEAD_BYTES = 256 * 1024;
-/** The same in pieces: each costs memory of its own, and a client may send one byte at a time. */
-const READ_AHEAD_CHUNKS = 1_024;
-
-/** A frame that came in part is not counted up to this size. */
-const UNCOUNTED_BYTES = 16 * 1024;
-
+/** Units of work after which the clock is looked at. */
+const UNITS_PER_LOOK = 64;
 /**
  * Cuts received bytes into frames, and decides when they are read: bytes that must wait (for the answer to CONNECT, for
- * the user's next share of the event loop, for a valve to open) are kept, and the socket is read no further meanwhile.
+ * their owner's turn, for a job to be done, for a valve to open) are kept, and the socket is read no further meanwhile.
  */
-export class FrameReader implements Deferred {
+export class FrameReader implements Task {
   /** Called when nothing waits any more and the socket is read again. */
   onReading: (() => void) | null = null;
   readonly #socket: Readable;
-  readonly #turn: Turn;
+  readonly #scheduler: Scheduler;
   readonly #source: FrameSource;
   #handler: FrameHandler;
   readonly #header: FrameHeader = { bodyStart: 0, end: 0 };
   #partial: PartialFrame | null = null;
-  /** Received bytes that wait, in order; those of the first chunk from `#waitingAt` on. */
-  #chunks: Buffer[] = [];
-  #waitingAt = 0;
-  #waitingBytes = 0;
-  #chargedBytes = 0;
+  readonly #partialCharge: PartialCharge;
+  readonly #ahead: ReadAhead;
+  /** What the last frame asked for and is not done: the next one waits. */
+  #job: Job | null = null;
   /** Nothing is handled until `resume`. */
   #halted = false;
   /** Nor until these have opened. */
   #valves: Valve[] = [];
+  /** It is in its owner's line. */
+  #lined = false;
   #ended = false;
-  #readTurn = 0;
-  #makingWay = false;
+  #readRound = 0;
+  /** Called when nothing waits any more: this connection has to make way. */
+  #onHandled: (() => void) | null = null;
 
-  constructor(socket: Readable, turn: Turn, source: FrameSource, handler: FrameHandler) {
+  constructor(socket: Readable, scheduler: Scheduler, source: FrameSource, handler: FrameHandler) {
     this.#socket = socket;
-    this.#turn = turn;
+    this.#scheduler = scheduler;
     this.#source = source;
     this.#handler = handler;
+    this.#partialCharge = new PartialCharge(handler.account);
+    this.#ahead = new ReadAhead(handler.account);
   }
 
-  /** Frames go to another one from here on, who also pays for what is held. */
+  /** Frames go to another one from here on, who also pays for what is kept. */
   set handler(handler: FrameHandler) {
-    this.#handler.charge(-this.#chargedBytes);
+    this.#partialCharge.account = handler.account;
+    this.#ahead.account = handler.account;
     this.#handler = handler;
-    handler.charge(this.#chargedBytes);
   }
 
   /** More is likely on its way: bytes came in the turn that just ended, or half a frame is there. */
   get expectsMore(): boolean {
-    return this.#partial !== null || this.#readTurn === this.#turn.id - 1;
+    return this.#partial !== null || this.#readRound === this.#scheduler.id - 1;
   }
 
   /** Bytes wait for something on this side. */
   get waiting(): boolean {
-    return this.#chunks.length > 0;
+    return !this.#ahead.empty || this.#job !== null;
   }
 
   get #stopped(): boolean {
@@ -77,19 +71,19 @@ export class FrameReader implements Deferred {
   }
 
   read(chunk: Buffer): void {
-    if (this.#source.closed) return;
-    this.#turn.touch();
-    this.#readTurn = this.#turn.id;
-    if (!this.#stopped && !this.waiting) {
-      this.#run(chunk, 0, true);
+    if (this.#source.closed || this.#onHandled !== null) return;
+    const scheduler = this.#scheduler;
+    const { account } = this.#handler;
+    scheduler.touch();
+    this.#readRound = scheduler.id;
+    if (this.#stopped || this.waiting || !scheduler.mayWork(account)) {
+      if (!this.#ahead.push(chunk)) this.#socket.pause();
+      this.#line();
       return;
     }
-    this.#chunks.push(chunk);
-    this.#waitingBytes += chunk.length;
-    const affordable = this.#countHeld();
-    if (!affordable || this.#waitingBytes > READ_AHEAD_BYTES || this.#chunks.length > READ_AHEAD_CHUNKS) {
-      this.#socket.pause();
-    }
+    scheduler.begin();
+    this.#run(chunk, 0);
+    scheduler.end(account);
   }
 
   /** The peer sends no more. What waits is handled first. */
@@ -98,12 +92,16 @@ export class FrameReader implements Deferred {
     if (!this.waiting && !this.#stopped) this.#source.ended();
   }
 
-  /** Handles what waits, at once and whatever it waits for: this connection has to make way. */
-  handleAll(): void {
+  /**
+   * Reads no further, and calls back when what was read is handled, in its owner's turns and whatever it waits for: this
+   * connection has to make way.
+   */
+  handleAll(done: () => void): void {
     this.#halted = false;
     this.#valves = [];
-    this.#makingWay = true;
-    this.#runWaiting(false);
+    this.#onHandled = done;
+    if (this.waiting) this.#line();
+    else done();
   }
 
   /** After the frame at hand nothing is handled until `resume`. */
@@ -113,80 +111,104 @@ export class FrameReader implements Deferred {
 
   resume(): void {
     this.#halted = false;
-    this.goOn();
+    this.#goOn();
   }
 
   /** After the frame at hand nothing is handled until `valve` opens. */
   waitFor(valve: Valve): void {
-    if (!valve.closed || this.#makingWay || this.#valves.includes(valve)) return;
-    this.#valves.push(valve);
-    valve.whenOpen(() => {
-      this.#valves = this.#valves.filter((other) => other !== valve);
-      this.#turn.relieve(this);
-    });
+    if (!valve.closed || this.#onHandled !== null || this.#valves.includes(valve)) return;
+    this.#waitUntilOpen(valve);
   }
 
-  /** Nothing that it waited for is in the way now, unless something else is. */
-  goOn(): void {
+  /** After the frame at hand nothing is handled until `job` is done. */
+  perform(job: Job): void {
+    this.#job = job;
+  }
+
+  /** Its owner's turn has come. */
+  work(): boolean {
+    this.#lined = false;
+    if (this.#stopped || this.#source.closed) return false;
+    if (this.#finishJob()) this.#runWaiting();
+    if (this.#source.closed || this.#stopped) return false;
+    this.#lined = this.waiting;
+    if (this.#lined) return true;
+    if (this.#onHandled === null) this.#readOn();
+    else this.#onHandled();
+    return false;
+  }
+
+  /** Lets go of everything; what the last frame asked for is done all the same. */
+  close(): void {
+    const { account } = this.#handler;
+    if (this.#job !== null) this.#scheduler.add(account, new BackgroundJob(this.#job, account, this.#scheduler));
+    this.#job = null;
+    this.#ahead.clear();
+    this.#setPartial(null);
+  }
+
+  #goOn(): void {
     if (this.#stopped || this.#source.closed) return;
-    this.#runWaiting(true);
-    if (this.waiting || this.#stopped || this.#source.closed) return;
+    if (this.waiting) this.#line();
+    else this.#readOn();
+  }
+
+  #readOn(): void {
     this.onReading?.();
     if (this.#ended) this.#source.ended();
     else this.#socket.resume();
   }
 
-  /** Lets go of everything. */
-  close(): void {
-    this.#chunks = [];
-    this.#waitingBytes = 0;
-    this.#partial = null;
-    this.#countHeld();
+  #line(): void {
+    if (this.#lined || this.#stopped) return;
+    this.#lined = true;
+    this.#scheduler.add(this.#handler.account, this);
+  }
+
+  /** False when the job is not done yet. */
+  #finishJob(): boolean {
+    if (this.#job === null) return true;
+    try {
+      const outcome = proceed(this.#job, this.#scheduler);
+      if (outcome === 'slice-over') return false;
+      if (outcome !== 'done') {
+        this.#waitUntilOpen(outcome);
+        return false;
+      }
+    } catch (error) {
+      this.#job = null;
+      this.#source.failed(error);
+      return false;
+    }
+    this.#job = null;
+    return true;
+  }
+
+  #waitUntilOpen(valve: Valve): void {
+    this.#valves.push(valve);
+    valve.whenOpen(() => {
+      this.#valves = this.#valves.filter((other) => other !== valve);
+      this.#goOn();
+    });
   }
 
   #setPartial(partial: PartialFrame | null): void {
     this.#partial = partial;
-    this.#countPartial();
+    this.#partialCharge.update(partial);
   }
 
-  #countPartial(): void {
-    const before = this.#chargedBytes;
-    if (this.#countHeld() || this.#chargedBytes <= before) return;
-    throw new ProtocolError('quota', 'too many packets that came in part');
-  }
-
-  /** Charges what is held now. False when that is more than whoever pays may hold. */
-  #countHeld(): boolean {
-    const partial = this.#partial === null || this.#partial.bytes <= UNCOUNTED_BYTES ? 0 : this.#partial.bytes;
-    const more = partial + this.#waitingBytes - this.#chargedBytes;
-    if (more === 0) return true;
-    this.#chargedBytes += more;
-    return this.#handler.charge(more) || more < 0;
-  }
-
-  #runWaiting(fair: boolean): void {
-    while (this.#chunks.length > 0 && !this.#stopped && !this.#source.closed) {
-      const chunk = this.#chunks.shift()!;
-      const at = this.#waitingAt;
-      this.#waitingAt = 0;
-      this.#waitingBytes -= chunk.length - at;
-      if (!this.#run(chunk, at, fair)) break;
+  #runWaiting(): void {
+    while (!this.#ahead.empty && !this.#stopped && !this.#source.closed) {
+      const { chunk, at } = this.#ahead.shift();
+      if (!this.#run(chunk, at)) return;
     }
-    this.#countHeld();
   }
 
   /** True when all of `chunk` was handled, but for the start of a frame that is not whole. */
-  #run(chunk: Buffer, at: number, fair: boolean): boolean {
-    const { payer } = this.#handler;
-    if (fair && payer !== null && this.#turn.spent(payer)) {
-      // A user with many connections has one share, not one for each.
-      this.#keep(chunk, at);
-      this.#turn.deferStarved(this);
-      return false;
-    }
+  #run(chunk: Buffer, at: number): boolean {
     try {
       const start = this.#partial === null ? at : this.#complete(chunk, at);
-      return start === -1 || this.#process(chunk, start, fair);
+      return start === -1 || this.#process(chunk, start);
     } catch (error) {
       this.#source.failed(error);
       return false;
@@ -199,7 +221,7 @@ export class FrameReader implements Deferred {
     let i = at;
     while (i < chunk.length) {
       i = partial.take(chunk, i);
-      this.#countPartial();
+      this.#partialCharge.update(partial);
       const { head } = partial;
       if (head !== null) {
         const start = readFrameHeader(head, 0, head.length, this.#header);
@@ -211,19 +233,18 @@ export class FrameReader implements Deferred {
       const { frame } = partial;
       if (frame === null) continue;
       this.#setPartial(null);
-      this.#process(frame, 0, false);
+      const done = this.#process(frame, 0);
       if (this.#source.closed) return -1;
-      if (!this.#stopped) return i;
+      if (done && !this.#stopped) return i;
       if (i < chunk.length) this.#keep(chunk, i);
       return -1;
     }
     return -1;
   }
 
-  /** Handles the frames in `chunk` from `at` on, until they end, must wait, or (if `fair`) the user's share is spent: then false. */
-  #process(chunk: Buffer, at: number, fair: boolean): boolean {
+  /** Handles the frames in `chunk` from `at` on, until they end (then true), or must wait. */
+  #process(chunk: Buffer, at: number): boolean {
     const header = this.#header;
-    const turn = this.#turn;
     const limit = chunk.length;
     let i = at;
     let units = 0;
@@ -232,46 +253,32 @@ export class FrameReader implements Deferred {
       if (bodyStart < 0) {
         if (bodyStart === MALFORMED_LENGTH) throw new ProtocolError('MQTT-2.2.3', 'a length field of five bytes');
         this.#setPartial(new PartialFrame(chunk, i, 0));
-        break;
+        return true;
       }
       const { end } = header;
       if (end - i > LARGEST_UNCHECKED) this.#checkSize(end - i);
       if (end > limit) {
         this.#setPartial(new PartialFrame(chunk, i, end - i));
-        break;
+        return true;
       }
       units += this.#handler.handle(chunk, i, bodyStart, end);
       i = end;
       if (this.#source.closed) return false;
-      if (this.#stopped) {
-        if (i < limit) this.#keep(chunk, i);
-        break;
-      }
-      if (units < UNITS_PER_CHECK) continue;
-      const { payer } = this.#handler;
-      if (payer !== null && !turn.spend(payer, units) && fair && i < limit) {
-        this.#keep(chunk, i);
-        turn.defer(this);
-        return false;
-      }
-      // What makes way must not hold up everybody: its client sends again what was not acknowledged.
-      if (this.#makingWay && payer !== null && payer.turnUnits > LAST_UNITS) {
-        this.#chunks = [];
-        return false;
-      }
+      if (!this.#finishJob()) break;
+      if (this.#stopped) break;
+      if (units < UNITS_PER_LOOK) continue;
       units = 0;
+      if (i < limit && this.#scheduler.sliceOver) break;
     }
-    const { payer } = this.#handler;
-    if (payer !== null && units > 0) turn.spend(payer, units);
-    return true;
+    if (i < limit) this.#keep(chunk, i);
+    else if (this.#job !== null) this.#line();
+    return i === limit && this.#job === null && !this.#stopped;
   }
 
   /** Puts what is left of a chunk in front of what waits. */
   #keep(chunk: Buffer, at: number): void {
-    this.#chunks.unshift(chunk);
-    this.#waitingAt = at;
-    this.#waitingBytes += chunk.length - at;
-    if (!this.#countHeld() || this.#waitingBytes > READ_AHEAD_BYTES) this.#socket.pause();
+    if (!this.#ahead.unshift(chunk, at)) this.#socket.pause();
+    this.#line();
   }
 
   #checkSize(bytes: number): void {

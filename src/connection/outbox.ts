@@ -1,14 +1,15 @@
 import type { Duplex } from 'node:stream';
-import type { Flushable, Turn } from '../fairness/turn.js';
+import type { Account } from '../fairness/account.js';
+import type { Flushable, Scheduler } from '../fairness/scheduler.js';
 import { lengthBytes, writeLength } from '../mqtt/packets.js';
 import { Valve } from '../valve.js';
 import { giveBuffer, LARGE_BYTES } from './buffer-pool.js';
-import { GatheredBytes } from './gathered-bytes.js';
+import { GatheredBytes, UNCOPIED_BYTES } from './gathered-bytes.js';
 
 /** A socket that has not taken this much gets no further messages until it has; QoS 0 messages are dropped. */
-export const OUTBOX_LIMIT_BYTES = 1024 * 1024;
-/** The same for all sockets of one user together. */
-export const UNSENT_PER_USER_BYTES = 256 * 1024 * 1024;
+const OUTBOX_LIMIT_BYTES = 1024 * 1024;
+/** Handed to a socket at a time: encrypting more would take longer than a slice. */
+const WRITE_BYTES = 256 * 1024;
 
 /**
  * A client may send fifty messages and close without reading one answer. Writing to its closed socket provokes a reset,
@@ -17,11 +18,6 @@ export const UNSENT_PER_USER_BYTES = 256 * 1024 * 1024;
  * sends nothing meanwhile, and gets it one turn later.
  */
 const HELD_MS = 10;
-
-/** Who pays for what is handed to sockets, or about to be, and not taken by them yet. */
-export interface UnsentPayer {
-  unsentBytes: number;
-}
 
 /** How far the peer has been read. */
 export interface ReadingState {
@@ -44,11 +40,6 @@ export class Outbox implements Flushable {
   closed = false;
   /** Writes made; while it stands still with `busy`, the peer is not reading. */
   writes = 0;
-  /** Bytes of answers among `bytes`: they grow with what the peer sends, whether or not it reads. */
-  #answerBytes = 0;
-  #inFlightBytes = 0;
-  /** Who pays for what is not taken yet; null before CONNECT is accepted. */
-  payer: UnsentPayer | null = null;
   /** Closed while the peer asks and asks, and does not read the answers. */
   readonly answersRead = new Valve();
   /** Called when the socket has taken everything and there is room again. */
@@ -56,32 +47,44 @@ export class Outbox implements Flushable {
 
   readonly #socket: Duplex;
   readonly #reader: ReadingState;
+  readonly #scheduler: Scheduler;
+  readonly #gathered = new GatheredBytes();
+  #account: Account;
+  /** Bytes of answers among `bytes`: they grow with what the peer sends, whether or not it reads. */
+  #answerBytes = 0;
+  #inFlightBytes = 0;
+  /** The buffer of the write under way, if it can be used again. */
+  #pooled: Buffer | null = null;
   /** There are messages among what is to be sent, not only answers. */
   #urgent = false;
-  #heldSince = 0;
-  readonly #turn: Turn;
-  readonly #gathered = new GatheredBytes();
+  #heldSinceMs = 0;
   #marked = false;
   #gone = false;
   #onEnded: (() => void) | null = null;
-  /** The buffer of the write under way, if it can be used again. */
-  #pooled: Buffer | null = null;
   readonly #written = (): void => this.#afterWrite();
 
-  constructor(socket: Duplex, turn: Turn, reader: ReadingState) {
+  constructor(socket: Duplex, scheduler: Scheduler, reader: ReadingState, account: Account) {
     this.#socket = socket;
     this.#reader = reader;
-    this.#turn = turn;
+    this.#scheduler = scheduler;
+    this.#account = account;
   }
 
-  /** Sends the bytes of `chunk` from `start` to `end` as they are. They must not change until the turn ends. */
+  /** Who pays, from here on. */
+  set account(account: Account) {
+    const held = this.bytes + this.#inFlightBytes;
+    this.#account.balances.outbox.add(-held);
+    this.#account = account;
+    account.balances.outbox.add(held);
+  }
+
+  /** Sends the bytes of `chunk` from `start` to `end` as they are. They must not change any more. */
   verbatim(chunk: Buffer, start: number, end: number): void {
     if (this.closed) return;
-    this.bytes += end - start;
-    this.#charge(end - start);
+    this.#count(end - start);
     this.#urgent = true;
     this.#gathered.range(chunk, start, end);
-    if (!this.#marked) this.#mark();
+    if (!this.#marked && !this.busy) this.#mark();
   }
 
   /** Sends a PUBLISH made of a first byte, the topic and payload found in `chunk`, and a packet id (0: none). */
@@ -97,28 +100,35 @@ export class Outbox implements Flushable {
     if (this.closed) return;
     const topicBytes = topicEnd - topicStart;
     const payloadBytes = end - payloadStart;
-    const length = topicBytes + (packetId === 0 ? 0 : 2) + payloadBytes;
-    const total = 1 + lengthBytes(length) + length;
-    let i = this.#reserve(total);
+    const idBytes = packetId === 0 ? 0 : 2;
+    const length = topicBytes + idBytes + payloadBytes;
+    const headerBytes = 1 + lengthBytes(length) + topicBytes + idBytes;
     this.#urgent = true;
+    // A large payload is one for all receivers.
+    const copied = payloadBytes < UNCOPIED_BYTES;
+    let i = this.#reserve(copied ? headerBytes + payloadBytes : headerBytes);
     const buffer = this.#gathered.buffer!;
     buffer[i++] = head;
     i = writeLength(buffer, length, i);
-    if (packetId === 0) {
-      chunk.copy(buffer, i, topicStart, topicEnd);
-      chunk.copy(buffer, i + topicBytes, payloadStart, end);
-      return;
-    }
-    if (payloadStart === topicEnd + 2) {
+    if (copied && idBytes === 2 && payloadStart === topicEnd + 2) {
       // The bytes came in with a packet id in between: one copy, then our own id over theirs.
       chunk.copy(buffer, i, topicStart, end);
-    } else {
-      chunk.copy(buffer, i, topicStart, topicEnd);
-      chunk.copy(buffer, i + topicBytes + 2, payloadStart, end);
+      buffer[i + topicBytes] = packetId >> 8;
+      buffer[i + topicBytes + 1] = packetId & 255;
+      return;
     }
+    chunk.copy(buffer, i, topicStart, topicEnd);
     i += topicBytes;
-    buffer[i] = packetId >> 8;
-    buffer[i + 1] = packetId & 255;
+    if (idBytes === 2) {
+      buffer[i++] = packetId >> 8;
+      buffer[i++] = packetId & 255;
+    }
+    if (copied) {
+      chunk.copy(buffer, i, payloadStart, end);
+      return;
+    }
+    this.#count(payloadBytes);
+    this.#gathered.range(chunk, payloadStart, end);
   }
 
   /** Sends PUBACK, PUBREC, PUBREL or PUBCOMP: a first byte and a packet id. */
@@ -145,21 +155,22 @@ export class Outbox implements Flushable {
   flush(): void {
     this.#marked = false;
     if (this.busy) {
-      this.#gathered.copyRange();
+      this.#gathered.settleRange();
       return;
     }
     if (!this.#urgent && this.bytes < LARGE_BYTES) {
       if (this.#reader.waiting) return; // `resume` comes back to it.
       if (this.#reader.expectsMore) {
-        const now = this.#turn.endedAt;
-        if (this.#heldSince === 0) this.#heldSince = now;
-        if (now - this.#heldSince < HELD_MS) {
-          this.#mark();
+        const now = this.#scheduler.endedAtMs;
+        if (this.#heldSinceMs === 0) this.#heldSinceMs = now;
+        if (now - this.#heldSinceMs < HELD_MS) {
+          this.#marked = true;
+          this.#scheduler.markLater(this.#account, this);
           return;
         }
       }
     }
-    this.flushNow();
+    this.#write();
   }
 
   /** The peer is read again: what was held back meanwhile is due at the end of this turn. */
@@ -167,27 +178,12 @@ export class Outbox implements Flushable {
     if (this.bytes > 0 && !this.#marked && !this.busy && !this.closed) this.#mark();
   }
 
-  /** Hands everything to the socket, unless a write is under way: then it goes when that one is done. */
-  flushNow(): void {
-    if (this.busy || this.#gone || this.bytes === 0) return;
-    this.#heldSince = 0;
-    this.#urgent = false;
-    this.writes++;
-    const { data, pooled } = this.#gathered.take();
-    this.#pooled = pooled;
-    this.#inFlightBytes = this.bytes;
-    this.bytes = 0;
-    this.#answerBytes = 0;
-    this.busy = true;
-    this.#socket.write(data, this.#written);
-  }
-
   /** Takes nothing more. Calls back once everything so far is handed to the socket. */
   end(done: () => void): void {
     this.closed = true;
     this.#onEnded = done;
     if (this.busy) return;
-    this.flushNow();
+    this.#write();
     if (!this.busy) done();
   }
 
@@ -196,7 +192,7 @@ export class Outbox implements Flushable {
     this.closed = true;
     this.#gone = true;
     this.#onEnded = null;
-    this.#charge(-this.bytes - this.#inFlightBytes);
+    this.#account.balances.outbox.add(-this.bytes - this.#inFlightBytes);
     this.#inFlightBytes = 0;
     this.#gathered.clear();
     this.bytes = 0;
@@ -205,8 +201,12 @@ export class Outbox implements Flushable {
 
   /** There is room for a message: the peer reads, and so do those of the same user, taken together. */
   get hasRoom(): boolean {
-    const { payer } = this;
-    return this.bytes < OUTBOX_LIMIT_BYTES && (payer === null || payer.unsentBytes < UNSENT_PER_USER_BYTES);
+    return this.bytes < OUTBOX_LIMIT_BYTES && this.#account.maySend;
+  }
+
+  #count(bytes: number): void {
+    this.bytes += bytes;
+    this.#account.balances.outbox.add(bytes);
   }
 
   #countAnswer(bytes: number): void {
@@ -214,21 +214,31 @@ export class Outbox implements Flushable {
     if (this.#answerBytes > OUTBOX_LIMIT_BYTES) this.answersRead.close();
   }
 
-  #charge(bytes: number): void {
-    if (this.payer !== null) this.payer.unsentBytes += bytes;
-  }
-
   #mark(): void {
     this.#marked = true;
-    this.#turn.mark(this);
+    this.#scheduler.mark(this.#account, this);
   }
 
   /** Makes room for `bytes` and returns the offset at which they go. */
   #reserve(bytes: number): number {
     if (!this.#marked && !this.busy) this.#mark();
-    this.bytes += bytes;
-    this.#charge(bytes);
+    this.#count(bytes);
     return this.#gathered.reserve(bytes);
+  }
+
+  /** Hands over what there is, or the first of it; the rest follows when that is taken. */
+  #write(): void {
+    if (this.busy || this.#gone || this.bytes === 0) return;
+    this.#heldSinceMs = 0;
+    this.#urgent = false;
+    this.writes++;
+    const { data, pooled } = this.#gathered.take(WRITE_BYTES);
+    this.#pooled = pooled;
+    this.#inFlightBytes = data.length;
+    this.bytes -= data.length;
+    this.#answerBytes = Math.min(this.#answerBytes, this.bytes);
+    this.busy = true;
+    this.#socket.write(data, this.#written);
   }
 
   #afterWrite(): void {
@@ -237,12 +247,14 @@ export class Outbox implements Flushable {
       giveBuffer(this.#pooled);
       this.#pooled = null;
     }
-    this.#charge(-this.#inFlightBytes);
+    this.#account.balances.outbox.add(-this.#inFlightBytes);
     this.#inFlightBytes = 0;
     if (this.#gone) return;
-    if (this.answersRead.closed) this.answersRead.open();
-    if (this.bytes > 0) this.flushNow();
-    else if (this.#onEnded === null) this.onDrained?.();
+    if (this.answersRead.closed && this.#answerBytes <= OUTBOX_LIMIT_BYTES) this.answersRead.open();
+    if (this.bytes > 0) {
+      this.#urgent = true;
+      if (!this.#marked) this.#mark();
+    } else if (this.#onEnded === null) this.onDrained?.();
     else this.#onEnded();
   }
 }

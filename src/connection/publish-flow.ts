@@ -1,16 +1,18 @@
 import '../mqtt/buffer-slices.js';
 import { isUtf8 } from 'node:buffer';
 import { bracketHint } from '../acl/hint.js';
+import type { Job } from '../fairness/job.js';
 import { PUBACK, PUBCOMP, PUBREC } from '../mqtt/packets.js';
 import { Publication } from '../mqtt/publication.js';
 import { isValidTopicName } from '../mqtt/topics.js';
 import type { Counters } from '../observe/counters.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
-import type { Route, Router } from '../routing/router.js';
+import type { Route, Router, RouteSearch } from '../routing/router.js';
 import { Deque } from '../session/deque.js';
-import type { Distribution } from '../session/distribution.js';
+import { type Distribution, findRoute, NODES_PER_STEP } from '../session/distribution.js';
 import type { Gate } from '../session/gate.js';
+import { KNOWN_TOPIC_BYTES, type KnownTopic } from '../session/known-topics.js';
 import type { Session } from '../session/session.js';
 import type { Store } from '../store/contract.js';
 import { Valve } from '../valve.js';
@@ -18,15 +20,13 @@ import type { Connection } from './connection.js';
 import { ProtocolError } from './protocol-error.js';
 import type { Wire } from './wire.js';
 
-/** Topics that a connection remembers the decision and the route for. */
-const KNOWN_TOPICS = 512;
-/** Longer topics are judged each time: remembering them would let a client fill the memory with names. */
-const KNOWN_TOPIC_BYTES = 512;
 /** QoS 2 messages of one user that are received and not released; whoever goes on without releasing is closed. */
 const RECEIVED_PER_USER = 262_144;
 
 /** Answers that wait for the disk; a publisher with more of them is not read until half of them have left. */
 const WAITING_ANSWERS = 8_192;
+/** The same for the bytes of a user's messages that the store has and the disk has not. */
+const STORING_BYTES = 8 * 1024 * 1024;
 
 export interface PublishContext {
   readonly router: Router;
@@ -36,13 +36,6 @@ export interface PublishContext {
   readonly counters: Counters;
   readonly log: Log;
   readonly noisyLog: RateLimited;
-}
-
-/** What is known about a topic that this connection has published to. */
-interface KnownTopic {
-  readonly topic: string;
-  readonly allowed: boolean;
-  route: Route | null;
 }
 
 /** An answer that waits until its message is safe. Answers leave in the order of the messages [MQTT-4.6.0-2]. */
@@ -58,7 +51,6 @@ export class PublishFlow {
   readonly #connection: Connection;
   readonly #session: Session;
   readonly #wire: Wire;
-  readonly #topics = new Map<string, KnownTopic>();
   readonly #answers = new Deque<Answer>();
   readonly #answersValve = new Valve();
 
@@ -85,28 +77,15 @@ export class PublishFlow {
     const session = this.#session;
     context.counters.messagesReceived++;
 
+    const { topics } = session.account;
     const key = chunk.latin1Slice(topicStart, topicEnd);
-    const known = this.#topics.get(key) ?? this.#judge(key, chunk, topicStart, topicEnd);
+    const known = topics.get(key) ?? this.#judge(key, chunk, topicStart, topicEnd);
     if (qos === 2 && !this.#receive(packetId)) return 1; // Received before: only the answer is due [MQTT-4.3.3-2].
     if (!known.allowed) {
       // The service acknowledges and drops. The packet id of QoS 2 takes part in the flow like any other.
       this.#deny(known.topic);
       if (qos !== 0) this.#answerAfterStore(qos === 1 ? PUBACK : PUBREC, packetId);
       return 1;
-    }
-    let { route } = known;
-    let cost = 1;
-    if (route === null || !route.current) {
-      route = context.router.route(known.topic);
-      known.route = route;
-      cost += route.cost;
-    }
-    const safeFirst = qos === 2 && session.persistent;
-    if (context.store.fault !== null && (retain || safeFirst || (qos > 0 && route.keeps))) {
-      // Not received, then: the client sends it again, and must not be told that it is known.
-      if (safeFirst) session.deleteReceived(packetId);
-      this.#connection.close('store-fault');
-      return cost;
     }
     const publication = new Publication(
       chunk,
@@ -120,19 +99,69 @@ export class PublishFlow {
       retain,
       session,
       qos === 0 && !retain,
-      safeFirst,
+      qos === 2 && session.persistent,
     );
-    if (safeFirst) {
+    let { route } = known;
+    if (route === null || !route.current) {
+      const search = context.router.search(known.topic);
+      route = search.proceed(NODES_PER_STEP);
+      if (route === null) {
+        this.#connection.reader.perform(this.#publishWhenRouted(search, known, publication, packetId));
+        return 1;
+      }
+      topics.setRoute(known, route);
+    }
+    this.#distribute(publication, packetId, route);
+    return 1 + publication.deliveries + (publication.messageBytes >> 10);
+  }
+
+  /** Where a topic goes takes long to find. */
+  *#publishWhenRouted(search: RouteSearch, known: KnownTopic, publication: Publication, packetId: number): Job {
+    const route = yield* findRoute(search);
+    this.#session.account.topics.setRoute(known, route);
+    const job = this.#distribute(publication, packetId, route, false);
+    if (job !== null) yield* job;
+  }
+
+  /** Distributes and answers: at once, or as a job that later frames wait for. */
+  #distribute(publication: Publication, packetId: number, route: Route, performs = true): Job | null {
+    const { store, distribution } = this.#context;
+    const { qos, retain, safeFirst } = publication;
+    const session = this.#session;
+    if (store.fault !== null && (retain || safeFirst || (qos > 0 && route.keeps))) {
+      // Not received, then: the client sends it again, and must not be told that it is known.
+      if (safeFirst) session.deleteReceived(packetId);
+      this.#connection.close('store-fault');
+      return null;
+    }
+    if (safeFirst && !session.ended) {
       session.writer!.putIncoming(packetId);
       publication.needsStore().add();
     }
-    context.distribution.publish(publication, route);
+    const job = distribution.publish(publication, session.account, route);
+    if (job === null) {
+      this.#distributed(publication, packetId);
+      return null;
+    }
+    const whole = this.#afterJob(job, publication, packetId);
+    if (!performs) return whole;
+    this.#connection.reader.perform(whole);
+    return null;
+  }
+
+  *#afterJob(job: Job, publication: Publication, packetId: number): Job {
+    yield* job;
+    this.#distributed(publication, packetId);
+  }
+
+  #distributed(publication: Publication, packetId: number): void {
     this.#answer(publication, packetId);
-    if (this.#answers.length > WAITING_ANSWERS) {
+    const { reader } = this.#connection;
+    if (publication.valve !== null) reader.waitFor(publication.valve);
+    if (this.#answers.length > WAITING_ANSWERS || this.#session.account.balances.storing.bytes > STORING_BYTES) {
       this.#answersValve.close();
-      this.#connection.reader.waitFor(this.#answersValve);
-    } else if (publication.valve !== null) this.#connection.reader.waitFor(publication.valve);
-    return cost + publication.deliveries;
+      reader.waitFor(this.#answersValve);
+    }
   }
 
   /** PUBREL: the packet id is free again, once that is on disk; then PUBCOMP [MQTT-4.3.3-2]. */
@@ -142,8 +171,16 @@ export class PublishFlow {
     this.#answerAfterStore(PUBCOMP, packetId);
   }
 
-  #answer({ qos, ticket }: Publication, packetId: number): void {
-    const { distribution } = this.#context;
+  #answer({ qos, ticket, messageBytes }: Publication, packetId: number): void {
+    const { distribution, store } = this.#context;
+    const { storing } = this.#session.account.balances;
+    if (ticket !== null) {
+      storing.add(messageBytes);
+      store.whenStored(() => {
+        storing.add(-messageBytes);
+        this.#openIfRoom();
+      });
+    }
     if (qos === 0) {
       if (ticket !== null) distribution.commit(ticket);
       return;
@@ -158,6 +195,12 @@ export class PublishFlow {
     if (ticket === null) return;
     ticket.whenSafe((failed) => this.#settle(answer, failed));
     distribution.commit(ticket);
+  }
+
+  /** Whoever waits for answers to leave goes on when half of them have. */
+  #openIfRoom(): void {
+    if (!this.#answersValve.closed || this.#answers.length > WAITING_ANSWERS / 2) return;
+    if (this.#session.account.balances.storing.bytes <= STORING_BYTES / 2) this.#answersValve.open();
   }
 
   /** Notes a QoS 2 packet id. False when it is known already, and then answers. */
@@ -198,21 +241,19 @@ export class PublishFlow {
       this.#answers.shift();
       this.#wire.acknowledge(this.#connection.outbox, first.type, first.packetId);
     }
-    if (this.#answersValve.closed && this.#answers.length <= WAITING_ANSWERS / 2) this.#answersValve.open();
+    this.#openIfRoom();
   }
 
-  /** Checks a topic that this connection publishes to for the first time, and asks the access rules. */
+  /** Checks a topic that the user publishes to for the first time, and asks the access rules. */
   #judge(key: string, chunk: Buffer, start: number, end: number): KnownTopic {
     const topic = chunk.utf8Slice(start, end);
     if (topic.includes('\uFFFD') && !isUtf8(chunk.subarray(start, end))) {
       throw new ProtocolError('MQTT-1.5.3-1', 'the topic is not UTF-8');
     }
     if (!isValidTopicName(topic)) throw new ProtocolError('MQTT-3.3.2-2', 'a topic that is empty or has a wildcard');
-    const known: KnownTopic = { topic, allowed: this.#context.gate.mayPublish(this.#session, topic), route: null };
-    if (end - start <= KNOWN_TOPIC_BYTES) {
-      if (this.#topics.size >= KNOWN_TOPICS) this.#topics.clear();
-      this.#topics.set(key, known);
-    }
+    const allowed = this.#context.gate.mayPublish(this.#session, topic);
+    const known: KnownTopic = { topic, allowed, route: null, routeBytes: null };
+    if (end - start <= KNOWN_TOPIC_BYTES) this.#session.account.topics.add(key, known);
     return known;
   }
 

@@ -11,8 +11,8 @@ export type Identification =
 /** A client that is connected, as the registry knows it. */
 export interface RegisteredClient extends ClientIdentity {
   readonly address: string;
-  /** Another connection has come with the same client id. */
-  takenOver(): void;
+  /** Another connection has come with the same client id: it calls back when it has made way. */
+  takenOver(done: () => void): void;
   /** Somebody outside wants it gone. */
   kick(): void;
 }
@@ -21,8 +21,8 @@ export interface RegisteredClient extends ClientIdentity {
 export interface Registry {
   /** Asks who this is. Never rejects. */
   identify(address: string, username: string | undefined, password: Buffer | undefined): Promise<Identification>;
-  /** Takes the client in; an older one with the same id is closed first [MQTT-3.1.4-2]. */
-  register(client: RegisteredClient): void;
+  /** Takes the client in and calls back; an older one with the same id is closed first [MQTT-3.1.4-2]. */
+  register(client: RegisteredClient, done: () => void): void;
   unregister(client: RegisteredClient): void;
   /** CONNACK has left. */
   ready(client: RegisteredClient): void;

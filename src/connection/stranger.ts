@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { LimitsConfig } from '../config/config.js';
-import type { Payer } from '../fairness/turn.js';
+import type { Account } from '../fairness/account.js';
 import { CONNECT, LARGEST_CONNECT_BYTES } from '../mqtt/packets.js';
 import { isValidTopicName } from '../mqtt/topics.js';
 import type { Counters } from '../observe/counters.js';
@@ -10,10 +10,10 @@ import { scopedId } from '../session/gate.js';
 import type { Session } from '../session/session.js';
 import type { Sessions } from '../session/sessions.js';
 import type { UserAccount } from '../session/user-account.js';
-import type { WillMessage } from '../session/will.js';
+import { type WillMessage, willBytes } from '../session/will.js';
 import type { Store } from '../store/contract.js';
 import { type ConnectRequest, connackVersion5Refused, decodeConnect, protocolOf } from './connect-packet.js';
-import type { Connection } from './connection.js';
+import { CONNECTION_BYTES, type Connection } from './connection.js';
 import type { FrameHandler } from './frame-handler.js';
 import { ProtocolError } from './protocol-error.js';
 import type { Identification, RegisteredClient, Registry } from './registry.js';
@@ -21,9 +21,6 @@ import type { ConnectOutcome, Wire } from './wire.js';
 
 /** Longer client ids are refused: they are keys of the store and stand in every log line. */
 const CLIENT_ID_BYTES = 1_024;
-
-/** What all connections together may hold before their CONNECT is accepted: packets in part, and what waits behind them. */
-const STRANGERS_BYTES = 64 * 1024 * 1024;
 
 /** What is known of a client when its session was found. */
 export interface Arrival {
@@ -45,8 +42,6 @@ export interface StrangerContext {
   readonly counters: Counters;
   readonly log: Log;
   readonly noisyLog: RateLimited;
-  /** What those hold whose CONNECT is not accepted yet, in bytes. */
-  readonly strangers: { heldBytes: number };
   readonly registry: Registry;
   /** Makes the client that frames go to from here on. */
   admit(arrival: Arrival): { attach(): void };
@@ -54,20 +49,16 @@ export interface StrangerContext {
 
 /** A connection's peer until its CONNECT is accepted, from the first byte to CONNACK. */
 export class Stranger implements FrameHandler {
-  readonly payer: Payer | null = null;
+  /** The network that it came from. */
+  readonly account: Account;
   readonly largestFrame = LARGEST_CONNECT_BYTES;
   readonly #context: StrangerContext;
   readonly #connection: Connection;
 
-  constructor(context: StrangerContext, connection: Connection) {
+  constructor(context: StrangerContext, connection: Connection, network: Account) {
     this.#context = context;
     this.#connection = connection;
-  }
-
-  charge(bytes: number): boolean {
-    const { strangers } = this.#context;
-    strangers.heldBytes += bytes;
-    return strangers.heldBytes <= STRANGERS_BYTES;
+    this.account = network;
   }
 
   /** The first packet of a connection: a CONNECT, or the end [MQTT-3.1.0-1]. */
@@ -130,7 +121,7 @@ export class Stranger implements FrameHandler {
 
   #letIn(wire: Wire, request: ConnectRequest, who: Identification & { kind: 'accepted' }): void {
     const connection = this.#connection;
-    const { sessions, registry, limits, counters, log, store } = this.#context;
+    const { sessions, registry, limits } = this.#context;
     const { login } = who;
     const account = sessions.account(login);
     const clientId = request.clientId === '' ? `auto-${randomUUID()}` : request.clientId; // [MQTT-3.1.3-6]
@@ -141,14 +132,39 @@ export class Stranger implements FrameHandler {
       sessions.release(account);
       return;
     }
+    if (!account.hasRoom(CONNECTION_BYTES + (request.will === null ? 0 : willBytes(request.will)))) {
+      this.#turnAway(wire, 'unavailable', login, clientId, 'memory-limit', { held: account.heldBytes });
+      sessions.release(account);
+      return;
+    }
     // Before an older connection leaves: an account without any would be forgotten, and its limits with it.
     account.connections.add(connection);
     const registered: RegisteredClient = {
       ...{ login, clientId, id: scopedId(login, clientId), address: connection.address },
-      takenOver: () => connection.closeHandled('taken-over'),
+      takenOver: (done) => connection.closeHandled('taken-over', done),
       kick: () => connection.close('kicked'),
     };
-    registry.register(registered);
+    registry.register(registered, () => {
+      if (!connection.closed) this.#open(wire, request, who, account, registered);
+      else {
+        registry.unregister(registered);
+        account.connections.delete(connection);
+        sessions.release(account);
+      }
+    });
+  }
+
+  /** Nobody else has the client id now: finds the session, and makes the client. */
+  #open(
+    wire: Wire,
+    request: ConnectRequest,
+    who: Identification & { kind: 'accepted' },
+    account: UserAccount,
+    registered: RegisteredClient,
+  ): void {
+    const connection = this.#connection;
+    const { sessions, registry, limits, counters, log, store } = this.#context;
+    const { login, clientId } = registered;
     const opened = sessions.open(account, clientId, request.clean, wire.level);
     if (opened === null) {
       registry.unregister(registered);

@@ -1,6 +1,6 @@
 import { bracketHint } from '../acl/hint.js';
 import type { LimitsConfig } from '../config/config.js';
-import type { Turn } from '../fairness/turn.js';
+import type { Job } from '../fairness/job.js';
 import type { Qos } from '../mqtt/packets.js';
 import { isValidTopicFilter } from '../mqtt/topics.js';
 import type { Counters } from '../observe/counters.js';
@@ -11,29 +11,31 @@ import { RetainedBatch } from '../session/retained-batch.js';
 import type { Session } from '../session/session.js';
 import type { Sessions } from '../session/sessions.js';
 import { subscriptionBytes } from '../session/user-account.js';
-import type { Store, StoredSubscription } from '../store/contract.js';
+import type { RetainedMessage, Store, StoredSubscription } from '../store/contract.js';
 import type { Connection } from './connection.js';
 import { ProtocolError } from './protocol-error.js';
 import type { RegisteredClient, Registry } from './registry.js';
-import type { RequestedSubscription, SubscribeRefusal, SubscribeRequest, UnsubscribeRequest, Wire } from './wire.js';
+import type {
+  Reading,
+  RequestedSubscription,
+  SubscribeRefusal,
+  SubscribeRequest,
+  UnsubscribeRequest,
+  Wire,
+} from './wire.js';
 
 /** Retained messages that a user may have asked for and not been sent yet: eight bytes each. */
 const RETAINED_PENDING_PER_USER = 2_000_000;
-/** Retained messages that one SUBSCRIBE may ask for: looking them up holds up everybody. */
-const RETAINED_PER_PACKET = 400_000;
-/** Retained messages that are looked up in the time of one delivery. */
-const LOOKUPS_PER_UNIT = 4;
-/** What the subscriptions of a user may take on average: sixty characters in a dozen levels. */
-const BYTES_PER_SUBSCRIPTION = 640;
-/** What one filter costs to grant or take away, in units of a delivery. */
-const UNITS_PER_FILTER = 4;
+/** Filters that are granted or taken away in one step. */
+const FILTERS_PER_STEP = 8;
+/** Retained messages that are judged in one step. */
+const RETAINED_PER_STEP = 256;
 
 export interface SubscribeContext {
   readonly sessions: Sessions;
   readonly gate: Gate;
   readonly registry: Pick<Registry, 'subscribed' | 'unsubscribed'>;
   readonly store: Store;
-  readonly turn: Turn;
   readonly limits: Pick<LimitsConfig, 'subscriptionsPerSession' | 'subscriptionsPerUser'>;
   readonly counters: Counters;
   readonly log: Log;
@@ -50,62 +52,88 @@ export interface Subscribing {
 
 /**
  * Handles a SUBSCRIBE: each filter is granted or refused for itself [MQTT-3.8.4-5], what is refused is never kept, and
- * SUBACK leaves before the retained messages and once the subscriptions of a persistent session are on disk. Returns
- * what it cost, in units of a delivery.
+ * SUBACK leaves before the retained messages and once the subscriptions of a persistent session are on disk.
  */
-export function subscribe(context: SubscribeContext, client: Subscribing, request: SubscribeRequest): number {
-  const { session } = client;
-  const { packetId, subscriptions } = request;
-  for (const { filter } of subscriptions) checkFilter(filter);
+export function* subscribe(context: SubscribeContext, client: Subscribing, reading: Reading<SubscribeRequest>): Job {
+  const { session, connection } = client;
+  const { packetId, subscriptions } = yield* reading;
+  yield* checkFilters(subscriptions.map(({ filter }) => filter));
   const answers: (Qos | SubscribeRefusal)[] = [];
   const granted: RequestedSubscription[] = [];
   const batches: RetainedBatch[] = [];
-  let found = 0;
-  for (const subscription of subscriptions) {
+  for (const [index, subscription] of subscriptions.entries()) {
+    if (connection.closed) break;
     const { filter, qos } = subscription;
-    const refusal = whyNot(context, session, subscription, found);
+    const refusal = whyNot(context, session, subscription);
     if (refusal !== null) {
       deny(context, session, filter, refusal);
       answers.push(refusal);
-      continue;
+    } else {
+      context.sessions.subscribe(session, filter, qos);
+      granted.push(subscription);
+      answers.push(qos);
+      // What is published from here on is delivered as a live message, and must not come twice.
+      if (!filter.startsWith('$share/')) yield* findRetained(context, session, subscription, batches);
     }
-    context.sessions.subscribe(session, filter, qos);
-    granted.push(subscription);
-    answers.push(qos);
-    if (filter.startsWith('$share/')) continue;
-    // Looked up now: what is published from here on is delivered as a live message, and must not come twice.
-    const retained = context.store.retained.match(filter).filter(({ topic }) => session.mayReceive(topic));
-    found += retained.length;
-    if (retained.length > 0) batches.push(new RetainedBatch(retained, qos, session.account));
+    if (index % FILTERS_PER_STEP === 0) yield;
   }
-  session.writer?.subscribe(granted.map(stored));
+  if (!session.ended) session.writer?.subscribe(granted.map(stored));
+  if (connection.closed) {
+    for (const batch of batches) batch.cancel();
+    return;
+  }
   context.registry.subscribed(client.registered, granted);
   const send = () => {
-    client.connection.outbox.packet(client.wire.suback(packetId, answers));
-    for (const batch of batches) {
-      context.turn.spend(session.account, session.outgoing.deliverRetained(batch)); // [MQTT-3.8.4-3]
-    }
+    connection.outbox.packet(client.wire.suback(packetId, answers));
+    for (const batch of batches) session.outgoing.deliverRetained(batch); // [MQTT-3.8.4-3]
   };
   whenStored(context, client, send, () => {
     for (const batch of batches) batch.cancel();
   });
-  return 1 + subscriptions.length * UNITS_PER_FILTER + Math.ceil(found / LOOKUPS_PER_UNIT);
 }
 
 /** Handles an UNSUBSCRIBE; it is acknowledged whether or not there was such a subscription [MQTT-3.10.4-5]. */
-export function unsubscribe(context: SubscribeContext, client: Subscribing, request: UnsubscribeRequest): number {
-  const { session } = client;
-  const { packetId, filters } = request;
-  for (const filter of filters) checkFilter(filter);
-  const removed = filters.filter((filter) => context.sessions.unsubscribe(session, filter));
-  if (removed.length > 0) session.writer?.unsubscribe(removed);
+export function* unsubscribe(
+  context: SubscribeContext,
+  client: Subscribing,
+  reading: Reading<UnsubscribeRequest>,
+): Job {
+  const { session, connection } = client;
+  const { packetId, filters } = yield* reading;
+  yield* checkFilters(filters);
+  const removed: string[] = [];
+  for (const [index, filter] of filters.entries()) {
+    if (connection.closed) break;
+    if (context.sessions.unsubscribe(session, filter)) removed.push(filter);
+    if (index % FILTERS_PER_STEP === 0) yield;
+  }
+  if (removed.length > 0 && !session.ended) session.writer?.unsubscribe(removed);
+  if (connection.closed) return;
   context.registry.unsubscribed(client.registered, removed);
-  whenStored(context, client, () => client.connection.outbox.packet(client.wire.unsuback(packetId)));
-  return 1 + filters.length * UNITS_PER_FILTER;
+  whenStored(context, client, () => connection.outbox.packet(client.wire.unsuback(packetId)));
 }
 
-function checkFilter(filter: string): void {
-  if (!isValidTopicFilter(filter)) throw new ProtocolError('MQTT-4.7.1-2', 'a topic filter that is not valid');
+/** None of a packet's filters is looked at further when one of them is not valid. */
+function* checkFilters(filters: readonly string[]): Generator<undefined, void, void> {
+  for (const [index, filter] of filters.entries()) {
+    if (!isValidTopicFilter(filter)) throw new ProtocolError('MQTT-4.7.1-2', 'a topic filter that is not valid');
+    if (index % FILTERS_PER_STEP === 0) yield;
+  }
+}
+
+function* findRetained(
+  context: SubscribeContext,
+  session: Session,
+  { filter, qos }: RequestedSubscription,
+  batches: RetainedBatch[],
+): Generator<undefined, void, void> {
+  const found = yield* context.store.retained.walk(filter);
+  const readable: RetainedMessage[] = [];
+  for (const [index, message] of found.entries()) {
+    if (session.mayReceive(message.topic)) readable.push(message);
+    if (index % RETAINED_PER_STEP === 0) yield;
+  }
+  if (readable.length > 0) batches.push(new RetainedBatch(readable, qos, session.account));
 }
 
 /** Calls back at once for sessions that end with their connection, otherwise when what was written is on disk. */
@@ -125,26 +153,21 @@ function whenStored(context: SubscribeContext, client: Subscribing, done: () => 
   });
 }
 
-/** Why a filter is refused; null when it is granted. `found`: retained messages that this packet asked for already. */
+/** Why a filter is refused; null when it is granted. */
 function whyNot(
-  context: SubscribeContext,
+  { gate, limits }: SubscribeContext,
   session: Session,
   { filter, qos }: RequestedSubscription,
-  found: number,
 ): SubscribeRefusal | null {
-  const { account } = session;
-  if (!context.gate.maySubscribe(session, filter, qos)) return 'denied';
-  if (!roomFor(context, session, filter)) return 'too-many-subscriptions';
-  if (found >= RETAINED_PER_PACKET || account.retainedPending >= RETAINED_PENDING_PER_USER) return 'too-many-retained';
-  return null;
-}
-
-function roomFor({ limits }: SubscribeContext, { subscriptions, account }: Session, filter: string): boolean {
-  if (subscriptions.has(filter)) return true;
-  if (account.subscriptionBytes + subscriptionBytes(filter) > limits.subscriptionsPerUser * BYTES_PER_SUBSCRIPTION) {
-    return false;
-  }
-  return subscriptions.size < limits.subscriptionsPerSession && account.subscriptions < limits.subscriptionsPerUser;
+  const { account, subscriptions } = session;
+  if (!gate.maySubscribe(session, filter, qos)) return 'denied';
+  if (account.retainedPending >= RETAINED_PENDING_PER_USER) return 'too-many-retained';
+  if (subscriptions.has(filter)) return null;
+  const room =
+    subscriptions.size < limits.subscriptionsPerSession &&
+    account.subscriptions < limits.subscriptionsPerUser &&
+    account.hasRoom(subscriptionBytes(filter));
+  return room ? null : 'too-many-subscriptions';
 }
 
 function stored({ filter, qos }: RequestedSubscription): StoredSubscription {

@@ -28,6 +28,9 @@ export interface UnsubscribeRequest {
   readonly filters: readonly string[];
 }
 
+/** What takes long to read can stop where it yields, and be gone on with later. */
+export type Reading<Request> = Generator<undefined, Request, void>;
+
 /** Where the parts of a PUBLISH are in the received bytes. One of these is filled again for every message. */
 export interface PublishHead {
   qos: Qos;
@@ -54,8 +57,20 @@ export interface Wire {
   /** The packet id of PUBACK, PUBREC, PUBREL or PUBCOMP. */
   readAcknowledgement(chunk: Buffer, start: number, bodyStart: number, end: number): number;
   /** `maxFilters` is looked at before any of them is decoded. */
-  readSubscribe(chunk: Buffer, start: number, bodyStart: number, end: number, maxFilters: number): SubscribeRequest;
-  readUnsubscribe(chunk: Buffer, start: number, bodyStart: number, end: number, maxFilters: number): UnsubscribeRequest;
+  readSubscribe(
+    chunk: Buffer,
+    start: number,
+    bodyStart: number,
+    end: number,
+    maxFilters: number,
+  ): Reading<SubscribeRequest>;
+  readUnsubscribe(
+    chunk: Buffer,
+    start: number,
+    bodyStart: number,
+    end: number,
+    maxFilters: number,
+  ): Reading<UnsubscribeRequest>;
   /** PINGREQ and DISCONNECT. */
   checkEmpty(chunk: Buffer, start: number, bodyStart: number, end: number): void;
 

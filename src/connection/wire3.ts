@@ -20,12 +20,16 @@ import { ProtocolError } from './protocol-error.js';
 import type {
   ConnectOutcome,
   PublishHead,
+  Reading,
   RequestedSubscription,
   SubscribeRefusal,
   SubscribeRequest,
   UnsubscribeRequest,
   Wire,
 } from './wire.js';
+
+/** Filters that are decoded in one step. */
+const FILTERS_PER_STEP = 64;
 
 const connectCodes: Readonly<Record<ConnectOutcome, number>> = {
   accepted: ConnectCode.ACCEPTED,
@@ -79,7 +83,13 @@ class Wire3 implements Wire {
     return this.#packetId(chunk, bodyStart);
   }
 
-  readSubscribe(chunk: Buffer, start: number, bodyStart: number, end: number, maxFilters: number): SubscribeRequest {
+  *readSubscribe(
+    chunk: Buffer,
+    start: number,
+    bodyStart: number,
+    end: number,
+    maxFilters: number,
+  ): Reading<SubscribeRequest> {
     this.#checkRequest(chunk, start, bodyStart, end, SUBSCRIBE, 'MQTT-3.8.1-1');
     checkCount(chunk, bodyStart, end, 1, maxFilters);
     const packetId = this.#packetId(chunk, bodyStart);
@@ -91,18 +101,19 @@ class Wire3 implements Wire {
       if (qos > 2) throw new ProtocolError('MQTT-3.8.3-4', 'a requested QoS above 2, or reserved bits beside it');
       subscriptions.push({ filter: readText(chunk, i + 2, filterEnd, 'topic filter'), qos: qos as Qos });
       i = filterEnd + 1;
+      if (subscriptions.length % FILTERS_PER_STEP === 0) yield;
     }
     if (subscriptions.length === 0) throw new ProtocolError('MQTT-3.8.3-3', 'SUBSCRIBE without a filter');
     return { packetId, subscriptions };
   }
 
-  readUnsubscribe(
+  *readUnsubscribe(
     chunk: Buffer,
     start: number,
     bodyStart: number,
     end: number,
     maxFilters: number,
-  ): UnsubscribeRequest {
+  ): Reading<UnsubscribeRequest> {
     this.#checkRequest(chunk, start, bodyStart, end, UNSUBSCRIBE, 'MQTT-3.10.1-1');
     checkCount(chunk, bodyStart, end, 0, maxFilters);
     const packetId = this.#packetId(chunk, bodyStart);
@@ -111,6 +122,7 @@ class Wire3 implements Wire {
       const filterEnd = fieldEnd(chunk, i, end);
       filters.push(readText(chunk, i + 2, filterEnd, 'topic filter'));
       i = filterEnd;
+      if (filters.length % FILTERS_PER_STEP === 0) yield;
     }
     if (filters.length === 0) throw new ProtocolError('MQTT-3.10.3-2', 'UNSUBSCRIBE without a filter');
     return { packetId, filters };

@@ -1,3 +1,4 @@
+import { LevelNode } from '../mqtt/level-node.js';
 import type { Qos } from '../mqtt/packets.js';
 import { ShareGroup } from './share-group.js';
 import type { Subscriber } from './subscriber.js';
@@ -12,9 +13,8 @@ class Ending {
   }
 }
 
-class Node {
-  /** Next levels by their text; `+` is kept apart. */
-  children: Map<string, Node> | null = null;
+/** `+` is kept apart from the levels that are known by their text. */
+class Node extends LevelNode<Node> {
   plus: Node | null = null;
   /** Filters that end with this level. */
   here: Ending | null = null;
@@ -22,15 +22,84 @@ class Node {
   below: Ending | null = null;
 
   get empty(): boolean {
-    return this.children === null && this.plus === null && this.here === null && this.below === null;
+    return this.childless && this.plus === null && this.here === null && this.below === null;
+  }
+
+  /** The node of the next level, made if need be. */
+  next(level: string): Node {
+    if (level === '+') {
+      this.plus ??= new Node();
+      return this.plus;
+    }
+    let child = this.child(level);
+    if (child === null) {
+      child = new Node();
+      this.addChild(level, child);
+    }
+    return child;
+  }
+
+  cut(level: string): void {
+    if (level === '+') this.plus = null;
+    else this.cutChild(level);
   }
 }
 
-/** What matches a topic. `visited` tells what finding it cost. */
-export interface Matches {
-  readonly subscribers: Map<Subscriber, Qos>;
-  readonly groups: ShareGroup[];
-  visited: number;
+/**
+ * The search for what matches a topic: level by level, in parts as long as wanted. What is subscribed and unsubscribed
+ * between the parts may be found or not, as if it had come a moment sooner or later.
+ */
+export class Matching {
+  readonly subscribers = new Map<Subscriber, Qos>();
+  readonly groups: ShareGroup[] = [];
+  readonly #levels: readonly string[];
+  /** [MQTT-4.7.2-1]: wildcards in the first level don't match topics that begin with $. */
+  readonly #reserved: boolean;
+  #depth = 0;
+  /** The nodes that the levels so far lead to, of which those from `#index` on are to be looked at. */
+  #nodes: Node[];
+  #index = 0;
+  #next: Node[] = [];
+
+  constructor(root: Node, topic: string) {
+    this.#levels = topic.split('/');
+    this.#reserved = topic.charCodeAt(0) === 36;
+    this.#nodes = [root];
+  }
+
+  /** Looks at up to `maxNodes` nodes. True when everything is found. */
+  proceed(maxNodes: number): boolean {
+    let left = maxNodes;
+    for (;;) {
+      const level = this.#levels[this.#depth];
+      const wildcards = this.#depth > 0 || !this.#reserved;
+      for (; this.#index < this.#nodes.length; this.#index++) {
+        if (left-- <= 0) return false;
+        const node = this.#nodes[this.#index]!;
+        if (wildcards && node.below !== null) this.#collect(node.below);
+        if (level === undefined) {
+          if (node.here !== null) this.#collect(node.here);
+          continue;
+        }
+        const child = node.child(level);
+        if (child !== null) this.#next.push(child);
+        if (wildcards && node.plus !== null) this.#next.push(node.plus);
+      }
+      if (level === undefined || this.#next.length === 0) return true;
+      this.#depth++;
+      this.#nodes = this.#next;
+      this.#next = [];
+      this.#index = 0;
+    }
+  }
+
+  #collect(ending: Ending): void {
+    for (const [subscriber, granted] of ending.subscribers) {
+      const before = this.subscribers.get(subscriber);
+      if (before === undefined || before < granted) this.subscribers.set(subscriber, granted);
+    }
+    if (ending.groups !== null) this.groups.push(...ending.groups.values());
+  }
 }
 
 /**
@@ -39,15 +108,15 @@ export interface Matches {
  * thousand subscriptions of other users are one entry in one map.
  */
 export class SubscriptionTree {
-  private readonly root = new Node();
+  readonly #root = new Node();
 
   /** Adds or replaces [MQTT-3.8.4-3]. `share` is the group of a shared subscription, made unique per user. */
   add(filter: string, subscriber: Subscriber, granted: Qos, share: string | null): void {
     const levels = filter.split('/');
     const toHash = levels[levels.length - 1] === '#';
     if (toHash) levels.pop();
-    let node = this.root;
-    for (const level of levels) node = childOf(node, level);
+    let node = this.#root;
+    for (const level of levels) node = node.next(level);
     if (toHash) node.below ??= new Ending();
     else node.here ??= new Ending();
     const ending = (toHash ? node.below : node.here)!;
@@ -69,10 +138,10 @@ export class SubscriptionTree {
     const levels = filter.split('/');
     const toHash = levels[levels.length - 1] === '#';
     if (toHash) levels.pop();
-    const path: Node[] = [this.root];
-    let node = this.root;
+    const path: Node[] = [this.#root];
+    let node = this.#root;
     for (const level of levels) {
-      const next = level === '+' ? node.plus : (node.children?.get(level) ?? null);
+      const next = level === '+' ? node.plus : node.child(level);
       if (next === null) return false;
       node = next;
       path.push(node);
@@ -83,56 +152,14 @@ export class SubscriptionTree {
       if (toHash) node.below = null;
       else node.here = null;
     }
-    for (let i = levels.length - 1; i >= 0 && path[i + 1]!.empty; i--) {
-      const parent = path[i]!;
-      const level = levels[i]!;
-      if (level === '+') parent.plus = null;
-      else if (parent.children!.delete(level) && parent.children!.size === 0) parent.children = null;
-    }
+    for (let i = levels.length - 1; i >= 0 && path[i + 1]!.empty; i--) path[i]!.cut(levels[i]!);
     return true;
   }
 
-  match(topic: string): Matches {
-    const matches: Matches = { subscribers: new Map(), groups: [], visited: 0 };
-    const levels = topic.split('/');
-    // [MQTT-4.7.2-1]: wildcards in the first level don't match topics that begin with $.
-    const reserved = topic.charCodeAt(0) === 36;
-    let current: Node[] = [this.root];
-    for (let depth = 0; depth < levels.length; depth++) {
-      const level = levels[depth]!;
-      const wildcards = depth > 0 || !reserved;
-      const next: Node[] = [];
-      for (const node of current) {
-        if (wildcards && node.below !== null) collect(node.below, matches);
-        const child = node.children?.get(level);
-        if (child !== undefined) next.push(child);
-        if (wildcards && node.plus !== null) next.push(node.plus);
-      }
-      matches.visited += current.length;
-      if (next.length === 0) return matches;
-      current = next;
-    }
-    for (const node of current) {
-      if (node.here !== null) collect(node.here, matches);
-      if (node.below !== null) collect(node.below, matches);
-    }
-    matches.visited += current.length + matches.subscribers.size;
-    return matches;
+  /** The search is only begun. */
+  match(topic: string): Matching {
+    return new Matching(this.#root, topic);
   }
-}
-
-function childOf(node: Node, level: string): Node {
-  if (level === '+') {
-    node.plus ??= new Node();
-    return node.plus;
-  }
-  node.children ??= new Map();
-  let child = node.children.get(level);
-  if (child === undefined) {
-    child = new Node();
-    node.children.set(level, child);
-  }
-  return child;
 }
 
 function removeFrom(ending: Ending, subscriber: Subscriber, share: string | null): boolean {
@@ -144,12 +171,4 @@ function removeFrom(ending: Ending, subscriber: Subscriber, share: string | null
     if (ending.groups!.size === 0) ending.groups = null;
   }
   return true;
-}
-
-function collect(ending: Ending, matches: Matches): void {
-  for (const [subscriber, granted] of ending.subscribers) {
-    const before = matches.subscribers.get(subscriber);
-    if (before === undefined || before < granted) matches.subscribers.set(subscriber, granted);
-  }
-  if (ending.groups !== null) matches.groups.push(...ending.groups.values());
 }

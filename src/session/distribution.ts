@@ -1,9 +1,29 @@
 import type { Clock } from '../clock.js';
+import { type Job, perform } from '../fairness/job.js';
+import type { Scheduler } from '../fairness/scheduler.js';
 import type { Publication } from '../mqtt/publication.js';
 import type { SafetyTicket } from '../mqtt/safety-ticket.js';
-import type { Route, Router } from '../routing/router.js';
+import type { Route, Router, RouteSearch } from '../routing/router.js';
 import type { Store } from '../store/contract.js';
+import { Valve } from '../valve.js';
 import type { RetainedQuota } from './retained-quota.js';
+import type { UserAccount } from './user-account.js';
+
+/** What is distributed at once: the most receivers, and the most bytes for all of them together. */
+const TARGETS_AT_ONCE = 64;
+const BYTES_AT_ONCE = 256 * 1024;
+/** The same in one step of a distribution that takes longer. */
+const TARGETS_PER_STEP = 16;
+const BYTES_PER_STEP = 64 * 1024;
+/** Nodes of the subscription tree that are looked at in one step. */
+export const NODES_PER_STEP = 1_024;
+/**
+ * With so much of its user's waiting for sockets, a distribution waits until the sockets have taken some of it, looking
+ * again and again; but not for ever, since a reader may be stuck. Then what does not fit is dropped.
+ */
+const UNSENT_BYTES = 16 * 1024 * 1024;
+const UNSENT_LOOK_MS = 10;
+const UNSENT_TIMEOUT_MS = 1_000;
 
 /** Sees every message that is distributed, when everything that was to be done with it is done. */
 export type PublicationListener = (publication: Publication) => void;
@@ -13,6 +33,7 @@ export interface DistributionOptions {
   readonly store: Pick<Store, 'retained' | 'committed' | 'onRecovered'>;
   readonly quota: RetainedQuota;
   readonly clock: Clock;
+  readonly scheduler: Scheduler;
 }
 
 /** From a publication to everyone who gets it and to the store that keeps it. */
@@ -33,14 +54,42 @@ export class Distribution {
     this.#listeners.push(listener);
   }
 
-  /** Everything it does is done when this returns, but for the disk. `route` is the topic's, when it is known already. */
-  publish(publication: Publication, route: Route = this.#options.router.route(publication.topic)): void {
-    if (publication.retain) this.#retain(publication);
-    // Those who keep it come first, so that the store has it before a receiver can acknowledge it.
-    route.deliverPersistent(publication);
-    route.deliverTransient(publication);
-    const listeners = this.#listeners;
-    for (let i = 0; i < listeners.length; i++) listeners[i]!(publication);
+  /**
+   * Everything is done when this returns null, but for the disk. A message for many, or a large one for several, is a job
+   * of the publisher's instead: whoever has more messages of the same publisher gives them when that is done.
+   */
+  publish(publication: Publication, account: UserAccount, route: Route): Job | null {
+    if (publication.retain) this.#retain(publication, account);
+    const { targets } = route;
+    if (targets > TARGETS_AT_ONCE || (targets > 1 && targets * publication.messageBytes > BYTES_AT_ONCE)) {
+      return this.#publishInSteps(publication, account, route);
+    }
+    for (let i = 0; i < targets; i++) route.deliverTo(i, publication);
+    this.#tell(publication);
+    return null;
+  }
+
+  /**
+   * The same from the search for the route to the disk, for what did not come from a connection. Resolves when a client
+   * would have its acknowledgement: false when the message could not be stored.
+   */
+  post(publication: Publication, account: UserAccount): Promise<boolean> {
+    return new Promise((resolve) => {
+      perform(this.posting(publication, account, resolve), account, this.#options.scheduler);
+    });
+  }
+
+  *posting(publication: Publication, account: UserAccount, done: (stored: boolean) => void = () => {}): Job {
+    const route = yield* findRoute(this.#options.router.search(publication.topic));
+    const job = this.publish(publication, account, route);
+    if (job !== null) yield* job;
+    const { ticket } = publication;
+    if (ticket === null) {
+      done(true);
+      return;
+    }
+    ticket.whenSafe((failed) => done(!failed));
+    this.commit(ticket);
   }
 
   /** Settles the ticket once everything handed to the store so far is on disk. */
@@ -56,23 +105,67 @@ export class Distribution {
     });
   }
 
+  *#publishInSteps(publication: Publication, account: UserAccount, route: Route): Job {
+    const { messageBytes } = publication;
+    const perStep = Math.max(1, Math.min(TARGETS_PER_STEP, Math.floor(BYTES_PER_STEP / messageBytes)));
+    // What must not be on the disk without each other is handed over together: see the store's contract.
+    const together = publication.safeFirst ? route.persistent.length : 0;
+    account.balances.jobs.add(messageBytes);
+    try {
+      for (let i = 0; i < route.targets; i++) {
+        if (i >= together && i % perStep === 0) {
+          yield;
+          if (account.balances.outbox.bytes > UNSENT_BYTES) yield* this.#waitForSockets(account);
+        }
+        route.deliverTo(i, publication);
+      }
+    } finally {
+      account.balances.jobs.add(-messageBytes);
+    }
+    this.#tell(publication);
+  }
+
+  *#waitForSockets({ balances: { outbox } }: UserAccount): Job {
+    const { clock } = this.#options;
+    for (let waitedMs = 0; outbox.bytes > UNSENT_BYTES && waitedMs < UNSENT_TIMEOUT_MS; waitedMs += UNSENT_LOOK_MS) {
+      const valve = new Valve();
+      valve.close();
+      clock.after(UNSENT_LOOK_MS, () => valve.open());
+      yield valve;
+    }
+  }
+
+  #tell(publication: Publication): void {
+    const listeners = this.#listeners;
+    for (let i = 0; i < listeners.length; i++) listeners[i]!(publication);
+  }
+
   /** An empty payload deletes [MQTT-3.3.1-10]; otherwise the message replaces the one before [MQTT-3.3.1-5]. */
-  #retain(publication: Publication): void {
+  #retain(publication: Publication, account: UserAccount): void {
     const { quota, clock } = this.#options;
     const { retained } = this.#options.store;
-    const { topic, qos, publisher } = publication;
+    const { topic, qos } = publication;
     if (publication.payloadBytes === 0) {
       const before = retained.delete(topic);
       if (before === undefined) return;
       quota.removed(before);
     } else {
       const { payload } = publication.message();
-      const kept = { topic, payload, qos, properties: null, storedAt: clock.epochMs() };
-      if (!quota.admits(kept, retained.get(topic), publisher.login)) return;
+      const kept = { topic, payload, qos, properties: null, storedAt: clock.epochMs(), owner: account.login };
+      if (!quota.admits(kept, retained.get(topic), account)) return;
       const before = retained.set(kept);
       if (before !== undefined) quota.removed(before);
       quota.added(kept);
     }
     publication.needsStore().add();
+  }
+}
+
+/** Where a topic goes, found in steps. */
+export function* findRoute(search: RouteSearch): Generator<undefined, Route, void> {
+  for (;;) {
+    const route = search.proceed(NODES_PER_STEP);
+    if (route !== null) return route;
+    yield;
   }
 }

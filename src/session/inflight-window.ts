@@ -38,14 +38,15 @@ export class InflightWindow {
   hasRoom(bytes: number): boolean {
     const { limits, account } = this.#context;
     if (this.#entries.length >= limits.inflightMessages) return false;
-    return this.#writer === null || account.queuedBytes + bytes <= limits.queuedBytesPerUser;
+    if (this.#writer === null) return true;
+    return account.queuedBytes + bytes <= limits.queuedBytesPerUser && account.hasRoomForMessage(bytes);
   }
 
   /** A persistent session's entry has its message by now. */
   add(entry: Entry): void {
     this.#entries.push(entry);
     if (this.#writer === null) entry.message = null;
-    else this.#context.account.queuedBytes += entry.message?.body.length ?? 0;
+    else if (entry.message !== null) this.#context.account.countMessage(entry.message.body.length);
   }
 
   has(packetId: number): boolean {
@@ -139,7 +140,9 @@ export class InflightWindow {
   }
 
   #forgetMessage(entry: Entry): void {
-    if (this.#writer !== null) this.#context.account.queuedBytes -= entry.message?.body.length ?? 0;
+    if (this.#writer !== null && entry.message !== null) {
+      this.#context.account.forgetMessage(entry.message.body.length);
+    }
     entry.message = null;
   }
 }

@@ -56,11 +56,15 @@ export class OutgoingQueue {
     return this.#outlet !== null && !this.#pace.tooSlow && this.#queue.length < this.#context.limits.queuedMessages / 2;
   }
 
+  get empty(): boolean {
+    return this.#queue.length === 0;
+  }
+
   get connected(): boolean {
     return this.#outlet !== null;
   }
 
-  /** The highest `seq` that was ever sent to the client; what is behind it has never left. */
+  /** The highest `seq` that was ever sent to the client. */
   get sentSeq(): number {
     return this.#sentSeq;
   }
@@ -170,7 +174,7 @@ export class OutgoingQueue {
         this.#queue.push(entry);
       }
     }
-    // What comes later must not count as sent, also when everything before it is gone from the queue.
+    // What comes later must not count as sent, also when the queue is empty.
     this.#sentSeq = Math.max(this.#sentSeq, sentSeq ?? 0);
     this.#lastSeq = Math.max(this.#lastSeq, this.#sentSeq);
   }
@@ -241,7 +245,6 @@ export class OutgoingQueue {
     this.#press(publication);
   }
 
-  /** Isolation: only the user's own publishers wait for a reader. */
   #press(publication: Publication): void {
     if (this.#outlet === null || publication.publisher.login !== this.#context.account.login) return;
     this.#pace.press(publication);

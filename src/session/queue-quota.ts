@@ -20,18 +20,19 @@ export class QueueQuota {
     const { queuedMessages, queuedBytes, queuedBytesPerUser } = this.#limits;
     // One message is taken whatever its size: the packet limit has let it in.
     if (queued >= queuedMessages || (queued > 0 && this.bytes + bytes > queuedBytes)) return 'queue-full';
-    return this.#account.queuedBytes + bytes > queuedBytesPerUser ? 'user-quota' : null;
+    const fits = this.#account.queuedBytes + bytes <= queuedBytesPerUser && this.#account.hasRoomForMessage(bytes);
+    return fits ? null : 'user-quota';
   }
 
   add(entry: Entry): void {
     const bytes = entry.message!.body.length;
     this.bytes += bytes;
-    this.#account.queuedBytes += bytes;
+    this.#account.countMessage(bytes);
   }
 
   remove(entry: Entry): void {
     const bytes = entry.message!.body.length;
     this.bytes -= bytes;
-    this.#account.queuedBytes -= bytes;
+    this.#account.forgetMessage(bytes);
   }
 }

@@ -1,40 +1,44 @@
 import type { LimitsConfig } from '../config/config.js';
-import { firstTwoLevels, levelsOf } from '../mqtt/topics.js';
+import { levelsOf } from '../mqtt/topics.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { RetainedMessage } from '../store/contract.js';
+import type { UserAccount } from './user-account.js';
 
 /** What a level of a topic takes in the tree: two hundred levels of one letter are far more than their text. */
 const BYTES_PER_LEVEL = 128;
+/** What a retained message takes besides. */
+const BYTES_PER_MESSAGE = 400;
 
-interface Usage {
-  messages: number;
-  bytes: number;
-}
-
-/**
- * How much each user's tree keeps as retained messages. Counted by the first two levels of the topic, which is the
- * user's tree: the store need not remember who published.
- */
+/** How much each user keeps as retained messages, whatever their topics are: whoever published one pays for it. */
 export class RetainedQuota {
   readonly #limits: LimitsConfig;
+  readonly #account: (login: string) => UserAccount;
   readonly #log: Log;
   readonly #noisyLog: RateLimited;
-  readonly #usage = new Map<string, Usage>();
 
-  constructor(limits: LimitsConfig, log: Log, noisyLog: RateLimited) {
-    this.#limits = limits;
-    this.#log = log;
-    this.#noisyLog = noisyLog;
+  constructor(options: {
+    readonly limits: LimitsConfig;
+    readonly account: (login: string) => UserAccount;
+    readonly log: Log;
+    readonly noisyLog: RateLimited;
+  }) {
+    this.#limits = options.limits;
+    this.#account = options.account;
+    this.#log = options.log;
+    this.#noisyLog = options.noisyLog;
   }
 
-  /** False when keeping `message` instead of `before` would go over the limit; it is delivered all the same. */
-  admits(message: RetainedMessage, before: RetainedMessage | undefined, login: string): boolean {
-    const used = this.#usage.get(firstTwoLevels(message.topic));
-    const messages = (used?.messages ?? 0) + (before === undefined ? 1 : 0);
-    const bytes = (used?.bytes ?? 0) + bytesOf(message) - (before === undefined ? 0 : bytesOf(before));
+  /** False when keeping `message` instead of `before` would go over a limit; it is delivered all the same. */
+  admits(message: RetainedMessage, before: RetainedMessage | undefined, account: UserAccount): boolean {
+    const replaced = before !== undefined && ownerOf(before) === account.login;
+    const more = bytesOf(message) - (replaced ? bytesOf(before) : 0);
+    const messages = account.retainedMessages + (replaced ? 0 : 1);
+    const bytes = account.balances.retained.bytes + more;
     const { retainedMessagesPerUser, retainedBytesPerUser } = this.#limits;
-    if (messages <= retainedMessagesPerUser && bytes <= retainedBytesPerUser) return true;
+    const fits = messages <= retainedMessagesPerUser && bytes <= retainedBytesPerUser;
+    if (fits && (more <= 0 || account.hasRoom(more))) return true;
+    const { login } = account;
     this.#noisyLog.line(`retained:${login}`, (suppressed) =>
       this.#log.warn(
         { login, topic: message.topic.slice(0, 200), messages, bytes, dropped: suppressed + 1 },
@@ -45,26 +49,25 @@ export class RetainedQuota {
   }
 
   added(message: RetainedMessage): void {
-    const tree = firstTwoLevels(message.topic);
-    const used = this.#usage.get(tree);
-    if (used === undefined) {
-      this.#usage.set(tree, { messages: 1, bytes: bytesOf(message) });
-      return;
-    }
-    used.messages++;
-    used.bytes += bytesOf(message);
+    const account = this.#account(ownerOf(message));
+    account.retainedMessages++;
+    account.balances.retained.add(bytesOf(message));
   }
 
   removed(message: RetainedMessage): void {
-    const tree = firstTwoLevels(message.topic);
-    const used = this.#usage.get(tree);
-    if (used === undefined) return;
-    used.messages--;
-    used.bytes -= bytesOf(message);
-    if (used.messages === 0) this.#usage.delete(tree);
+    const account = this.#account(ownerOf(message));
+    account.retainedMessages--;
+    account.balances.retained.add(-bytesOf(message));
   }
 }
 
+/** Of a message of which nobody kept whose it is, the owner of the tree that it is in, as the default rules have it. */
+function ownerOf({ owner, topic }: RetainedMessage): string {
+  return owner ?? topic.split('/', 2)[1] ?? '';
+}
+
+/** What a retained message takes in memory. */
 function bytesOf(message: RetainedMessage): number {
-  return message.topic.length + levelsOf(message.topic) * BYTES_PER_LEVEL + message.payload.length;
+  const { topic, payload } = message;
+  return BYTES_PER_MESSAGE + topic.length + levelsOf(topic) * BYTES_PER_LEVEL + payload.length;
 }

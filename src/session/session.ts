@@ -6,6 +6,9 @@ import { type ClientIdentity, type Gate, scopedId } from './gate.js';
 import type { OutgoingQueue } from './outgoing-queue.js';
 import type { Holder, UserAccount } from './user-account.js';
 
+/** What a received packet id takes: in the session's set and in the store's. */
+const RECEIVED_BYTES = 64;
+
 export interface SessionOptions {
   readonly account: UserAccount;
   readonly clientId: string;
@@ -36,6 +39,8 @@ export class Session implements Subscriber, ClientIdentity {
   level: ProtocolLevel;
   /** The connection that has it now. */
   holder: Holder | null = null;
+  /** Nothing of it is left; who still has it at hand leaves it alone. */
+  ended = false;
 
   readonly #gate: Gate;
   #receivedIds: Set<number> | null = null;
@@ -73,7 +78,7 @@ export class Session implements Subscriber, ClientIdentity {
   }
 
   deliver(publication: Publication, granted: Qos): void {
-    this.outgoing.deliver(publication, granted);
+    if (!this.ended) this.outgoing.deliver(publication, granted);
   }
 
   hasReceived(packetId: number): boolean {
@@ -85,17 +90,21 @@ export class Session implements Subscriber, ClientIdentity {
     this.#receivedIds ??= new Set();
     this.#receivedIds.add(packetId);
     this.account.receivedMessages++;
+    this.account.balances.received.add(RECEIVED_BYTES);
   }
 
   deleteReceived(packetId: number): boolean {
     if (this.#receivedIds === null || !this.#receivedIds.delete(packetId)) return false;
     this.account.receivedMessages--;
+    this.account.balances.received.add(-RECEIVED_BYTES);
     return true;
   }
 
   /** The session ends. */
   clearReceived(): void {
-    this.account.receivedMessages -= this.#receivedIds?.size ?? 0;
+    const count = this.#receivedIds?.size ?? 0;
+    this.account.receivedMessages -= count;
+    this.account.balances.received.add(-count * RECEIVED_BYTES);
     this.#receivedIds = null;
   }
 }

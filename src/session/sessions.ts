@@ -1,5 +1,8 @@
 import type { Clock } from '../clock.js';
 import type { LimitsConfig } from '../config/config.js';
+import { type Job, perform } from '../fairness/job.js';
+import type { Ledger } from '../fairness/ledger.js';
+import type { Scheduler } from '../fairness/scheduler.js';
 import type { ProtocolLevel, Qos } from '../mqtt/packets.js';
 import type { Counters } from '../observe/counters.js';
 import type { Log } from '../observe/log.js';
@@ -13,6 +16,8 @@ import { subscriptionBytes, UserAccount } from './user-account.js';
 
 export interface SessionsOptions {
   readonly router: Router;
+  readonly scheduler: Scheduler;
+  readonly ledger: Ledger;
   readonly store: Pick<Store, 'session' | 'retained' | 'whenStored'>;
   readonly gate: Gate;
   readonly clock: Clock;
@@ -22,6 +27,14 @@ export interface SessionsOptions {
   readonly noisyLog: RateLimited;
   readonly counters: Counters;
 }
+
+/** What a session takes, without its subscriptions and messages. */
+const SESSION_BYTES = 2_048;
+/** Filters of an ending session that leave the router in one step. */
+const FILTERS_PER_STEP = 16;
+
+/** Client ids are in the session, in the maps, and in the keys of the store. */
+const sessionBytes = (clientId: string): number => SESSION_BYTES + 8 * clientId.length;
 
 /** All sessions of the broker, those of absent clients included, and the accounts of their users. */
 export class Sessions {
@@ -48,7 +61,7 @@ export class Sessions {
   account(login: string): UserAccount {
     let account = this.#accounts.get(login);
     if (account === undefined) {
-      account = new UserAccount(login);
+      account = this.#options.ledger.open(new UserAccount(login, this.#options.ledger));
       this.#accounts.set(login, account);
     }
     return account;
@@ -56,7 +69,9 @@ export class Sessions {
 
   /** Forgets the account of a user who has nothing left here. */
   release(account: UserAccount): void {
-    if (account.idle && this.#accounts.get(account.login) === account) this.#accounts.delete(account.login);
+    if (!account.idle || this.#accounts.get(account.login) !== account) return;
+    this.#accounts.delete(account.login);
+    this.#options.ledger.close(account);
   }
 
   /**
@@ -78,7 +93,8 @@ export class Sessions {
       }
       this.end(known);
     }
-    if (!clean && account.persistentSessions >= this.#options.limits.sessionsPerUser) return null;
+    const full = account.persistentSessions >= this.#options.limits.sessionsPerUser || !account.hasRoom(SESSION_BYTES);
+    if (!clean && full) return null;
     const now = this.#options.clock.epochMs();
     const writer = clean ? null : this.#options.store.session(scopedId(account.login, clientId));
     const session = this.#create(account, clientId, writer, level, now, now);
@@ -101,22 +117,27 @@ export class Sessions {
     this.#save(session, false);
   }
 
-  /** Ends a session: nothing of it is left, in memory or in the store. */
+  /** Ends a session: nothing of it is left, in memory or in the store. Its filters leave the router in steps. */
   end(session: Session): void {
-    const { router } = this.#options;
-    for (const filter of session.subscriptions.keys()) {
-      router.unsubscribe(session, filter);
-      session.account.subscriptionBytes -= subscriptionBytes(filter);
-    }
-    session.account.subscriptions -= session.subscriptions.size;
-    session.subscriptions.clear();
+    const { account } = session;
+    session.ended = true;
+    if (this.#byId.get(session.id) === session) this.#byId.delete(session.id);
     session.outgoing.clear();
     session.clearReceived();
     if (session.writer !== null) {
-      session.account.persistentSessions--;
+      account.persistentSessions--;
       session.writer.remove();
     }
-    if (this.#byId.get(session.id) === session) this.#byId.delete(session.id);
+    account.balances.sessions.add(-sessionBytes(session.clientId));
+    perform(this.#unsubscribeAll(session), account, this.#options.scheduler);
+  }
+
+  *#unsubscribeAll(session: Session): Job {
+    let done = 0;
+    for (const filter of session.subscriptions.keys()) {
+      this.unsubscribe(session, filter);
+      if (++done % FILTERS_PER_STEP === 0) yield;
+    }
     this.release(session.account);
   }
 
@@ -167,7 +188,7 @@ export class Sessions {
   subscribe(session: Session, filter: string, granted: Qos): void {
     if (!session.subscriptions.has(filter)) {
       session.account.subscriptions++;
-      session.account.subscriptionBytes += subscriptionBytes(filter);
+      session.account.balances.subscriptions.add(subscriptionBytes(filter));
     }
     session.subscriptions.set(filter, granted);
     this.#options.router.subscribe(session, filter, granted);
@@ -176,7 +197,7 @@ export class Sessions {
   unsubscribe(session: Session, filter: string): boolean {
     if (!session.subscriptions.delete(filter)) return false;
     session.account.subscriptions--;
-    session.account.subscriptionBytes -= subscriptionBytes(filter);
+    session.account.balances.subscriptions.add(-subscriptionBytes(filter));
     this.#options.router.unsubscribe(session, filter);
     return true;
   }
@@ -209,6 +230,7 @@ export class Sessions {
     );
     const session = new Session({ account, clientId, gate, outgoing, writer, level, createdAt, lastSeenAt });
     this.#byId.set(session.id, session);
+    account.balances.sessions.add(sessionBytes(clientId));
     return session;
   }
 

@@ -1,51 +1,69 @@
-import type { Payer } from '../fairness/turn.js';
+import { Account } from '../fairness/account.js';
+import type { Ledger } from '../fairness/ledger.js';
 import { levelsOf } from '../mqtt/topics.js';
 import type { CloseReason } from './close-reason.js';
+import { KnownTopics } from './known-topics.js';
 
-/** What a level of a filter takes in the tree. */
-const BYTES_PER_LEVEL = 48;
+/** What a level of a filter takes in the subscription tree. */
+const BYTES_PER_LEVEL = 128;
+/** What a subscription takes besides: in the session, in the tree, and in the store's list of rows. */
+const BYTES_PER_SUBSCRIPTION = 256;
 
-/** What a subscription counts as, in bytes. */
+/** What a subscription takes in memory. */
 export function subscriptionBytes(filter: string): number {
-  return filter.length + levelsOf(filter) * BYTES_PER_LEVEL;
+  return BYTES_PER_SUBSCRIPTION + filter.length + levelsOf(filter) * BYTES_PER_LEVEL;
 }
+
+/** What a message takes in a queue besides topic and payload: the entry, the message, and the store's list of rows. */
+const BYTES_PER_MESSAGE = 400;
 
 /** A connection, as far as a session or an account knows one. */
 export interface Holder {
   close(reason: CloseReason): void;
 }
 
-/** What one login holds and spends. Every limit "per user" is a number here. */
-export class UserAccount implements Payer {
-  readonly login: string;
+/** What one login holds and spends. Every limit "per user" is a number here, or a balance. */
+export class UserAccount extends Account {
   readonly connections = new Set<Holder>();
+  readonly topics: KnownTopics;
   persistentSessions = 0;
-  subscriptions = 0;
-  /** What the filters of the subscriptions take in memory, roughly. */
-  subscriptionBytes = 0;
-  /** Handed to sockets, or about to be, and not taken by them yet. */
-  unsentBytes = 0;
-  /** Packets that have come in part. */
-  partialBytes = 0;
+  retainedMessages = 0;
+  /** Topics and payloads of queued messages. */
   queuedBytes = 0;
+  subscriptions = 0;
   /** QoS 2 messages received and not yet released. */
   receivedMessages = 0;
-
   /** Retained messages that were asked for and are not sent yet, of all its subscriptions. */
   retainedPending = 0;
 
-  turnId = 0;
-  turnUnits = 0;
-  turnShare = 0;
-
-  constructor(login: string) {
-    this.login = login;
+  constructor(login: string, ledger: Ledger) {
+    super(login, ledger);
+    this.topics = new KnownTopics(this.balances.topics);
   }
 
-  /** True when nothing is left that needs remembering. */
+  get login(): string {
+    return this.name;
+  }
+
+  /** A message of so many bytes is kept for a session. */
+  countMessage(bytes: number): void {
+    this.queuedBytes += bytes;
+    this.balances.queues.add(bytes + BYTES_PER_MESSAGE);
+  }
+
+  forgetMessage(bytes: number): void {
+    this.queuedBytes -= bytes;
+    this.balances.queues.add(-bytes - BYTES_PER_MESSAGE);
+  }
+
+  /** Is there room to keep a message of so many bytes? */
+  hasRoomForMessage(bytes: number): boolean {
+    return this.hasRoom(bytes + BYTES_PER_MESSAGE);
+  }
+
+  /** True when nothing is left that needs remembering; what is known about topics can be found again. */
   get idle(): boolean {
-    return (
-      this.connections.size === 0 && this.persistentSessions === 0 && this.subscriptions === 0 && this.queuedBytes === 0
-    );
+    const held = this.heldBytes - this.balances.topics.bytes;
+    return this.connections.size === 0 && this.persistentSessions === 0 && held === 0 && this.tasks.length === 0;
   }
 }

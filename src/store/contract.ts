@@ -108,6 +108,8 @@ export interface RetainedMessage {
   readonly qos: 0 | 1 | 2;
   readonly properties: Buffer | null;
   readonly storedAt: number;
+  /** The login of who published it, and pays for it; null in rows of a time when that was not kept. */
+  readonly owner: string | null;
 }
 
 /** Every retained message, in memory; changes go to the current group. */
@@ -119,6 +121,8 @@ export interface RetainedIndex {
   get(topic: string): RetainedMessage | undefined;
   /** What a valid filter matches. The cost follows the branches that the filter enters, not the total. */
   match(filter: string): RetainedMessage[];
+  /** The same in steps, since it may be long: what comes after its beginning is left out, what goes may be in it. */
+  walk(filter: string): Generator<undefined, RetainedMessage[], void>;
   readonly size: number;
   [Symbol.iterator](): Iterator<RetainedMessage>;
 }

@@ -102,7 +102,17 @@ const kinds = new Map<unknown, ReadonlyMap<string, Check>>([
       ...{ ...message, released: flag, topic: keep((value) => typeof value === 'string', 'a topic') },
     }),
   ],
-  ['retained', fieldsOf({ topic, payload: base64, qos, properties: orNull(base64), storedAt: time })],
+  [
+    'retained',
+    fieldsOf({
+      topic,
+      payload: base64,
+      qos,
+      properties: orNull(base64),
+      storedAt: time,
+      owner: orMissing(orNull(text)),
+    }),
+  ],
   ['will', fieldsOf({ ...message, clientId, login: text, topic, qos, delaySeconds: integer(0, 0xffff_ffff) })],
 ]);
 

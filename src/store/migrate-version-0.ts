@@ -18,7 +18,14 @@ export async function migrateFromLibrary(context: MigrationContext): Promise<voi
   const library = new AsyncLevelPersistence(readOnly(db));
   for await (const packet of library.createRetainedStream('#') as AsyncIterable<LibraryPacket>) {
     const { topic, qos } = packet;
-    const message = { topic, qos, payload: Buffer.from(packet.payload), properties: null, storedAt: clock.epochMs() };
+    const message = {
+      topic,
+      qos,
+      payload: Buffer.from(packet.payload),
+      properties: null,
+      storedAt: clock.epochMs(),
+      owner: null,
+    };
     batch.put(RETAINED + topic, encodeRetained(message));
   }
   const clients = new Set<string>();

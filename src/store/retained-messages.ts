@@ -1,15 +1,18 @@
+import { LevelNode } from '../mqtt/level-node.js';
 import type { RetainedIndex, RetainedMessage } from './contract.js';
 import type { GroupCommit } from './group-commit.js';
 import { RETAINED, rangeOf } from './keys.js';
 import { decodeRetained, encodeRetained } from './rows.js';
 
-/** One level of a topic. Children are made when there are any: most nodes are leaves. */
-interface Node {
-  children: Map<string, Node> | null;
-  message: RetainedMessage | undefined;
-}
+/** Nodes that are looked at in one step of a walk. */
+const NODES_PER_STEP = 512;
 
-const newNode = (): Node => ({ children: null, message: undefined });
+/** One level of a topic. */
+class Node extends LevelNode<Node> {
+  message: RetainedMessage | undefined = undefined;
+  /** When `message` came: walks that were begun before leave it out. */
+  serial = 0;
+}
 
 /** Reads every retained message into memory. */
 export async function loadRetained(group: GroupCommit): Promise<RetainedTree> {
@@ -23,7 +26,8 @@ export async function loadRetained(group: GroupCommit): Promise<RetainedTree> {
 export class RetainedTree implements RetainedIndex {
   readonly #group: GroupCommit;
   readonly #messages = new Map<string, RetainedMessage>();
-  readonly #root = newNode();
+  readonly #root = new Node();
+  #serial = 0;
 
   constructor(group: GroupCommit) {
     this.#group = group;
@@ -62,73 +66,83 @@ export class RetainedTree implements RetainedIndex {
   insert(message: RetainedMessage): RetainedMessage | undefined {
     let node = this.#root;
     for (const level of message.topic.split('/')) {
-      node.children ??= new Map();
-      let child = node.children.get(level);
-      if (child === undefined) {
-        child = newNode();
-        node.children.set(level, child);
+      let child = node.child(level);
+      if (child === null) {
+        child = new Node();
+        node.addChild(level, child);
       }
       node = child;
     }
     const replaced = node.message;
     node.message = message;
+    node.serial = ++this.#serial;
     this.#messages.set(message.topic, message);
     return replaced;
+  }
+
+  match(filter: string): RetainedMessage[] {
+    const walk = this.walk(filter);
+    for (;;) {
+      const { done, value } = walk.next();
+      if (done) return value;
+    }
   }
 
   /**
    * Level by level: `here` holds the nodes that the levels so far lead to, each once, so that no filter can visit more
    * than the tree has.
    */
-  match(filter: string): RetainedMessage[] {
-    const levels = filter.split('/');
+  *walk(filter: string): Generator<undefined, RetainedMessage[], void> {
+    const latest = this.#serial;
     const matches: RetainedMessage[] = [];
-    let here = [this.#root];
+    const take = ({ message, serial }: Node) => {
+      if (message !== undefined && serial <= latest) matches.push(message);
+    };
+    const levels = filter.split('/');
+    let here: Node[] = [this.#root];
+    let looked = 0;
     for (const [depth, level] of levels.entries()) {
-      if (level === '#') {
-        // The parent level belongs to what `#` matches [MQTT-4.7.1-2]; the root is no topic.
-        if (depth > 0) for (const node of here) if (node.message !== undefined) matches.push(node.message);
-        for (const node of here) this.#collect(node, depth === 0, matches);
-        return matches;
-      }
+      // [MQTT-4.7.2-1]: a leading wildcard does not match topics that begin with `$`.
+      const open = (name: string) => depth > 0 || !name.startsWith('$');
       const next: Node[] = [];
       for (const node of here) {
-        if (node.children === null) continue;
-        if (level === '+') {
-          for (const [name, child] of node.children) if (depth > 0 || !name.startsWith('$')) next.push(child);
+        if (++looked % NODES_PER_STEP === 0) yield;
+        if (level === '#' || level === '+') {
+          node.forEachChild((child, name) => {
+            if (open(name)) next.push(child);
+          });
         } else {
-          const child = node.children.get(level);
-          if (child !== undefined) next.push(child);
+          const child = node.child(level);
+          if (child !== null) next.push(child);
         }
       }
-      if (next.length === 0) return matches;
-      here = next;
+      if (level !== '#') {
+        if (next.length === 0) return matches;
+        here = next;
+        continue;
+      }
+      // The parent level belongs to what `#` matches [MQTT-4.7.1-2]; the root is no topic.
+      if (depth > 0) for (const node of here) take(node);
+      for (let node = next.pop(); node !== undefined; node = next.pop()) {
+        if (++looked % NODES_PER_STEP === 0) yield;
+        take(node);
+        node.forEachChild((child) => next.push(child));
+      }
+      return matches;
     }
-    for (const node of here) if (node.message !== undefined) matches.push(node.message);
+    for (const node of here) take(node);
     return matches;
-  }
-
-  /** Everything below. A leading wildcard does not match topics that begin with `$` [MQTT-4.7.2-1]. */
-  #collect(from: Node, withoutSystem: boolean, matches: RetainedMessage[]): void {
-    const stack: Node[] = [];
-    for (const [name, child] of from.children ?? []) if (!withoutSystem || !name.startsWith('$')) stack.push(child);
-    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-      if (node.message !== undefined) matches.push(node.message);
-      if (node.children !== null) for (const child of node.children.values()) stack.push(child);
-    }
   }
 
   #remove(topic: string): void {
     const levels = topic.split('/');
     const path: Node[] = [this.#root];
-    for (const level of levels) path.push(path.at(-1)!.children!.get(level)!);
+    for (const level of levels) path.push(path.at(-1)!.child(level)!);
     path.at(-1)!.message = undefined;
     for (let depth = levels.length; depth > 0; depth--) {
       const node = path[depth]!;
-      if (node.message !== undefined || node.children !== null) return;
-      const parent = path[depth - 1]!;
-      parent.children!.delete(levels[depth - 1]!);
-      if (parent.children!.size === 0) parent.children = null;
+      if (node.message !== undefined || !node.childless) return;
+      path[depth - 1]!.cutChild(levels[depth - 1]!);
     }
   }
 }

@@ -9,6 +9,9 @@ const VERSION = 1;
 /** Of a session's row: version 1 has no `sentSeq`. */
 const SESSION_VERSION = 2;
 
+/** Of a retained message's row, since it has an owner. */
+const RETAINED_VERSION = 2;
+
 const QOS = 0b11;
 const RETAIN = 1 << 2;
 const RELEASED = 1 << 3;
@@ -80,26 +83,35 @@ export function decodeOutgoing(seq: number, value: Buffer): OutgoingRecord {
   return { ...head, released: false, topic, payload: value.subarray(end), properties: value.subarray(from, end) };
 }
 
-/** [version, flags, stored at (8)], [properties length (4), properties], payload. */
+/** [version 2, flags, stored at (8)], [owner's length (2), owner], [properties length (4), properties], payload. */
 export function encodeRetained(message: RetainedMessage): Buffer {
   const { payload, properties } = message;
-  const head = Buffer.allocUnsafe(properties === null ? 10 : 14);
-  head[0] = VERSION;
+  const owner = Buffer.from(message.owner ?? '');
+  const head = Buffer.allocUnsafe(12);
+  head[0] = RETAINED_VERSION;
   head[1] = properties === null ? message.qos : message.qos | PROPERTIES;
   head.writeDoubleBE(message.storedAt, 2);
-  if (properties === null) return Buffer.concat([head, payload]);
-  head.writeUInt32BE(properties.length, 10);
-  return Buffer.concat([head, properties, payload]);
+  head.writeUInt16BE(owner.length, 10);
+  if (properties === null) return Buffer.concat([head, owner, payload]);
+  const length = Buffer.allocUnsafe(4);
+  length.writeUInt32BE(properties.length, 0);
+  return Buffer.concat([head, owner, length, properties, payload]);
 }
 
+/** Version 1 has no owner. */
 export function decodeRetained(topic: string, value: Buffer): RetainedMessage {
-  checkVersion(value);
+  const owned = value[0] === RETAINED_VERSION;
+  if (!owned) checkVersion(value);
   const flags = value.readUInt8(1);
   const storedAt = value.readDoubleBE(2);
   const qos = (flags & QOS) as 0 | 1 | 2;
-  if ((flags & PROPERTIES) === 0) return { topic, payload: value.subarray(10), qos, properties: null, storedAt };
-  const end = 14 + value.readUInt32BE(10);
-  return { topic, payload: value.subarray(end), qos, properties: value.subarray(14, end), storedAt };
+  const ownerEnd = owned ? 12 + value.readUInt16BE(10) : 10;
+  const owner = owned && ownerEnd > 12 ? value.toString('utf8', 12, ownerEnd) : null;
+  if ((flags & PROPERTIES) === 0) {
+    return { topic, payload: value.subarray(ownerEnd), qos, properties: null, storedAt, owner };
+  }
+  const end = ownerEnd + 4 + value.readUInt32BE(ownerEnd);
+  return { topic, payload: value.subarray(end), qos, properties: value.subarray(ownerEnd + 4, end), storedAt, owner };
 }
 
 /** [version, qos, options, identifier (4), 0 for none: the protocol has no identifier 0]. */

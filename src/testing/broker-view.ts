@@ -44,16 +44,8 @@ export function viewOf(broker: Broker): BrokerView {
       return [...connections].filter(({ client }) => client === null).length;
     },
     mayPublish: (login, topic) => hub.mayPublish({ login, clientId: '', id: '' }, topic),
-    publish: async ({ login, topic, payload, qos, retain }) => {
-      const publication = Publication.of(topic, payload, qos, retain, login);
-      distribution.publish(publication);
-      const { ticket } = publication;
-      if (ticket === null) return true;
-      return new Promise((resolve) => {
-        ticket.whenSafe((failed) => resolve(!failed));
-        distribution.commit(ticket);
-      });
-    },
+    publish: ({ login, topic, payload, qos, retain }) =>
+      distribution.post(Publication.of(topic, payload, qos, retain, login), sessions.account(login)),
     disconnect: (login, clientId) => broker.disconnect(login, clientId),
   };
 }

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { packageFolder } from '../../src/config/package-folder.js';
 import type { FrameHandler, FrameSource } from '../../src/connection/frame-handler.js';
 import { FrameReader } from '../../src/connection/frame-reader.js';
-import { Turn } from '../../src/fairness/turn.js';
+import { networkAccount, newScheduler } from '../support/accounts.js';
 
 const LARGEST_FRAME = 4_096;
 
@@ -45,8 +45,7 @@ function scanned(pieces: readonly Buffer[], halts: ReadonlySet<number>): Outcome
   let failure: string | null = null;
   const socket = new Readable({ read() {} });
   const handler: FrameHandler = {
-    payer: null,
-    charge: () => true,
+    account: networkAccount(),
     largestFrame: LARGEST_FRAME,
     handle(chunk, start, bodyStart, end) {
       assert.ok(bodyStart > start && bodyStart <= end && end <= chunk.length);
@@ -64,12 +63,15 @@ function scanned(pieces: readonly Buffer[], halts: ReadonlySet<number>): Outcome
       failure = (error as { tag?: string }).tag ?? String(error);
     },
   };
-  const reader = new FrameReader(socket, new Turn(), source, handler);
+  const reader = new FrameReader(socket, newScheduler(), source, handler);
   for (const piece of pieces) {
     reader.read(piece);
     reader.resume();
   }
-  while (reader.waiting && failure === null) reader.resume();
+  while (reader.waiting && failure === null) {
+    reader.resume();
+    reader.work();
+  }
   return { frames, failure };
 }
 

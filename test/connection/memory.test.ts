@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { describe, test } from 'node:test';
-import { Outbox, UNSENT_PER_USER_BYTES } from '../../src/connection/outbox.js';
-import { Turn } from '../../src/fairness/turn.js';
-import { UserAccount } from '../../src/session/user-account.js';
+import { Outbox } from '../../src/connection/outbox.js';
+import { networkAccount, newLedger, newScheduler, userAccount } from '../support/accounts.js';
+import { eventually } from '../support/deadline.js';
 import * as mqtt from '../support/packets.js';
 import { RawClient } from '../support/raw-client.js';
 import { useTestBroker } from '../support/test-broker.js';
@@ -15,7 +15,7 @@ describe('the outbox of a peer that does not read', () => {
   function stuckOutbox() {
     const writes: (() => void)[] = [];
     const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => void writes.push(done) });
-    const outbox = new Outbox(socket, new Turn(), { expectsMore: false, waiting: false });
+    const outbox = new Outbox(socket, newScheduler(), { expectsMore: false, waiting: false }, networkAccount());
     return { outbox, writes };
   }
 
@@ -28,8 +28,10 @@ describe('the outbox of a peer that does not read', () => {
     let relieved = 0;
     outbox.answersRead.whenOpen(() => relieved++);
     assert.equal(relieved, 0);
-    writes.shift()!();
-    await nextTurn();
+    while (relieved === 0) {
+      writes.shift()!();
+      await nextTurn();
+    }
     assert.equal(relieved, 1);
     assert.ok(!outbox.answersRead.closed);
   });
@@ -44,12 +46,12 @@ describe('the outbox of a peer that does not read', () => {
   });
 
   test('counts for its user until the socket has taken it, or is gone', async () => {
-    const account = new UserAccount('alice');
+    const account = userAccount('alice', newLedger(2 * 1024 * 1024));
     const { outbox, writes } = stuckOutbox();
     const other = stuckOutbox().outbox;
-    const unsent = () => account.unsentBytes;
-    outbox.payer = account;
-    other.payer = account;
+    const unsent = () => account.balances.outbox.bytes;
+    outbox.account = account;
+    other.account = account;
     outbox.acknowledge(0x40, 1);
     await nextTurn();
     outbox.acknowledge(0x40, 2);
@@ -57,17 +59,30 @@ describe('the outbox of a peer that does not read', () => {
     writes.shift()!();
     await nextTurn();
     assert.equal(unsent(), 4);
-    account.unsentBytes += UNSENT_PER_USER_BYTES;
-    assert.ok(!other.hasRoom);
-    account.unsentBytes -= UNSENT_PER_USER_BYTES;
-    assert.ok(other.hasRoom);
+    outbox.packet(Buffer.alloc(1024 * 1024));
+    assert.ok(!other.hasRoom, 'half of what a user may hold waits for the sockets');
     outbox.close();
     assert.equal(unsent(), 0);
+    assert.ok(other.hasRoom);
+  });
+
+  test('takes nothing more once it is closed, and counts nothing', async () => {
+    const account = userAccount();
+    const { outbox } = stuckOutbox();
+    outbox.account = account;
+    outbox.close();
+    outbox.acknowledge(0x40, 1);
+    outbox.packet(Buffer.alloc(100));
+    const bytes = Buffer.alloc(200);
+    outbox.verbatim(bytes, 0, 200);
+    outbox.publish(0x30, bytes, 0, 10, 0, 10, 200);
+    await nextTurn();
+    assert.equal(account.heldBytes, 0);
   });
 });
 
 describe('packets that come in part', () => {
-  const broker = useTestBroker({ config: { limits: { queuedBytesPerUser: 1024 * 1024 } } });
+  const broker = useTestBroker({ config: { limits: { memoryPerUser: 1024 * 1024 + 200_000 } } });
   const half = mqtt.publish('iotlab/alice/x', Buffer.alloc(8 * 1024 * 1024)).subarray(0, 600_000);
 
   test('count for their user; whoever goes over the limit is closed', async () => {
@@ -75,15 +90,15 @@ describe('packets that come in part', () => {
     first.send(half);
     const account = broker.parts().sessions.account('alice');
     await using bob = await RawClient.connect(broker, { as: 'bob' });
-    while (account.partialBytes < half.length) await bob.expectNothing();
+    while (account.balances.partial.bytes < half.length) await bob.expectNothing();
     await using second = await RawClient.connect(broker, { as: 'alice' });
     second.send(half);
     await second.closed();
-    assert.ok(account.partialBytes <= 1024 * 1024, `${account.partialBytes} bytes`);
+    assert.ok(account.balances.partial.bytes <= 1024 * 1024, `${account.balances.partial.bytes} bytes`);
     first.cut();
-    while (account.partialBytes > 0) await bob.expectNothing();
+    while (account.balances.partial.bytes > 0) await bob.expectNothing();
     await bob.publish('iotlab/bob/x', Buffer.alloc(900_000), { qos: 1 });
-    assert.equal(broker.parts().sessions.account('bob').partialBytes, 0);
+    assert.equal(broker.parts().sessions.account('bob').balances.partial.bytes, 0);
   });
 });
 
@@ -108,7 +123,7 @@ describe('messages that are sent and not acknowledged', () => {
 });
 
 describe('topics of many levels', () => {
-  const broker = useTestBroker({ config: { limits: { retainedBytesPerUser: 10_000, subscriptionsPerUser: 10 } } });
+  const broker = useTestBroker({ config: { limits: { retainedBytesPerUser: 10_000, memoryPerUser: 1024 * 1024 } } });
   const deep = (name: string) => `iotlab/alice/${name}${'/x'.repeat(180)}`;
 
   test('count for what they take in the tree of retained messages', async () => {
@@ -124,12 +139,15 @@ describe('topics of many levels', () => {
   test('count for what they take in the tree of subscriptions', async () => {
     await using client = await RawClient.connect(broker, { as: 'alice' });
     const account = broker.parts().sessions.account('alice');
-    assert.deepEqual(await client.subscribe([deep('a'), 0], ['iotlab/alice/a', 1]), [0x80, 1]);
-    assert.ok(account.subscriptionBytes > 0);
-    await client.unsubscribe('iotlab/alice/a');
-    assert.equal(account.subscriptionBytes, 0);
+    const filters = Array.from({ length: 60 }, (_, i) => [deep(`${i}`), 0] as const);
+    const codes = await client.subscribe(...filters, ['iotlab/alice/a', 1]);
+    assert.equal(codes[0], 0);
+    assert.equal(codes[59], 0x80, 'sixty of them are more than a megabyte');
+    assert.equal(codes[60], 1, 'and a small one still has room');
+    await client.unsubscribe(...filters.map(([filter]) => filter), 'iotlab/alice/a');
+    assert.equal(account.balances.subscriptions.bytes, 0);
     await client.subscribe(['iotlab/alice/a', 1]);
     await client.disconnect();
-    assert.equal(account.subscriptionBytes, 0);
+    await eventually(5_000, 'nothing is left', () => account.balances.subscriptions.bytes === 0);
   });
 });

@@ -246,6 +246,7 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
         qos: 1,
         properties: Buffer.from([9]),
         storedAt: 5,
+        owner: null,
       } as const;
       assert.equal(store.retained.set({ ...message, payload: Buffer.from('1') }), undefined);
       assert.equal(store.retained.set(message)?.payload.toString(), '1');

@@ -9,9 +9,9 @@ import { newCounters } from '../../src/observe/counters.js';
 import { OutgoingQueue } from '../../src/session/outgoing-queue.js';
 import type { Outlet } from '../../src/session/outlet.js';
 import { RetainedBatch } from '../../src/session/retained-batch.js';
-import { UserAccount } from '../../src/session/user-account.js';
 import { openStore } from '../../src/store/store.js';
 import { sessionRecord } from '../contract/store.js';
+import { userAccount } from '../support/accounts.js';
 import { FlawedDisk } from '../support/flawed-database.js';
 import { collect, committed, silent } from '../support/open-store.js';
 
@@ -43,7 +43,7 @@ async function sessionOnSlowDisk() {
     {
       limits: defaultConfig().limits,
       clock: systemClock,
-      account: new UserAccount('alice'),
+      account: userAccount(),
       retained: store.retained,
       counters: newCounters(),
       whenStored: (callback) => store.whenStored(callback),
@@ -99,11 +99,12 @@ describe('exactly once', () => {
         qos: topic === 'b' ? 1 : 2,
         properties: null,
         storedAt: 0,
+        owner: null,
       });
     }
     await written();
     queue.attach(outlet());
-    queue.deliverRetained(new RetainedBatch(store.retained.match('+'), 2, new UserAccount('alice')));
+    queue.deliverRetained(new RetainedBatch(store.retained.match('+'), 2, userAccount()));
     assert.deepEqual(sent, []);
     await written();
     assert.deepEqual(

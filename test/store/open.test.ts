@@ -75,7 +75,14 @@ describe('opening a store', () => {
     const path = join(folder, 'store');
     const store = await open(path);
     for (let n = 0; n < 1000; n++) {
-      store.retained.set({ topic: `t/${n}`, payload: Buffer.alloc(1000, n), qos: 0, properties: null, storedAt: 0 });
+      store.retained.set({
+        topic: `t/${n}`,
+        payload: Buffer.alloc(1000, n),
+        qos: 0,
+        properties: null,
+        storedAt: 0,
+        owner: null,
+      });
     }
     await store.close();
     // Opening again moves the log into a table; then the list of tables loses its end.

@@ -78,7 +78,14 @@ function apply(store: Store, { kind, client, number }: Step): void {
   else if (kind === 'remove') writer.remove();
   else if (kind === 'unretain') store.retained.delete(`topic/${number}`);
   else if (kind === 'retain') {
-    store.retained.set({ topic: `topic/${number}`, payload: Buffer.from(id), qos: 1, properties: null, storedAt: 0 });
+    store.retained.set({
+      topic: `topic/${number}`,
+      payload: Buffer.from(id),
+      qos: 1,
+      properties: null,
+      storedAt: 0,
+      owner: null,
+    });
   }
 }
 

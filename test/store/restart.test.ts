@@ -23,6 +23,7 @@ const retained = (topic: string, payload: string) => ({
   qos: 1 as const,
   properties: null,
   storedAt: 0,
+  owner: null,
 });
 const will = (clientId: string, payload: string) => ({
   clientId,

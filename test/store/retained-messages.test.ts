@@ -18,7 +18,7 @@ async function newTree(topics: readonly string[] = []): Promise<RetainedTree> {
 }
 
 const retained = (topic: string) =>
-  ({ topic, payload: Buffer.from(topic), qos: 0, properties: null, storedAt: 0 }) as const;
+  ({ topic, payload: Buffer.from(topic), qos: 0, properties: null, storedAt: 0, owner: null }) as const;
 const topicsOf = (tree: RetainedTree, filter: string) =>
   tree
     .match(filter)

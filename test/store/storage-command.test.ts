@@ -49,7 +49,7 @@ async function filledStore(t: TestContext): Promise<{ folder: string; path: stri
   }
   store.session('alice/a').releaseOutgoing(outgoingRecord(3, { qos: 2 }));
   for (const topic of ['iotlab/alice', 'iotlab/alice/x', 'iotlab/bobby/x', 'localisation/x', 'iotlab/no/y']) {
-    store.retained.set({ topic, payload: Buffer.from('12345'), qos: 1, properties: null, storedAt: 1 });
+    store.retained.set({ topic, payload: Buffer.from('12345'), qos: 1, properties: null, storedAt: 1, owner: null });
   }
   store.putWill('bob/w', will);
   await store.close();
@@ -182,7 +182,14 @@ describe('storage', () => {
     const { folder, path } = await filledStore(t);
     const store = await open(path);
     t.after(() => store.close());
-    store.retained.set({ topic: 'iotlab/alice/new', payload: Buffer.from('1'), qos: 0, properties: null, storedAt: 0 });
+    store.retained.set({
+      topic: 'iotlab/alice/new',
+      payload: Buffer.from('1'),
+      qos: 0,
+      properties: null,
+      storedAt: 0,
+      owner: null,
+    });
     await new Promise((resolve) => store.committed(resolve));
     const usage = await run('usage', '--json', '--path', path);
     assert.equal(usage.code, 0, usage.err);
@@ -218,7 +225,14 @@ describe('storage', () => {
     const path = join(await tempFolder(t), 'store');
     const store = await open(path);
     for (let n = 0; n < 100; n++) {
-      store.retained.set({ topic: `t/${n}`, payload: Buffer.alloc(100_000, n), qos: 0, properties: null, storedAt: 0 });
+      store.retained.set({
+        topic: `t/${n}`,
+        payload: Buffer.alloc(100_000, n),
+        qos: 0,
+        properties: null,
+        storedAt: 0,
+        owner: null,
+      });
     }
     await new Promise((resolve) => store.committed(resolve));
     for (let n = 0; n < 100; n++) store.retained.delete(`t/${n}`);

@@ -1,0 +1,103 @@
+import type { Flushable, Owner, Task } from './scheduler.js';
+
+/** Everything that is kept on somebody's behalf is kept under one of these names. */
+export const balanceNames = [
+  /** Sockets with their TLS state and what the broker keeps for each. */
+  'connections',
+  /** Packets that have come in part. */
+  'partial',
+  /** Received bytes that wait until they can be handled. */
+  'readAhead',
+  /** Handed to sockets, or about to be, and not taken by them yet; answers too. */
+  'outbox',
+  /** Sessions, those of absent clients too, without what is queued for them. */
+  'sessions',
+  /** Messages queued for sessions, or in flight to them. */
+  'queues',
+  'subscriptions',
+  /** What is remembered about topics: the decision and the route. */
+  'topics',
+  'wills',
+  'retained',
+  /** Packet ids of QoS 2 messages that are received and not released. */
+  'received',
+  /** What was handed to the store and is not on disk yet. */
+  'storing',
+  /** Messages whose distribution takes longer than a slice. */
+  'jobs',
+] as const;
+
+export type BalanceName = (typeof balanceNames)[number];
+
+/** The bytes that one account holds under one name. */
+export class Balance {
+  bytes = 0;
+  readonly #account: Account;
+
+  constructor(account: Account) {
+    this.#account = account;
+  }
+
+  /** So much more is kept; or less, if it is negative. */
+  add(bytes: number): void {
+    this.bytes += bytes;
+    this.#account.count(bytes);
+  }
+}
+
+/** What all accounts are part of. */
+export interface Whole {
+  /** Bytes of all accounts. */
+  heldBytes: number;
+  /** What one account may have waiting for its sockets. */
+  readonly unsentLimit: number;
+  /** May this account hold so much more? */
+  mayHold(account: Account, bytes: number): boolean;
+}
+
+/**
+ * Whom work and bytes belong to: a user, or before login a network. Balances say what is kept on its behalf; what it
+ * has worked is the scheduler's.
+ */
+export class Account implements Owner {
+  readonly name: string;
+  /** Bytes of all its balances. */
+  heldBytes = 0;
+  readonly balances: Readonly<Record<BalanceName, Balance>>;
+
+  workedMs = 0;
+  readonly tasks: Task[] = [];
+  flushables: Flushable[] = [];
+  busy = false;
+
+  readonly #whole: Whole;
+
+  constructor(name: string, whole: Whole) {
+    this.name = name;
+    this.#whole = whole;
+    const balance = () => new Balance(this);
+    this.balances = {
+      ...{ connections: balance(), partial: balance(), readAhead: balance(), outbox: balance(), sessions: balance() },
+      ...{ queues: balance(), subscriptions: balance(), topics: balance(), wills: balance(), retained: balance() },
+      ...{ received: balance(), storing: balance(), jobs: balance() },
+    };
+  }
+
+  /** May `bytes` more be kept for it? What happens otherwise is for whoever asks to say. */
+  hasRoom(bytes: number): boolean {
+    return this.#whole.mayHold(this, bytes);
+  }
+
+  /**
+   * Its sockets take what they are sent, taken together. A limit of its own: what a user has queued must be able to
+   * leave, however full everything else is.
+   */
+  get maySend(): boolean {
+    return this.balances.outbox.bytes < this.#whole.unsentLimit;
+  }
+
+  count(bytes: number): void {
+    this.heldBytes += bytes;
+    this.#whole.heldBytes += bytes;
+  }
+}

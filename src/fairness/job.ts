@@ -1,0 +1,54 @@
+import type { Valve } from '../valve.js';
+import type { Owner, Scheduler, Task } from './scheduler.js';
+
+/**
+ * Work that may be long, in steps: it yields wherever it could stop, after a tenth of a millisecond or so, and is gone
+ * on with at once or later. It may yield a valve: then it goes on once that is open.
+ */
+export type Job = Generator<Valve | undefined, void, void>;
+
+/** Goes on until the job is done, or the slice over, or a valve closed: that is returned then. */
+export function proceed(job: Job, scheduler: Scheduler): 'done' | 'slice-over' | Valve {
+  for (;;) {
+    const { done, value } = job.next();
+    if (done) return 'done';
+    if (value?.closed) return value;
+    if (scheduler.sliceOver) return 'slice-over';
+  }
+}
+
+/** A job that nothing waits for. */
+export class BackgroundJob implements Task {
+  readonly #job: Job;
+  readonly #owner: Owner;
+  readonly #scheduler: Scheduler;
+
+  constructor(job: Job, owner: Owner, scheduler: Scheduler) {
+    this.#job = job;
+    this.#owner = owner;
+    this.#scheduler = scheduler;
+  }
+
+  work(): boolean {
+    const outcome = proceed(this.#job, this.#scheduler);
+    if (outcome === 'done') return false;
+    if (outcome === 'slice-over') return true;
+    outcome.whenOpen(() => this.#scheduler.add(this.#owner, this));
+    return false;
+  }
+}
+
+/** Begins a job that nothing waits for: at once, if it is its owner's turn, and goes on with it later if need be. */
+export function perform(job: Job, owner: Owner, scheduler: Scheduler): void {
+  const task = new BackgroundJob(job, owner, scheduler);
+  let more = true;
+  if (scheduler.mayWork(owner)) {
+    scheduler.begin();
+    try {
+      more = task.work();
+    } finally {
+      scheduler.end(owner);
+    }
+  }
+  if (more) scheduler.add(owner, task);
+}

@@ -1,0 +1,68 @@
+import { getHeapStatistics } from 'node:v8';
+import type { Account, Whole } from './account.js';
+
+/** Of the heap that the process was given, what all accounts together may hold. Much of it is outside of the heap. */
+const SHARE_OF_HEAP = 0.6;
+/** When so much of the heap is in use, whatever the accounts say, the heaviest has to go. */
+const HEAP_IN_DANGER = 0.85;
+
+export interface LedgerOptions {
+  /** Bytes that one account may hold. */
+  readonly memoryPerUser: number;
+  /** Bytes that all accounts may hold together; 0: derived from the heap. */
+  readonly memory: number;
+}
+
+/**
+ * The accounts, and the two limits on what they hold: one for each, and one for all of them together. While the second
+ * is reached, nobody may hold more than an equal part of it: who has little goes on.
+ */
+export class Ledger implements Whole {
+  heldBytes = 0;
+  /** Bytes. */
+  readonly limitForAll: number;
+  readonly unsentLimit: number;
+  readonly #limitPerUser: number;
+  readonly #accounts = new Set<Account>();
+
+  constructor({ memoryPerUser, memory }: LedgerOptions) {
+    this.limitForAll = memory > 0 ? memory : Math.floor(getHeapStatistics().heap_size_limit * SHARE_OF_HEAP);
+    this.#limitPerUser = Math.min(memoryPerUser, this.limitForAll);
+    this.unsentLimit = this.#limitPerUser / 2;
+  }
+
+  open<A extends Account>(account: A): A {
+    this.#accounts.add(account);
+    return account;
+  }
+
+  close(account: Account): void {
+    this.#accounts.delete(account);
+  }
+
+  get accounts(): Iterable<Account> {
+    return this.#accounts;
+  }
+
+  mayHold(account: Account, bytes: number): boolean {
+    const after = account.heldBytes + bytes;
+    if (after > this.#limitPerUser) return false;
+    return this.heldBytes + bytes <= this.limitForAll || after <= this.limitForAll / this.#accounts.size;
+  }
+
+  /** The process comes near to what it was given: with more than the accounts may hold, or for a reason of its own. */
+  get inDanger(): boolean {
+    if (this.heldBytes > this.limitForAll) return true;
+    const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
+    return used > limit * HEAP_IN_DANGER;
+  }
+
+  /** Who holds most; null when nobody holds anything. */
+  get heaviest(): Account | null {
+    let heaviest: Account | null = null;
+    for (const account of this.#accounts) {
+      if (account.heldBytes > (heaviest?.heldBytes ?? 0)) heaviest = account;
+    }
+    return heaviest;
+  }
+}

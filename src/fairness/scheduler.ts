@@ -1,0 +1,202 @@
+/** A task is interrupted after so long, where it can be. */
+const SLICE_MS = 1;
+/** Work that waits is done for so long before sockets are read again. */
+const ROUND_MS = 4;
+/** Who had nothing to do for a while may be so far behind the others, and not further: the start it gets. */
+const CREDIT_MS = 4;
+/** Who is not further ahead of those who wait need not wait itself. */
+const AHEAD_MS = 1;
+
+/** Work that is done when its owner's turn comes. */
+export interface Task {
+  /** Works until it is done or the slice is over. True: there is more to do. */
+  work(): boolean;
+}
+
+/** A socket that gathered something to write. */
+export interface Flushable {
+  flush(): void;
+}
+
+/** Whom work belongs to. The fields are the scheduler's. */
+export interface Owner {
+  /** Milliseconds worked, counted so that owners can be compared: who has least comes first. */
+  workedMs: number;
+  readonly tasks: Task[];
+  flushables: Flushable[];
+  /** It is among those whom the next round has work for. */
+  busy: boolean;
+}
+
+/**
+ * Who works when. All work belongs to an owner, and the time it takes is measured. An owner's bytes are handled as they
+ * come, as long as it is not ahead of others who wait; whatever is left after a slice waits in the owner's own line. Once
+ * per turn of the event loop comes a round: owners that have work get slices, whoever has worked least first, until
+ * nothing is left or it is time to read sockets again. One piece of work that overran its slice is paid off by waiting
+ * until the others have had as much, and costs nothing when there are no others.
+ *
+ * Everything for one socket within a turn leaves in one write, one TLS record and one system call (bench row "QoS 0,
+ * 1 → 1": 0.6 µs a message instead of 10).
+ */
+export class Scheduler {
+  /** Counts rounds. */
+  id = 1;
+  /** Milliseconds, at the end of the last round. */
+  endedAtMs = 0;
+
+  #scheduled = false;
+  /** Owners with work for the next round. */
+  #busy: Owner[] = [];
+  /** Sockets that want to be asked again in the next round. */
+  #later: (readonly [Owner, Flushable])[] = [];
+  /** What the one who waits and has worked least has worked; nobody waits: infinity. */
+  #leastMs = Number.POSITIVE_INFINITY;
+  /** What an owner that worked all the time would have worked. */
+  #commonMs = 0;
+  #depth = 0;
+  #startedAtMs = 0;
+  #sliceEndMs = 0;
+  readonly #run = (): void => this.#round();
+  readonly #failed: (error: unknown) => void;
+
+  /** `failed` hears of defects: one piece of work that throws must not end the work of all. */
+  constructor(failed: (error: unknown) => void) {
+    this.#failed = failed;
+  }
+
+  /** Makes sure that this turn of the event loop has a round. */
+  touch(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#run);
+  }
+
+  /** May the owner's work be done at once, or has it work in line, or others the older right? */
+  mayWork(owner: Owner): boolean {
+    if (owner.tasks.length > 0) return false;
+    this.#wake(owner);
+    return owner.workedMs <= this.#leastMs + AHEAD_MS;
+  }
+
+  /** Work begins that is done at once; `end` says whose it was. May be nested: then all of it belongs to the outermost. */
+  begin(): void {
+    if (this.#depth++ > 0) return;
+    this.#startedAtMs = performance.now();
+    this.#sliceEndMs = this.#startedAtMs + SLICE_MS;
+  }
+
+  end(owner: Owner): void {
+    if (--this.#depth > 0) return;
+    this.#charge(owner, performance.now() - this.#startedAtMs);
+  }
+
+  /** Whoever works now has to stop where it can. */
+  get sliceOver(): boolean {
+    return performance.now() >= this.#sliceEndMs;
+  }
+
+  /** `task` is done when its owner's turn comes. */
+  add(owner: Owner, task: Task): void {
+    this.#wake(owner);
+    owner.tasks.push(task);
+    if (owner.workedMs < this.#leastMs) this.#leastMs = owner.workedMs;
+    this.#list(owner);
+  }
+
+  /** `socket` has something to write in this round. */
+  mark(owner: Owner, socket: Flushable): void {
+    owner.flushables.push(socket);
+    this.#list(owner);
+  }
+
+  /** `socket` is asked in the next round, not in this one. */
+  markLater(owner: Owner, socket: Flushable): void {
+    this.#later.push([owner, socket]);
+    this.touch();
+  }
+
+  /** Resolves when nobody has anything to do any more. */
+  async whenIdle(): Promise<void> {
+    while (this.#scheduled || this.#busy.length > 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  #list(owner: Owner): void {
+    if (!owner.busy) {
+      owner.busy = true;
+      this.#busy.push(owner);
+    }
+    this.touch();
+  }
+
+  /** An owner that did nothing for a while is not owed all of that time. */
+  #wake(owner: Owner): void {
+    const least = this.#commonMs - CREDIT_MS;
+    if (owner.workedMs < least) owner.workedMs = least;
+  }
+
+  #charge(owner: Owner, ms: number): void {
+    owner.workedMs += ms;
+    const reached = Math.min(this.#leastMs, owner.workedMs);
+    if (reached > this.#commonMs) this.#commonMs = reached;
+  }
+
+  #round(): void {
+    this.#scheduled = false;
+    this.id++;
+    if (this.#later.length > 0) {
+      const later = this.#later;
+      this.#later = [];
+      for (const [owner, socket] of later) this.mark(owner, socket);
+    }
+    let now = performance.now();
+    const endMs = now + ROUND_MS;
+    while (this.#busy.length > 0 && now < endMs) {
+      const owners = this.#busy;
+      this.#busy = [];
+      if (owners.length > 1) owners.sort((a, b) => a.workedMs - b.workedMs);
+      let served = 0;
+      for (; served < owners.length && now < endMs; served++) now = this.#serve(owners[served]!, now);
+      for (; served < owners.length; served++) this.#busy.push(owners[served]!);
+    }
+    this.#leastMs = Number.POSITIVE_INFINITY;
+    for (const { tasks, workedMs } of this.#busy) {
+      if (tasks.length > 0 && workedMs < this.#leastMs) this.#leastMs = workedMs;
+    }
+    this.endedAtMs = now;
+    if (this.#busy.length > 0) this.touch();
+  }
+
+  /** Gives an owner a slice: what it has to write goes first, so that nobody waits for it longer than need be. */
+  #serve(owner: Owner, startedAtMs: number): number {
+    this.#depth = 1;
+    this.#sliceEndMs = startedAtMs + SLICE_MS;
+    owner.busy = false;
+    try {
+      this.#serveUntilOver(owner);
+    } catch (error) {
+      this.#failed(error);
+    }
+    this.#depth = 0;
+    const now = performance.now();
+    this.#charge(owner, now - startedAtMs);
+    if (owner.tasks.length > 0 || owner.flushables.length > 0) this.#list(owner);
+    return now;
+  }
+
+  #serveUntilOver(owner: Owner): void {
+    const { flushables, tasks } = owner;
+    if (flushables.length > 0) {
+      owner.flushables = [];
+      for (let i = 0; i < flushables.length; i++) {
+        flushables[i]!.flush();
+        if (i + 1 === flushables.length || !this.sliceOver) continue;
+        owner.flushables = [...flushables.slice(i + 1), ...owner.flushables];
+        return;
+      }
+    }
+    while (tasks.length > 0 && !this.sliceOver) {
+      const task = tasks.shift()!;
+      if (task.work()) tasks.push(task);
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import type { Balance } from '../fairness/account.js';
+import type { Route } from '../routing/router.js';
+
+/** Topics of a user that are remembered. */
+const TOPICS = 4_096;
+/** What they may take, with their routes. */
+const TOPICS_BYTES = 8 * 1024 * 1024;
+/** Longer topics are judged each time: remembering them would let a user fill the memory with names. */
+export const KNOWN_TOPIC_BYTES = 512;
+/** What one takes besides its text: two maps' entries, the object, the route. */
+const BYTES_PER_TOPIC = 320;
+/** What a receiver takes in a route. */
+const BYTES_PER_TARGET = 40;
+
+/** What is known about a topic that the user has published to. */
+export interface KnownTopic {
+  readonly topic: string;
+  readonly allowed: boolean;
+  /** Where it goes, as long as that is `current`. */
+  route: Route | null;
+  /** What `route` is counted as; null when the topic is not remembered. */
+  routeBytes: number | null;
+}
+
+/**
+ * The decisions and routes of one user's topics, by the topic's bytes: shared by the user's connections, so that a
+ * thousand of them don't know the same thing a thousand times. When it is full, it begins anew.
+ */
+export class KnownTopics {
+  readonly #topics = new Map<string, KnownTopic>();
+  readonly #balance: Balance;
+
+  constructor(balance: Balance) {
+    this.#balance = balance;
+  }
+
+  get(key: string): KnownTopic | undefined {
+    return this.#topics.get(key);
+  }
+
+  /** Remembers a topic, unless there is no room for it. */
+  add(key: string, known: KnownTopic): void {
+    if (this.#topics.size >= TOPICS || this.#balance.bytes > TOPICS_BYTES) this.clear();
+    this.#topics.set(key, known);
+    known.routeBytes = 0;
+    this.#balance.add(BYTES_PER_TOPIC + 2 * key.length);
+  }
+
+  setRoute(known: KnownTopic, route: Route): void {
+    known.route = route;
+    if (known.routeBytes === null) return;
+    const bytes = route.targets * BYTES_PER_TARGET;
+    this.#balance.add(bytes - known.routeBytes);
+    known.routeBytes = bytes;
+  }
+
+  clear(): void {
+    for (const known of this.#topics.values()) {
+      known.route = null;
+      known.routeBytes = null;
+    }
+    this.#topics.clear();
+    this.#balance.add(-this.#balance.bytes);
+  }
+}
