@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { ListenerConfig } from '../config/config.js';
-import { loadConfig } from '../config/load.js';
+import { configOrigin, loadConfig } from '../config/load.js';
 import { UsageError, whyNoFile } from '../errors.js';
 import { daysLeft, expiryOf, namesOf, oneLine, readBundle } from '../listener/bundle.js';
 import { createCertificates, serverDays } from '../listener/certificates.js';
@@ -31,6 +31,7 @@ async function create(
   });
   io.stdout.write(`Server certificate: ${files.cert}\nPrivate key:        ${files.key}\n`);
   io.stdout.write(`CA for clients:     ${files.ca}${authorityCreated ? ' (new: hand it to the clients)' : ''}\n`);
+  io.stdout.write(`(${configOrigin(config, io.env)})\n`);
   return 0;
 }
 

@@ -1,6 +1,6 @@
 import { systemClock } from '../clock.js';
 import type { CredentialsConfig } from '../config/config.js';
-import { loadConfig } from '../config/load.js';
+import { configOrigin, loadConfig } from '../config/load.js';
 import { bad, type CheckedLogin, type CheckStep, good, note } from '../credentials/check.js';
 import { createLoginRule } from '../credentials/login.js';
 import { openBackend } from '../credentials/open-backend.js';
@@ -29,6 +29,7 @@ async function check(
   const ask = (whose: string) => (passwordFromStdin ? readPassword(io) : askPassword(io, whose, { twice: false }));
   const user = login === undefined ? null : { login, password: await ask(login) };
   let allGood = true;
+  io.stdout.write(`${marks.get(null)}  ${configOrigin(file, io.env)}\n`);
   for await (const { ok, text } of steps(config, user, io.env)) {
     if (ok === false) allGood = false;
     io.stdout.write(`${marks.get(ok)}  ${text}\n`);

@@ -1,5 +1,5 @@
 import { createBroker } from '../broker.js';
-import { loadConfig } from '../config/load.js';
+import { configFile, loadConfig } from '../config/load.js';
 import { createLog } from '../observe/log.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
@@ -10,6 +10,9 @@ async function serve(file: string | undefined, io: CommandIo): Promise<number> {
   const config = await loadConfig(file, io.env);
   const log = createLog(config.log);
   const terminal = terminalOf(io, config.log);
+  const used = configFile(file, io.env);
+  if (used === null) log.info('no configuration file: the defaults');
+  else log.info({ file: used }, 'configuration');
   let first: FirstStart = { login: null, password: null };
   let told = false;
   try {

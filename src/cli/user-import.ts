@@ -14,13 +14,15 @@ export async function importUsers(
   options: {
     readonly source: string;
     readonly path: string;
+    /** Where the path is from, as the end of a sentence. */
+    readonly from: string;
     readonly replace: boolean;
     readonly isLogin: (login: string) => boolean;
     readonly loginPattern: string;
   },
   io: CommandIo,
 ): Promise<number> {
-  const { source, path, replace, isLogin, loginPattern } = options;
+  const { source, path, from, replace, isLogin, loginPattern } = options;
   const incoming = UsersFile.parse(source === '-' ? await readAll(io) : await readSource(source));
   const refused = incoming.problems.map(({ line, problem }) => ({ line, problem }));
   let imported = 0;
@@ -44,7 +46,7 @@ export async function importUsers(
   });
   refused.sort((a, b) => a.line - b.line);
   for (const { line, problem } of refused) io.stderr.write(`${source}:${line}: refused: ${problem}\n`);
-  const parts = [`${imported} imported into ${path}`];
+  const parts = [`${imported} imported into ${path}${from}`];
   if (same > 0) parts.push(`${same} already there with the same password`);
   if (kept > 0) parts.push(`${kept} already there and kept as they are (--replace takes the file's)`);
   if (refused.length > 0) parts.push(`${refused.length} refused`);

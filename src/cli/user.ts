@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { loadConfig } from '../config/load.js';
+import { configOrigin, loadConfig } from '../config/load.js';
 import { createLoginRule } from '../credentials/login.js';
 import { hashPassword, randomPassword } from '../credentials/password-hash.js';
 import { asUsageError, editUsersFile, readUsersFile } from '../credentials/users-file.js';
@@ -12,6 +12,8 @@ import { importUsers } from './user-import.js';
 
 interface Target {
   readonly path: string;
+  /** Where the path is from, as the end of a sentence; nothing when it was given. */
+  readonly from: string;
   readonly isLogin: (login: string) => boolean;
   readonly loginPattern: string;
 }
@@ -31,13 +33,14 @@ async function targetOf(file: string | undefined, configPath: string | undefined
   }
   return {
     path: file === undefined ? config.file.path : resolve(file),
+    from: file === undefined ? ` (${configOrigin(configPath, io.env)})` : '',
     isLogin: createLoginRule(config.loginPattern),
     loginPattern: config.loginPattern,
   };
 }
 
 async function setPassword(
-  { path, isLogin, loginPattern }: Target,
+  { path, from, isLogin, loginPattern }: Target,
   isNew: boolean,
   login: string,
   source: PasswordSource,
@@ -67,19 +70,19 @@ async function setPassword(
     assertFits(file.mentions(login));
     return file.with(login, hashText);
   });
-  const done = isNew ? `${login} added to ${path}` : `${login} has a new password in ${path}`;
+  const done = `${login} ${isNew ? 'added to' : 'has a new password in'} ${path}${from}`;
   if (source.random) io.stdout.write(`${password}\n`);
   (source.random ? io.stderr : io.stdout).write(`${done}\n`);
   return 0;
 }
 
-async function remove({ path }: Target, login: string, io: CommandIo): Promise<number> {
+async function remove({ path, from }: Target, login: string, io: CommandIo): Promise<number> {
   await read(path);
   await editUsersFile(path, (file) => {
     if (!file.mentions(login)) throw notThere(login, path);
     return file.without(login);
   });
-  io.stdout.write(`${login} removed from ${path}\n`);
+  io.stdout.write(`${login} removed from ${path}${from}\n`);
   return 0;
 }
 

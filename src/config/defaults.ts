@@ -12,10 +12,10 @@ export type DeepPartial<T> = T extends readonly unknown[]
 
 /**
  * The defaults with `overrides` laid over them: sections are merged, lists replaced, and what is undefined is ignored.
- * Nothing is checked. Relative default paths are resolved against `dataFolder`; overridden ones stay as given.
+ * Nothing is checked. Relative default paths are resolved against `folder`; overridden ones stay as given.
  */
-export function defaultConfig(overrides: DeepPartial<Config> = {}): Config {
-  return defaultOf(configSchema, overrides, dataFolder()) as Config;
+export function defaultConfig(overrides: DeepPartial<Config> = {}, folder: string = dataFolder()): Config {
+  return defaultOf(configSchema, overrides, folder) as Config;
 }
 
 function defaultOf(node: Node, override: unknown, folder: string): unknown {

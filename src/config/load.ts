@@ -6,7 +6,7 @@ import { UsageError, whyNoFile } from '../errors.js';
 import type { Config } from './config.js';
 import { inconsistencies } from './consistency.js';
 import { type DeepPartial, defaultConfig } from './defaults.js';
-import { packageFolder } from './package-folder.js';
+import { dataFolder, packageFolder } from './package-folder.js';
 import { redactUrls } from './redact.js';
 import { configSchema } from './schema.js';
 import { validate } from './validate.js';
@@ -21,19 +21,31 @@ export const configVariable = 'IOTLAB_BROKER_CONFIG';
 export function configFile(file: string | undefined, env: NodeJS.ProcessEnv): string | null {
   const named = file ?? env[configVariable];
   if (named !== undefined && named !== '') return resolve(named);
-  const own = join(packageFolder(), 'config', 'broker.yaml');
+  const own = join(ownFolder(), 'broker.yaml');
   return existsSync(own) ? own : null;
+}
+
+const ownFolder = () => join(packageFolder(), 'config');
+
+/** Names what `loadConfig` would read: paths that nobody gave come from it, and so it belongs into the output. */
+export function configOrigin(file: string | undefined, env: NodeJS.ProcessEnv): string {
+  const path = configFile(file, env);
+  return path === null ? 'no configuration file' : `configuration: ${path}`;
 }
 
 /** Reads and checks the configuration. Throws `UsageError` listing every problem with file, line, key and remedy. */
 export async function loadConfig(file: string | undefined, env: NodeJS.ProcessEnv): Promise<Config> {
   const path = configFile(file, env);
-  if (path === null) return defaultConfig();
-  return parseConfig(await read(path, file === undefined ? configVariable : '--config'), path);
+  if (path === null) return defaultConfig({}, dataFolder(env));
+  return parseConfig(await read(path, file === undefined ? configVariable : '--config'), path, env);
 }
 
-/** Checks the text of a configuration file; `path` is for messages and for what relative paths are relative to. */
-export function parseConfig(text: string, path: string): Config {
+/**
+ * Checks the text of a configuration file. What relative paths are relative to is the folder of the file, and that holds
+ * for the default ones too: who runs a command, and where, changes nothing. Only the package's own file leaves them as
+ * they are without any file.
+ */
+export function parseConfig(text: string, path: string, env: NodeJS.ProcessEnv = process.env): Config {
   const counter = new LineCounter();
   const document = parseDocument(text, { lineCounter: counter, prettyErrors: false });
   if (document.errors.length > 0) {
@@ -43,7 +55,8 @@ export function parseConfig(text: string, path: string): Config {
   const { value, problems, lines } = validate(configSchema, document, counter, dirname(path));
   const report = problems.map((problem) => `${path}:${problem.line}: ${problem.key}: ${problem.text}`);
   if (report.length === 0) {
-    const config = defaultConfig(value as DeepPartial<Config>);
+    const folder = dirname(path) === ownFolder() ? dataFolder(env) : dirname(path);
+    const config = defaultConfig(value as DeepPartial<Config>, folder);
     for (const { key, text: why } of inconsistencies(config)) {
       report.push(`${path}:${lineOf(key, lines)}: ${key}: ${why}`);
     }

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join, sep } from 'node:path';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The folder of this package: where package.json is, whether the code runs from dist/ or from a test's build. */
@@ -10,12 +11,14 @@ export function packageFolder(): string {
 }
 
 /**
- * Where the defaults put certificates, users and store: the package's folder in a clone. An installed package is
- * replaced as a whole by the next install, so there it is the folder that the command is run in.
+ * Where certificates, users and store are when no configuration file is in use: in a clone, its folder. An installed
+ * package is replaced as a whole by the next install, so there it is the user's folder for such data (XDG), from
+ * whatever folder the command is run.
  */
-export function dataFolder(): string {
-  const folder = packageFolder();
-  return folder.split(sep).includes('node_modules') ? process.cwd() : folder;
+export function dataFolder(env: NodeJS.ProcessEnv = process.env, folder = packageFolder()): string {
+  if (!folder.split(sep).includes('node_modules')) return folder;
+  const { XDG_DATA_HOME: named = '' } = env;
+  return join(isAbsolute(named) ? named : join(homedir(), '.local', 'share'), 'iotlab-broker');
 }
 
 export function packageVersion(): string {

@@ -11,7 +11,7 @@ const width = 110;
 export function configReference(): string {
   const head = [
     ...comment(
-      'Every key of the configuration with its default; keep the ones that you change. Copied to broker.yaml in this folder, it is read without --config. Relative paths are relative to the file. Durations (…Ms) have a unit (ms, s, m, h, d) or are milliseconds, sizes (…Bytes) have one (KiB, MiB, GiB) or are bytes.',
+      'Every key of the configuration with its default; keep the ones that you change. Copied to broker.yaml in this folder, it is read without --config. Relative paths are relative to the file, also the default ones that are commented out; only in this folder those are below the clone, or, of an installed package, below ~/.local/share/iotlab-broker. Durations (…Ms) have a unit (ms, s, m, h, d) or are milliseconds, sizes (…Bytes) have one (KiB, MiB, GiB) or are bytes.',
       '',
     ),
     '',
@@ -23,7 +23,9 @@ export function configReference(): string {
 function entry(name: string, node: Node, indent: string): string[] {
   if (node.kind === 'section') return sectionEntry(name, node, indent);
   if (node.kind === 'rows') return rowsEntry(name, node, indent);
-  return [...comment(described(node), indent), `${indent}${name}: ${written(node)}`];
+  // A path that stood here would be relative to the file it is copied to.
+  const isDefaultPath = typeof node.default === 'string' && node.isPath(node.default);
+  return [...comment(described(node), indent), `${indent}${isDefaultPath ? '# ' : ''}${name}: ${written(node)}`];
 }
 
 function sectionEntry(name: string, node: Section, indent: string): string[] {
@@ -46,7 +48,7 @@ function described({ doc, telling, accepts }: Leaf<unknown>): string {
 function written({ default: value, isPath, units }: Leaf<unknown>): string {
   if (units !== null) return writeUnits(value as number, units);
   if (typeof value !== 'string') return flow(value);
-  return isPath(value) ? `../${value}` : /^[a-z]+$/.test(value) ? value : JSON.stringify(value);
+  return isPath(value) || /^[a-z]+$/.test(value) ? value : JSON.stringify(value);
 }
 
 function flow(value: unknown): string {

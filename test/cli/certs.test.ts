@@ -29,6 +29,7 @@ test('certs create writes where the configuration says, and certs show prints it
   );
   const created = await certs('create', '--name', 'broker.example.org', '--days', '30');
   assert.deepEqual([created.code, created.err], [0, '']);
+  assert.match(created.out, /\n\(configuration: \S+broker\.yaml\)\n$/);
   assert.match(created.out, /CA for clients: +\S+ca\.pem \(new: hand it to the clients\)/);
   const { code, out } = await certs('show');
   assert.equal(code, 0);

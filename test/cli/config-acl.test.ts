@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { runCli } from '../../src/cli/command-line.js';
 import { defaultConfig } from '../../src/config/defaults.js';
@@ -38,9 +38,10 @@ test('config show prints the whole configuration, readable as a configuration', 
   const file = await fileWith(t, 'limits: { connections: 5 }');
   const { code, out } = await invoke('config', 'show', '--config', file);
   assert.equal(code, 0);
-  assert.deepEqual(parseConfig(out, '/anywhere.yaml'), defaultConfig({ limits: { connections: 5 } }));
+  const expected = defaultConfig({ limits: { connections: 5 } }, dirname(file));
+  assert.deepEqual(parseConfig(out, '/anywhere.yaml'), expected);
   const json = await invoke('config', 'show', '--json', '--config', file);
-  assert.deepEqual(JSON.parse(json.out), defaultConfig({ limits: { connections: 5 } }));
+  assert.deepEqual(JSON.parse(json.out), expected);
 });
 
 test('config without an action, or with another one, is usage', async () => {

@@ -18,7 +18,8 @@ async function check(t: TestContext, credentials: object, login?: string, passwo
   const io = captureIo({ SECRET: servicePassword }, password);
   const args = ['check', ...(login === undefined ? [] : [login, '--password-stdin']), '--config', file];
   const code = await command.run(args, io);
-  const lines = io.out().trimEnd().split('\n');
+  const [from, ...lines] = io.out().trimEnd().split('\n');
+  assert.equal(from, `note  configuration: ${file}`);
   assert.doesNotMatch(io.out(), /secret/);
   return { code, lines, last: lines.at(-1)! };
 }

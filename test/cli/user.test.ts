@@ -26,28 +26,29 @@ async function setup(t: TestContext) {
   };
   const users = async () => UsersFile.parse(await readFile(path, 'utf8')).users;
   const isRight = async (login: string, password: string) => (await users()).get(login)?.hash.check(password);
-  return { folder, config, path, user, users, isRight };
+  const from = `(configuration: ${config})`;
+  return { folder, config, path, from, user, users, isRight };
 }
 
 test('add, list, passwd, remove: from nothing to nothing', async (t) => {
-  const { path, user, users, isRight } = await setup(t);
+  const { path, from, user, users, isRight } = await setup(t);
   assert.match((await user(['list'])).err, /there is none; make one: iotlab-broker user add LOGIN\n$/);
   assert.deepEqual(await user(['add', 'alice', '--password-stdin'], ' secret one! \n'), {
     code: 0,
-    out: `alice added to ${path}\n`,
+    out: `alice added to ${path} ${from}\n`,
     err: '',
   });
   assert.equal(await isRight('alice', ' secret one! '), true);
   const random = await user(['add', 'bobby', '--random']);
   assert.match(random.out, /^[A-Za-z0-9]{20}\n$/);
-  assert.deepEqual([random.code, random.err], [0, `bobby added to ${path}\n`]);
+  assert.deepEqual([random.code, random.err], [0, `bobby added to ${path} ${from}\n`]);
   assert.equal(await isRight('bobby', random.out.trim()), true);
   assert.deepEqual(await user(['list']), { code: 0, out: 'alice\nbobby\n', err: '' });
   assert.equal((await user(['passwd', 'alice', '--password-stdin'], 'secret two!')).code, 0);
   assert.equal(await isRight('alice', 'secret two!'), true);
   assert.deepEqual([...(await users()).keys()], ['alice', 'bobby']);
-  assert.deepEqual(await user(['remove', 'alice']), { code: 0, out: `alice removed from ${path}\n`, err: '' });
-  assert.deepEqual(await user(['remove', 'bobby']), { code: 0, out: `bobby removed from ${path}\n`, err: '' });
+  assert.deepEqual(await user(['remove', 'alice']), { code: 0, out: `alice removed from ${path} ${from}\n`, err: '' });
+  assert.deepEqual(await user(['remove', 'bobby']), { code: 0, out: `bobby removed from ${path} ${from}\n`, err: '' });
   assert.deepEqual(await user(['list']), { code: 0, out: '', err: '' });
 });
 
@@ -127,7 +128,7 @@ test('list tells what is in the file but of no use', async (t) => {
 });
 
 test('import takes what mosquitto_passwd made, and reports the rest by line', async (t) => {
-  const { folder, path, user, isRight } = await setup(t);
+  const { folder, path, from, user, isRight } = await setup(t);
   const theirs = join(folder, 'passwd');
   await writeFile(theirs, '');
   for (const [login, options] of [
@@ -144,7 +145,7 @@ test('import takes what mosquitto_passwd made, and reports the rest by line', as
   assert.equal(first.code, 1);
   assert.equal(
     first.out,
-    `1 imported into ${path}, 1 already there and kept as they are (--replace takes the file's), 3 refused\n`,
+    `1 imported into ${path} ${from}, 1 already there and kept as they are (--replace takes the file's), 3 refused\n`,
   );
   assert.deepEqual(
     first.err
@@ -160,7 +161,7 @@ test('import takes what mosquitto_passwd made, and reports the rest by line', as
   const second = await user(['import', '-', '--replace'], clean);
   assert.deepEqual(second, {
     code: 0,
-    out: `1 imported into ${path}, 1 already there with the same password\n`,
+    out: `1 imported into ${path} ${from}, 1 already there with the same password\n`,
     err: '',
   });
   assert.equal(await isRight('alice', 'alice theirs'), true);

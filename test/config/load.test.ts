@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { defaultConfig } from '../../src/config/defaults.js';
 import { configFile, loadConfig, parseConfig } from '../../src/config/load.js';
-import { packageFolder } from '../../src/config/package-folder.js';
+import { dataFolder, packageFolder } from '../../src/config/package-folder.js';
 import { configReference } from '../../src/config/reference.js';
 import { UsageError } from '../../src/errors.js';
 import { tempFolder } from '../support/temp-folder.js';
@@ -24,7 +25,7 @@ function problemsOf(text: string): string[] {
 
 test('an empty file, a file of comments and empty sections are the defaults', () => {
   for (const text of ['', '# nothing\n', '{}', 'limits:\n', 'limits: {}\ncredentials:\n  cache:\n', '---\n']) {
-    assert.deepEqual(parseConfig(text, '/etc/broker.yaml'), defaultConfig(), text);
+    assert.deepEqual(parseConfig(text, '/etc/broker.yaml'), defaultConfig({}, '/etc'), text);
   }
 });
 
@@ -60,7 +61,26 @@ test('relative paths are relative to the file, words and absolute paths stay', (
   assert.equal(config.listener.key, '/keys/b');
   assert.equal(config.storage.path, 'memory');
   assert.equal(config.credentials.file.path, '/etc/users');
-  assert.equal(config.listener.ca, defaultConfig().listener.ca);
+  assert.equal(config.listener.ca, '/etc/broker/certs/iot-lab-ca.pem');
+});
+
+test('where certificates, users and store are does not depend on who asks, nor from where', () => {
+  const paths = ({ listener, credentials, storage }: ReturnType<typeof parseConfig>) => [
+    ...[listener.cert, credentials.file.path, storage.path],
+  ];
+  const inFolder = (folder: string) => [`${folder}/certs/server.pem`, `${folder}/data/users`, `${folder}/data/store`];
+  // With a file: beside it. With the one in the clone, as without any: in the clone.
+  assert.deepEqual(paths(parseConfig('', '/etc/lab/broker.yaml')), inFolder('/etc/lab'));
+  const own = join(packageFolder(), 'config', 'broker.yaml');
+  assert.deepEqual(paths(parseConfig('', own)), inFolder(packageFolder()));
+  assert.deepEqual(paths(defaultConfig()), inFolder(packageFolder()));
+  // An installed package has no place of its own.
+  const installed = '/opt/lib/node_modules/iotlab-broker';
+  assert.equal(dataFolder({ XDG_DATA_HOME: '/home/alice/data' }, installed), '/home/alice/data/iotlab-broker');
+  const usual = join(homedir(), '.local/share/iotlab-broker');
+  for (const env of [{}, { XDG_DATA_HOME: '' }, { XDG_DATA_HOME: 'relative' }]) {
+    assert.equal(dataFolder(env, installed), usual);
+  }
 });
 
 test('unknown keys are refused with the file, the line and the nearest known name', () => {
@@ -217,6 +237,8 @@ test('config/broker.example.yaml is the reference and says what the defaults say
     'write it anew: node dist/main.js config reference > config/broker.example.yaml',
   );
   assert.deepEqual(parseConfig(text, example), defaultConfig());
+  // Wherever it is copied to, it says what is so without it.
+  assert.deepEqual(parseConfig(text, '/srv/lab/x.yaml'), parseConfig('', '/srv/lab/x.yaml'));
   assert.match(text, /^ {2}sessionExpiryMs: 14d$/m);
   assert.match(text, /^ {2}packetBytes: 16MiB$/m);
   assert.doesNotMatch(text, /(Ms|Bytes\w*): \d+$/m);
