@@ -5,6 +5,7 @@ import { loadConfig } from '../config/load.js';
 import { randomPassword } from '../credentials/password-hash.js';
 import { UsageError } from '../errors.js';
 import type { StartOptions, TestBroker } from '../testing/index.js';
+import { describeWarnings } from '../testing/log-ring.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
 
@@ -29,11 +30,16 @@ async function runWithBroker({ command, rest, json, users: given, config }: Want
   const broker = await startBroker({ users: Object.fromEntries(users), ...(await rulesOf(config, io.env)) });
   try {
     const variables = variablesOf(broker, [...users.keys()][0]!);
-    if (command !== undefined) return await runCommand(command, rest, { ...io.env, ...variables });
-    const closed = untilClosed(io.stdin);
-    io.stdout.write(`${JSON.stringify(variables)}\n`);
-    await closed;
-    return 0;
+    let code = 0;
+    if (command !== undefined) code = await runCommand(command, rest, { ...io.env, ...variables });
+    else {
+      const closed = untilClosed(io.stdin);
+      io.stdout.write(`${JSON.stringify(variables)}\n`);
+      await closed;
+    }
+    // Why it failed, perhaps. Whoever only reads the JSON has no exit code to go by.
+    if (code !== 0 || json) for (const line of describeWarnings(broker.logLines())) io.stderr.write(`${line}\n`);
+    return code;
   } finally {
     await broker.stop();
   }
@@ -105,8 +111,8 @@ export const command = defineCommand({
   about: `
 Starts a broker for a test, on a free port of the loopback interface, with a throw-away CA and nothing on disk. Runs
 COMMAND with IOTLAB_MQTT_HOST, IOTLAB_MQTT_PORT, IOTLAB_MQTT_CAFILE, IOTLAB_MQTT_LOGIN and IOTLAB_MQTT_PASSWORD in its
-environment, and exits with its exit code. Of the configuration, the access rules (acl) and the limits are used, and
-without --config none is read.`,
+environment, and exits with its exit code; when that is not 0, what the broker warned of follows on standard error. Of
+the configuration, the access rules (acl) and the limits are used, and without --config none is read.`,
   examples: [
     'iotlab-broker test -- pytest',
     "iotlab-broker test --user alice --user bob:hunter2 -- sh -c 'mosquitto_pub -h $IOTLAB_MQTT_HOST \\",

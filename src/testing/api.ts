@@ -80,6 +80,16 @@ export interface TestUsers {
   remove(login: string): void;
 }
 
+/** What the broker logged, in a line. */
+export interface LogLine {
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+  /** ISO 8601. */
+  readonly time: string;
+  readonly msg: string;
+  /** Such as `login`, `client`, `topic`, `reason`. */
+  readonly [field: string]: unknown;
+}
+
 /** A running broker in the hands of a test. */
 export interface TestBroker extends AsyncDisposable {
   readonly host: string;
@@ -141,8 +151,8 @@ export interface TestBroker extends AsyncDisposable {
   restart(options?: { readonly store?: 'keep' | 'empty'; readonly whileDown?: () => unknown }): Promise<void>;
   /** For between two tests: no fault, no client, no session, no retained message, nothing seen. Users and port stay. */
   reset(): Promise<void>;
-  /** What the broker logged, as JSON lines; from `warn` on, unless `log: { level }` says otherwise. */
-  logLines(): string[];
+  /** What the broker logged, the last 200 lines; from `warn` on, unless `log: { level }` says otherwise. */
+  logLines(): LogLine[];
   /** Stops the broker. Nothing is left of it: no socket, no timer, no file. */
   stop(): Promise<void>;
 }

@@ -3,6 +3,7 @@ import type {
   ClientInfo,
   ClientScope,
   ConnectOptions,
+  LogLine,
   MessageOptions,
   PublishOptions,
   SeenMessage,
@@ -166,7 +167,7 @@ export class BrokerHandle implements TestBroker {
     this.#harness.log.clear();
   }
 
-  logLines(): string[] {
+  logLines(): LogLine[] {
     return this.#harness.log.all();
   }
 

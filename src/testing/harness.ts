@@ -42,7 +42,8 @@ export class Harness {
     this.users = new MutableUsers(users);
     this.waiting = new Waiting(timeoutMs, (about) => this.#describe(about));
     this.board = new FaultBoard(this.clock, this.waiting);
-    this.#brokerLog = createLog(config.log, this.log);
+    // For programs: whoever waits in vain reads it in words.
+    this.#brokerLog = createLog({ ...config.log, format: 'json' }, this.log);
     this.#store = new KeepableStore(config.storage.path, this.#brokerLog, this.clock);
   }
 

@@ -19,6 +19,7 @@ declare namespace testing {
   type Fault = esm.Fault;
   type Faults = esm.Faults;
   type FaultScope = esm.FaultScope;
+  type LogLine = esm.LogLine;
   type MessageOptions = esm.MessageOptions;
   type PacketName = esm.PacketName;
   type PublishOptions = esm.PublishOptions;

@@ -10,6 +10,7 @@ export type {
   ClientInfo,
   ClientScope,
   ConnectOptions,
+  LogLine,
   MessageOptions,
   PublishOptions,
   SeenMessage,

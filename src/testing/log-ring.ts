@@ -1,14 +1,17 @@
+import type { LogLine } from './api.js';
+
 const keptLines = 200;
 const namedLines = 8;
 /** What every line has, and nobody who reads an error needs. */
 const unsaid = new Set(['level', 'time', 'msg', 'part', 'event']);
 
-/** The broker's last log lines, for the error of whoever waited in vain. */
+/** The broker's last log lines, for tests, and for the error of whoever waited in vain. */
 export class LogRing {
-  readonly #lines: string[] = [];
+  readonly #lines: LogLine[] = [];
 
+  /** One line of JSON. */
   write(line: string): void {
-    this.#lines.push(line);
+    this.#lines.push(JSON.parse(line) as LogLine);
     if (this.#lines.length > keptLines) this.#lines.shift();
   }
 
@@ -16,29 +19,25 @@ export class LogRing {
     this.#lines.length = 0;
   }
 
-  /** Every line kept, as it was written. */
-  all(): string[] {
+  all(): LogLine[] {
     return [...this.#lines];
   }
 
-  /** Warnings and errors, in words. */
   describe(): string[] {
-    const warnings = this.#lines.map(inWords).filter((line) => line !== null);
-    if (warnings.length === 0) return [];
-    return ['The broker warned:', ...warnings.slice(-namedLines).map((line) => `  ${line}`)];
+    return describeWarnings(this.#lines);
   }
 }
 
-function inWords(line: string): string | null {
-  let fields: Record<string, unknown>;
-  try {
-    fields = JSON.parse(line) as Record<string, unknown>;
-  } catch {
-    return line.trim();
-  }
-  if (!['warn', 'error', 'fatal'].includes(String(fields.level))) return null;
-  const rest = Object.entries(fields)
+/** The last warnings and errors, in words: lines for somebody who wonders what went wrong. */
+export function describeWarnings(lines: readonly LogLine[]): string[] {
+  const warnings = lines.filter(({ level }) => ['warn', 'error', 'fatal'].includes(level)).map(inWords);
+  if (warnings.length === 0) return [];
+  return ['The broker warned:', ...warnings.slice(-namedLines).map((line) => `  ${line}`)];
+}
+
+function inWords(line: LogLine): string {
+  const rest = Object.entries(line)
     .filter(([key]) => !unsaid.has(key))
     .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  return [String(fields.msg), ...rest].join(' ');
+  return [line.msg, ...rest].join(' ');
 }

@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config/config.js';
 import { type DeepPartial, defaultConfig } from '../config/defaults.js';
+import { nearest } from '../config/nearest.js';
+import { configSchema } from '../config/schema.js';
 import { UsageError } from '../errors.js';
 
 /** Options of `startBroker`: those of the configuration, all optional, and the ones that only a test has. */
@@ -27,6 +29,7 @@ const testOnly = new Set(['users', 'clock', 'timeoutMs']);
 
 /** The configuration of the broker. Throws `UsageError` for what the configuration does not know or accept. */
 export async function configOf(options: StartOptions): Promise<Config> {
+  refuseUnknown(options);
   const given: DeepPartial<Config> = Object.fromEntries(
     Object.entries(options).filter(([key, value]) => !testOnly.has(key) && value !== undefined),
   );
@@ -47,6 +50,17 @@ export async function configOf(options: StartOptions): Promise<Config> {
   };
   // The check reads YAML, which takes long to load, and most tests change nothing of the configuration.
   return Object.keys(given).length === 0 ? defaultConfig(merged) : check(merged);
+}
+
+/** Here, and not with the rest: the configuration does not know what only a test has. */
+function refuseUnknown(options: StartOptions): void {
+  const known = [...testOnly, ...Object.keys(configSchema.keys)];
+  for (const key of Object.keys(options)) {
+    if (known.includes(key)) continue;
+    const near = nearest(key, known);
+    const hint = near === undefined ? `known are ${known.join(', ')}` : `did you mean ${near}?`;
+    throw new UsageError(`startBroker: ${key}: unknown option; ${hint}`, { code: 'E_CONFIG' });
+  }
 }
 
 /** JSON is YAML: the configuration file's own check, with its messages. */

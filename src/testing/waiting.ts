@@ -5,7 +5,7 @@ const lookAgainMs = 20;
 
 interface Waiter {
   look(): void;
-  fail(error: Error): void;
+  fail(message: string): void;
 }
 
 /** Those who wait for something to have happened. `changed` makes them look again. */
@@ -24,7 +24,8 @@ export class Waiting {
 
   /**
    * Resolves with the first value of `look` that is not undefined. Rejects after the deadline with `failure`, followed
-   * by what there was to see instead, above all `about` that topic filter.
+   * by what there was to see instead, above all `about` that topic filter. The error's stack is that of who waits, not
+   * that of a timer: it leads to a line of the test.
    */
   until<T>(
     look: () => T | undefined,
@@ -37,7 +38,10 @@ export class Waiting {
     return new Promise<T>((resolve, reject) => {
       const now = look();
       if (now !== undefined) return resolve(now);
-      if (this.#closed) return reject(new Error(`${failure()}, and the broker is stopped.`));
+      const waitingHere = new Error();
+      Error.captureStackTrace(waitingHere, this.until);
+      const failed = (message: string): Error => withStackOf(waitingHere, message);
+      if (this.#closed) return reject(failed(`${failure()}, and the broker is stopped.`));
       const end = (): void => {
         clearTimeout(timer);
         clearInterval(again);
@@ -50,13 +54,13 @@ export class Waiting {
           end();
           resolve(value);
         },
-        fail: (error) => {
+        fail: (message) => {
           end();
-          reject(error);
+          reject(failed(message));
         },
       };
       const timer = setTimeout(
-        () => waiter.fail(new Error(`${failure()} within ${timeoutMs} ms.\n${this.#describe(about)}`)),
+        () => waiter.fail(`${failure()} within ${timeoutMs} ms.\n${this.#describe(about)}`),
         timeoutMs,
       );
       const again = setInterval(waiter.look, lookAgainMs);
@@ -78,7 +82,13 @@ export class Waiting {
   /** Nothing more will happen. */
   close(): void {
     this.#closed = true;
-    const error = new Error('The broker was stopped while a test waited for it.');
-    for (const waiter of [...this.#waiters]) waiter.fail(error);
+    for (const waiter of [...this.#waiters]) waiter.fail('The broker was stopped while a test waited for it.');
   }
+}
+
+function withStackOf({ stack = '' }: Error, message: string): Error {
+  const error = new Error(message);
+  const frames = stack.indexOf('\n    at ');
+  error.stack = `Error: ${message}${frames === -1 ? '' : stack.slice(frames)}`;
+  return error;
 }

@@ -45,6 +45,16 @@ describe('iotlab-broker test', { concurrency: 2 }, () => {
     assert.ok(!existsSync(caFile), 'nothing is left behind');
   });
 
+  test('a command that fails is followed by what the broker warned of', deadline, async (t) => {
+    const script =
+      'mosquitto_pub -h $IOTLAB_MQTT_HOST -p $IOTLAB_MQTT_PORT --cafile $IOTLAB_MQTT_CAFILE -u alice -P no -t x -m x';
+    const failed = await run(t, ['--', 'sh', '-c', `${script} 2>&1`]).left;
+    assert.equal(failed.code, 5);
+    assert.match(failed.err, /^The broker warned:\n {2}connection refused login=alice .*reason=wrong-password\n$/);
+    const passed = await run(t, ['--', 'sh', '-c', `${script} 2>&1; true`]).left;
+    assert.deepEqual([passed.code, passed.err], [0, '']);
+  });
+
   test('users and access rules of a configuration', deadline, async (t) => {
     const config = join(await tempFolder(t), 'broker.yaml');
     await writeFile(config, 'acl: [{ access: readwrite, topic: "lab/%u" }]\nlisteners: {}\n');

@@ -103,7 +103,7 @@ describe('the examples of the page', { concurrency: 4 }, () => {
     await place.nodeTest(0, 'types.test.cjs');
   });
 
-  test('fixtures: node:test as it is; Vitest and Jest on stand-ins for their functions', deadline, async () => {
+  test('fixtures: node:test as it is; Vitest, Jest and Mocha on stand-ins for their functions', deadline, async () => {
     const place = await Workplace.create('fixtures');
     await place.write('node.test.mjs', example('node.test.mjs'));
     await place.write(
@@ -113,10 +113,14 @@ describe('the examples of the page', { concurrency: 4 }, () => {
     export const expect = (actual) => ({ toBe: (expected) => assert.equal(actual, expected) });`,
     );
     await place.write('vitest.test.mjs', example('vitest.test.mjs', ["'vitest'", "'./stand-in.mjs'"]));
-    await place.write('globals.mjs', "import * as jest from './stand-in.mjs';\nObject.assign(globalThis, jest);");
-    await place.write('jest.test.cjs', example('jest.test.cjs'));
+    await place.write(
+      'globals.mjs',
+      "import * as jest from './stand-in.mjs';\nObject.assign(globalThis, jest, { before: jest.beforeAll, after: jest.afterAll, it: jest.test });",
+    );
+    await place.write('mocha.test.mjs', example('mocha.test.mjs'));
+    await place.write('jest.test.js', example('jest.test.js'));
     await place.nodeTest(0, 'node.test.mjs', 'vitest.test.mjs');
-    await place.nodeTest(0, '--import', './globals.mjs', 'jest.test.cjs');
+    await place.nodeTest(0, '--import', './globals.mjs', 'jest.test.js', 'mocha.test.mjs');
   });
 
   test("other languages: mosquitto's clients and paho, with the command as it is installed", deadline, async () => {

@@ -79,5 +79,16 @@ test('options are checked as the configuration is', deadline, async () => {
   await assert.rejects(startBroker({ users: { 'not a login': 'x' } }), /"not a login" cannot log in/);
   // The pattern is for the whole login, as in the service.
   await assert.rejects(startBroker({ credentials: { loginPattern: '[a-z]{3}' } }), /"alice" cannot log in/);
-  await assert.rejects(startBroker({ user: {} } as never), /startBroker: user: /);
+  await assert.rejects(
+    startBroker({ user: {} } as never),
+    /^UsageError: startBroker: user: unknown option; did you mean users\?$/,
+  );
+  await assert.rejects(
+    startBroker({ limit: {} } as never),
+    /startBroker: limit: unknown option; did you mean limits\?/,
+  );
+  await assert.rejects(
+    startBroker({ xyzzy: {} } as never),
+    /startBroker: xyzzy: unknown option; known are users, clock, /,
+  );
 });

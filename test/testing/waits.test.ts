@@ -69,6 +69,51 @@ test('a wait in vain says which messages came close, and who is there', deadline
   );
 });
 
+test('the stack of a wait in vain leads to the line of the test that waited', deadline, async () => {
+  await using broker = await startBroker({ users, timeoutMs: 20 });
+  const client = await RawClient.connect(broker);
+  const fault = broker.faults.refuseConnect(3);
+  const waits: (() => Promise<unknown>)[] = [
+    function waitsForClient() {
+      return broker.waitForClient({ login: 'bobby' });
+    },
+    function waitsForDisconnect() {
+      return broker.waitForDisconnect({ login: 'alice' });
+    },
+    function waitsForSubscription() {
+      return broker.waitForSubscription('a');
+    },
+    function waitsForMessage() {
+      return broker.waitForMessage('a');
+    },
+    function waitsForHits() {
+      return fault.waitForHits();
+    },
+  ];
+  for (const wait of waits) {
+    const { stack = '', message } = await wait().then(
+      () => assert.fail(),
+      (error: Error) => error,
+    );
+    assert.ok(stack.startsWith(`Error: ${message}\n    at `), stack);
+    assert.match(stack, new RegExp(`at ${wait.name} .*waits\\.test\\.`));
+  }
+  await client.disconnect();
+  await assert.rejects(broker.waitForMessage('a/#/b'), RangeError);
+});
+
+test('what the broker logged, as objects', deadline, async () => {
+  await using broker = await startBroker({ users, log: { level: 'info', format: 'pretty' } });
+  await using client = await RawClient.connect(broker, { clientId: 'sensor' });
+  await client.publish('iotlab/bobby/x', 'x', { qos: 1 });
+  const denied = broker.logLines().find(({ msg }) => msg === 'publish denied');
+  assert.deepEqual(
+    [denied?.level, denied?.login, denied?.client, denied?.topic],
+    ['warn', 'alice', 'sensor', 'iotlab/bobby/x'],
+  );
+  assert.ok(Math.abs(Date.parse(denied!.time) - Date.now()) < 60_000);
+});
+
 test('a wait in vain for a client says why it was refused', deadline, async () => {
   await using broker = await startBroker({ users: { alice: 'another' }, timeoutMs: 200 });
   const { client, code } = await RawClient.attempt(broker, { clientId: 'c' });
