@@ -23,13 +23,18 @@ export function configReference(): string {
 function entry(name: string, node: Node, indent: string): string[] {
   if (node.kind === 'section') return sectionEntry(name, node, indent);
   if (node.kind === 'rows') return rowsEntry(name, node, indent);
-  // A path that stood here would be relative to the file it is copied to.
-  const isDefaultPath = typeof node.default === 'string' && node.isPath(node.default);
-  return [...comment(described(node), indent), `${indent}${isDefaultPath ? '# ' : ''}${name}: ${written(node)}`];
+  return [...comment(described(node), indent), `${indent}${isDefaultPath(node) ? '# ' : ''}${name}: ${written(node)}`];
+}
+
+/** Commented out: standing there, it would be relative to the file it is copied to. */
+function isDefaultPath(node: Node): boolean {
+  return node.kind === 'leaf' && typeof node.default === 'string' && node.isPath(node.default);
 }
 
 function sectionEntry(name: string, node: Section, indent: string): string[] {
-  const keys = Object.entries(node.keys).flatMap(([key, child]) => entry(key, child, `${indent}  `));
+  // A comment at the end would seem to belong to what follows.
+  const ordered = Object.entries(node.keys).sort(([, a], [, b]) => Number(isDefaultPath(b)) - Number(isDefaultPath(a)));
+  const keys = ordered.flatMap(([key, child]) => entry(key, child, `${indent}  `));
   return [...comment(node.doc, indent), `${indent}${name}:`, ...keys];
 }
 
