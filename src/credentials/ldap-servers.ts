@@ -65,7 +65,8 @@ export class LdapServers {
 
   /** Is there no better server to ask just now? */
   isFirstChoice(server: LdapServer): boolean {
-    return this.#states.find((state) => state.server === server || this.#isFit(state))?.server === server;
+    const best = this.#states.find((state) => this.#isFit(state));
+    return best === undefined || best.server === server;
   }
 
   /** Tells of a failure that was noticed outside `attempt`, on a connection that was open before. */

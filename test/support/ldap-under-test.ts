@@ -1,4 +1,4 @@
-import { systemClock } from '../../src/clock.js';
+import { type Clock, systemClock } from '../../src/clock.js';
 import type { LdapConfig } from '../../src/config/config.js';
 import { defaultConfig } from '../../src/config/defaults.js';
 import type { CredentialBackend, Verdict } from '../../src/credentials/backend.js';
@@ -14,12 +14,17 @@ export interface LdapUnderTest {
 }
 
 /** Search then bind with the service account, unless `overrides` says otherwise; closed when the test ends. */
-export async function openLdap(t: Scope, slapd: Slapd, overrides: Partial<LdapConfig> = {}): Promise<LdapUnderTest> {
+export async function openLdap(
+  t: Scope,
+  slapd: Slapd,
+  overrides: Partial<LdapConfig> = {},
+  clock: Clock = systemClock,
+): Promise<LdapUnderTest> {
   const log = captureLog();
   const backend = await openLdapBackend({
     config: ldapConfig(slapd, overrides),
     log: log.log,
-    clock: systemClock,
+    clock,
     env: { SECRET: servicePassword },
   });
   t.after(() => backend.close());

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -289,12 +289,22 @@ async function run(command: string, args: readonly string[], input = '', success
   if (!success.includes(code)) throw new Error(`${command} ended with ${code}: ${output.join('')}`);
 }
 
-/** slapd can't be asked which port it took, so it is given one that was free a moment ago. */
+/**
+ * slapd can't be asked which port it took, so it is given one that was free a moment ago, and that is free again when it
+ * is restarted: below those that the kernel hands out to everybody's connections.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const server = createServer();
+    const port = randomInt(10_000, 32_768);
+    const free = once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    server.listen(port, '127.0.0.1');
+    if (!(await free)) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
