@@ -83,7 +83,7 @@ const credentials = section('Who may log in.', {
   ldap,
   api,
   timeoutMs: durationMs(5_000, 'Longest wait for the backend; then the client hears "server unavailable".'),
-  concurrency: integer(8, 'Questions to the backend at the same time; further ones wait their turn.', {
+  concurrency: integer(16, 'Questions to the backend at the same time; further ones wait their turn.', {
     min: 1,
     max: 1_000,
   }),
@@ -93,9 +93,7 @@ const credentials = section('Who may log in.', {
     maxEntries: integer(10_000, 'How many.', { min: 1 }),
   }),
   throttle: section('Against guessing passwords.', {
-    maxFailures: integer(10, 'Failed logins of one login from one address before further ones are refused.', {
-      min: 1,
-    }),
+    maxFailures: integer(10, 'Wrong passwords for one login from one address; then one a second is tried.', { min: 1 }),
     windowMs: durationMs(60_000, 'Failures older than this are forgotten.'),
   }),
   revalidateMs: durationMs(900_000, 'How often live sessions are checked again; 0 never does.', { min: 0 }),

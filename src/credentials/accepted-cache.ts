@@ -72,8 +72,7 @@ export class AcceptedCache {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
     const ageMs = this.#clock.monotonicMs() - entry.atMs;
-    // A clock that was set back must not make an entry immortal.
-    if (ageMs < 0 || ageMs >= Math.max(this.#config.ttlMs, this.#config.staleMs)) {
+    if (ageMs >= Math.max(this.#config.ttlMs, this.#config.staleMs)) {
       this.drop(key);
       return undefined;
     }

@@ -23,8 +23,8 @@ class ApiProof {
   }
 }
 
-/** Connections to the API at the same time; the guard asks no more questions at once by default. */
-const sockets = 8;
+/** Connections that stay open while nobody asks. How many questions there are at a time is the guard's business. */
+const keptConnections = 8;
 const longestPasswordBytes = 4096;
 
 /**
@@ -48,7 +48,7 @@ export async function openApiBackend(options: {
     log.warn({ url: config.url }, 'passwords go to the API in clear text: use https:// in credentials.api.url');
   }
   const ca = config.ca === '' ? undefined : await readCa(config.ca);
-  const client = new ApiClient({ url: config.url, ca, timeoutMs: config.timeoutMs, sockets, clock });
+  const client = new ApiClient({ url: config.url, ca, timeoutMs: config.timeoutMs, keptConnections, clock });
   const sealer = new PasswordSealer();
   const proofs = new SharedProofs<ApiProof>();
   let closed = false;

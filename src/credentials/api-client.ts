@@ -23,16 +23,21 @@ export class ApiClient {
   /** What calls off each request in hand. */
   readonly #open = new Set<(fault: Fault) => void>();
 
-  constructor(options: { url: string; ca: string | undefined; timeoutMs: number; sockets: number; clock: Clock }) {
+  constructor(options: {
+    url: string;
+    ca: string | undefined;
+    timeoutMs: number;
+    keptConnections: number;
+    clock: Clock;
+  }) {
     const base = options.url.endsWith('/') ? options.url : `${options.url}/`;
     this.#url = new URL('user', base);
     this.#clock = options.clock;
     this.#timeoutMs = options.timeoutMs;
-    const { ca, sockets: maxSockets } = options;
+    const { ca, keptConnections: maxFreeSockets } = options;
     const agent = {
       keepAlive: true,
-      maxSockets,
-      maxFreeSockets: maxSockets,
+      maxFreeSockets,
       scheduling: 'lifo' as const,
       timeout: 30_000,
     };

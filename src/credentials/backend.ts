@@ -6,6 +6,9 @@ export interface CredentialBackend {
   /** `file`, `ldap` or `api`: for log lines. */
   readonly name: string;
 
+  /** So many questions at a time are enough for it, where `credentials.concurrency` would allow more. */
+  readonly concurrency?: number;
+
   /**
    * May this login, which does not match `credentials.loginPattern`, be asked for all the same (an e-mail address that
    * is mapped to the login)? Absent: never. The canonical login of an accepted verdict must match the pattern.
@@ -43,6 +46,8 @@ export type Verdict =
       readonly accepted: false;
       /** For the log only; the client always sees the same refusal. */
       readonly reason: RefusalReason;
+      /** How much later to tell, so that the time does not tell that the password was not even looked at. */
+      readonly delayMs?: number;
     };
 
 export type RefusalReason =

@@ -1,33 +1,59 @@
-interface Job {
-  readonly address: string;
-  readonly login: string;
-  readonly start: () => Promise<unknown>;
-  readonly giveUp: () => void;
+/** What a job holds once it has begun; neither promise rejects. */
+export interface Begun {
+  /** Until then it has one of the queue's places. */
+  readonly place: Promise<unknown>;
+  /** Until then the other jobs of its login wait. Not before `place`. */
+  readonly answer: Promise<unknown>;
 }
 
-interface Lane {
-  queued: number;
-  running: number;
-  /** In the order of their turns. */
-  readonly byLogin: Map<string, Set<Job>>;
+export interface Job {
+  readonly network: string;
+  readonly login: string;
+  /** Not a guess. Nobody can have many of these, so they need not stand in line with the guesses. */
+  readonly known: boolean;
+  begin(): Begun;
+  /** Instead of `begin`, when the queue is full. */
+  giveUp(): void;
+}
+
+/** The jobs of one network, by login, in the order of their turns. */
+class Network {
+  readonly name: string;
+  readonly ready = new Map<string, Set<Job>>();
+  /** Of logins that a job has begun for. */
+  readonly held = new Map<string, Set<Job>>();
+  queued = 0;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+class Band {
+  readonly networks = new Map<string, Network>();
+  /** Those with a job that could begin, in the order of their turns. */
+  readonly turns = new Set<Network>();
 }
 
 /**
- * Runs at most `width` jobs at a time. Addresses take turns, and the logins of an address among themselves, so a
- * thousand questions from one device or one address delay another's by one question, not by a thousand. The number of
- * those that wait is bounded; when it is reached, the address that has the most gives one up.
+ * Runs at most `width` jobs at a time. Networks take turns, and in each network its logins, with one job at a time: a
+ * thousand questions from one place, or about one login, delay another's by one question and not by a thousand. The
+ * guesses together and the others take turns too. How many wait is bounded; beyond that, whoever has most of the
+ * guesses gives one up.
  */
 export class FairQueue {
   readonly #width: number;
   readonly #maxQueued: number;
-  /** How many of an address may run at the same time. */
-  readonly #widthOf: (address: string) => number;
-  /** In the order of their turns. */
-  readonly #lanes = new Map<string, Lane>();
+  /** How many jobs of a network may run at the same time. */
+  readonly #widthOf: (network: string) => number;
+  readonly #known = new Band();
+  readonly #guesses = new Band();
+  readonly #runningOf = new Map<string, number>();
+  #next: Band = this.#known;
   #running = 0;
   #queued = 0;
 
-  constructor(options: { width: number; maxQueued: number; widthOf: (address: string) => number }) {
+  constructor(options: { width: number; maxQueued: number; widthOf: (network: string) => number }) {
     this.#width = Math.max(1, options.width);
     this.#maxQueued = options.maxQueued;
     this.#widthOf = options.widthOf;
@@ -41,84 +67,98 @@ export class FairQueue {
     return this.#running;
   }
 
-  /**
-   * Starts the job at once or when its turn comes; `giveUp` is called instead when the queue is full. `start` must not
-   * throw, and its promise must not reject. The returned function takes a job that has not started out of the queue.
-   */
+  /** Begins the job at once or when its turn comes. The returned function takes out one that has not begun. */
   add(job: Job): () => void {
-    const lane = this.#lane(job.address);
-    const jobs = lane.byLogin.get(job.login);
-    if (jobs === undefined) lane.byLogin.set(job.login, new Set([job]));
-    else jobs.add(job);
-    lane.queued += 1;
+    const band = job.known ? this.#known : this.#guesses;
+    const network = band.networks.get(job.network) ?? new Network(job.network);
+    band.networks.set(job.network, network);
+    const held = network.held.get(job.login);
+    const jobs = held ?? network.ready.get(job.login) ?? new Set();
+    jobs.add(job);
+    network.queued += 1;
     this.#queued += 1;
+    if (held === undefined) {
+      network.ready.set(job.login, jobs);
+      band.turns.add(network);
+    }
     this.#pump();
     if (this.#queued > this.#maxQueued) this.#giveOneUp();
-    return () => this.#remove(job);
-  }
-
-  #lane(address: string): Lane {
-    let lane = this.#lanes.get(address);
-    if (lane === undefined) {
-      lane = { queued: 0, running: 0, byLogin: new Map() };
-      this.#lanes.set(address, lane);
-    }
-    return lane;
+    return () => this.#takeOut(band, network, job);
   }
 
   #pump(): void {
-    while (this.#running < this.#width && this.#queued > 0) {
-      const job = this.#next();
-      if (job === undefined) return;
-      const lane = this.#lane(job.address);
+    while (this.#running < this.#width) {
+      const other = this.#next === this.#known ? this.#guesses : this.#known;
+      if (this.#beginOne(this.#next)) this.#next = other;
+      else if (!this.#beginOne(other)) return;
+    }
+  }
+
+  #beginOne(band: Band): boolean {
+    for (const network of band.turns) {
+      const running = this.#runningOf.get(network.name) ?? 0;
+      if (running >= this.#widthOf(network.name)) continue;
+      const [login, jobs] = network.ready.entries().next().value!;
+      const job: Job = jobs.values().next().value!;
+      network.ready.delete(login);
+      network.held.set(login, jobs);
+      this.#takeOut(band, network, job);
+      // To the back of the row.
+      band.turns.delete(network);
+      if (network.ready.size > 0) band.turns.add(network);
+      this.#runningOf.set(network.name, running + 1);
       this.#running += 1;
-      lane.running += 1;
-      void job.start().finally(() => {
-        this.#running -= 1;
-        lane.running -= 1;
-        this.#forgetIdle(job.address, lane);
-        this.#pump();
-      });
+      const { place, answer } = job.begin();
+      void place.finally(() => this.#ended(network.name));
+      void answer.finally(() => this.#answered(band, network, login));
+      return true;
     }
+    return false;
   }
 
-  #next(): Job | undefined {
-    for (const [address, lane] of this.#lanes) {
-      if (lane.queued === 0 || lane.running >= this.#widthOf(address)) continue;
-      const [login, jobs] = lane.byLogin.entries().next().value!;
-      const job = jobs.values().next().value!;
-      this.#remove(job);
-      // Both go to the back of their rows.
-      if (lane.byLogin.delete(login) && jobs.size > 0) lane.byLogin.set(login, jobs);
-      this.#lanes.delete(address);
-      this.#lanes.set(address, lane);
-      return job;
-    }
-    return undefined;
+  #ended(name: string): void {
+    const running = this.#runningOf.get(name)! - 1;
+    if (running > 0) this.#runningOf.set(name, running);
+    else this.#runningOf.delete(name);
+    this.#running -= 1;
+    this.#pump();
   }
 
-  #remove(job: Job): void {
-    const lane = this.#lanes.get(job.address);
-    const jobs = lane?.byLogin.get(job.login);
-    if (lane === undefined || !jobs?.delete(job)) return;
-    lane.queued -= 1;
+  #answered(band: Band, network: Network, login: string): void {
+    const jobs = network.held.get(login)!;
+    network.held.delete(login);
+    if (jobs.size > 0) {
+      network.ready.set(login, jobs);
+      band.turns.add(network);
+      this.#pump();
+    } else this.#forgetIdle(band, network);
+  }
+
+  #takeOut(band: Band, network: Network, job: Job): void {
+    const ready = network.ready.get(job.login);
+    if (!(ready ?? network.held.get(job.login))?.delete(job)) return;
+    network.queued -= 1;
     this.#queued -= 1;
-    if (jobs.size === 0) lane.byLogin.delete(job.login);
-    this.#forgetIdle(job.address, lane);
+    if (ready?.size === 0) network.ready.delete(job.login);
+    if (network.ready.size === 0) band.turns.delete(network);
+    this.#forgetIdle(band, network);
   }
 
-  #forgetIdle(address: string, lane: Lane): void {
-    if (lane.queued === 0 && lane.running === 0 && this.#lanes.get(address) === lane) this.#lanes.delete(address);
+  #forgetIdle(band: Band, network: Network): void {
+    if (network.ready.size === 0 && network.held.size === 0) band.networks.delete(network.name);
   }
 
   #giveOneUp(): void {
-    let longest: Lane | undefined;
-    for (const lane of this.#lanes.values()) if (lane.queued > (longest?.queued ?? 0)) longest = lane;
-    let most: Set<Job> | undefined;
-    for (const jobs of longest?.byLogin.values() ?? []) if (jobs.size >= (most?.size ?? 0)) most = jobs;
-    const last = most === undefined ? undefined : [...most].at(-1);
-    if (last === undefined) return;
-    this.#remove(last);
-    last.giveUp();
+    for (const band of [this.#guesses, this.#known]) {
+      let longest: Network | undefined;
+      for (const network of band.networks.values()) if (network.queued > (longest?.queued ?? 0)) longest = network;
+      if (longest === undefined) continue;
+      let most: Set<Job> = new Set();
+      for (const jobs of [...longest.ready.values(), ...longest.held.values()]) if (jobs.size >= most.size) most = jobs;
+      const last = [...most].at(-1)!;
+      this.#takeOut(band, longest, last);
+      last.giveUp();
+      return;
+    }
   }
 }

@@ -3,8 +3,8 @@ import type { Clock } from '../clock.js';
 import { Fault, UsageError } from '../errors.js';
 import { stateOf, watchFiles } from '../file-watch.js';
 import type { Log } from '../observe/log.js';
+import { AnswerTimes } from './answer-times.js';
 import type { CredentialBackend, Verdict } from './backend.js';
-import { HashingLanes } from './hashing-lanes.js';
 import { hashPassword, type PasswordHash, parsePasswordHash } from './password-hash.js';
 import { asUsageError, readUsersFile, type StoredUser, type UsersFile } from './users-file.js';
 
@@ -21,6 +21,9 @@ class FileProof {
   }
 }
 
+/** Hashing happens on libuv's four threads, which the store's writes need too: two full of hashes leave two. */
+const hashesAtATime = 2;
+
 /** An emptied file is more often one that is just being written than the wish to throw everybody out. */
 const emptyGraceMs = 1_000;
 
@@ -35,10 +38,10 @@ export async function openFileBackend(options: {
 }): Promise<CredentialBackend> {
   const { path, clock } = options;
   const log = options.log.child({ part: 'credentials', backend: 'file' });
-  const lanes = new HashingLanes(2);
   const listeners: ((login: string) => void)[] = [];
   const decoyKey = randomBytes(32);
   const decoy = await makeDecoy();
+  const times = new Map<string, AnswerTimes>();
   let state = await stateOf([path]);
   let unreadable = '';
   let emptySince: number | null = null;
@@ -65,9 +68,8 @@ export async function openFileBackend(options: {
   }
 
   /**
-   * What an unknown login's password is checked against, so that the time tells nothing: the hash of some user of the
-   * file, always the same one for the same login. So unknown logins take exactly the times that known ones take, also
-   * in a file with hashes of several kinds.
+   * Whom an unknown login is taken for as far as time goes: some user of the file, always the same one for the same
+   * login. So unknown logins take the times that known ones take, also in a file with hashes of several kinds.
    */
   function decoyFor(login: string): PasswordHash {
     const index = createHmac('sha256', decoyKey).update(login).digest().readUInt32BE(0) % Math.max(1, decoys.length);
@@ -123,16 +125,30 @@ export async function openFileBackend(options: {
     if (closed) throw new Fault('E_CREDENTIALS_CLOSED', 'the credential backend is closed');
   }
 
+  function timesOf({ cost }: PasswordHash): AnswerTimes {
+    const known = times.get(cost) ?? new AnswerTimes(clock);
+    times.set(cost, known);
+    return known;
+  }
+
   return {
     name: 'file',
+    concurrency: hashesAtATime,
 
     async verify(login, password, signal): Promise<Verdict> {
       assertOpen();
+      if (signal.aborted) throw calledOff();
+      if (password === '') return { accepted: false, reason: 'no-password' };
       const user = users.get(login);
       const hash = user?.hash ?? decoyFor(login);
-      const right = await lanes.run(signal, () => hash.check(password));
+      const answerTimes = timesOf(hash);
+      // Whoever invents logins costs no hashing, but for a measurement now and then.
+      if (user === undefined && !answerTimes.mustMeasure()) {
+        return { accepted: false, reason: 'unknown-user', delayMs: answerTimes.sampleMs() };
+      }
+      const right = await answerTimes.measure(() => hash.check(password));
       assertOpen();
-      if (password === '') return { accepted: false, reason: 'no-password' };
+      if (signal.aborted) throw calledOff();
       if (user === undefined) return { accepted: false, reason: 'unknown-user' };
       // HMAC, and so scrypt and PBKDF2, pad a password with zero bytes: with some of its own it would be another's equal.
       if (!right || password.includes('\0')) return { accepted: false, reason: 'wrong-password' };
@@ -143,7 +159,7 @@ export async function openFileBackend(options: {
 
     async revalidate(login, proof, signal) {
       assertOpen();
-      if (signal.aborted) throw new Fault('E_CREDENTIALS_CALLED_OFF', 'the question was called off');
+      if (signal.aborted) throw calledOff();
       return proof instanceof FileProof && proof.isOf(users.get(login));
     },
 
@@ -156,6 +172,10 @@ export async function openFileBackend(options: {
       stopWatching();
     },
   };
+}
+
+function calledOff(): Fault {
+  return new Fault('E_CREDENTIALS_CALLED_OFF', 'the question to the credential backend was called off');
 }
 
 async function makeDecoy(): Promise<PasswordHash> {

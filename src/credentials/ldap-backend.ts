@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js';
 import type { LdapConfig } from '../config/config.js';
 import { Fault } from '../errors.js';
 import type { Log } from '../observe/log.js';
+import { AnswerTimes } from './answer-times.js';
 import type { CredentialBackend, RefusalReason, Verdict } from './backend.js';
 import { accountAttributes, type LdapAccount, toAccount, whyRefused } from './ldap-account.js';
 import type { LdapConnection } from './ldap-client.js';
@@ -72,11 +73,13 @@ class LdapBackend implements CredentialBackend {
   readonly #binds: LdapPool;
   readonly #sealer = new PasswordSealer();
   readonly #proofs = new SharedProofs<LdapProof>();
+  readonly #bindTimes: AnswerTimes;
   #toldInvisible = false;
 
   constructor(settings: LdapSettings, { config, clock, log }: LdapBackendOptions) {
     const { connectTimeoutMs, poolSize: keep, maxBackoffMs } = config;
     this.#settings = settings;
+    this.#bindTimes = new AnswerTimes(clock);
     this.#config = config;
     this.#clock = clock;
     this.#log = log;
@@ -109,23 +112,29 @@ class LdapBackend implements CredentialBackend {
     let login = typed;
     if (this.acceptsLogin(typed)) {
       const found = await this.#loginOfMail(typed, signal);
-      if (found.login === null) return refused(found.reason);
+      if (found.login === null) return this.#refusedUnasked(found.reason);
       login = found.login;
     }
     const found = await this.#find(login, signal);
-    if (typeof found === 'string') return refused(found);
-    if (found.disabled) return refused('disabled');
+    if (typeof found === 'string') return this.#refusedUnasked(found);
+    if (found.disabled) return this.#refusedUnasked('disabled');
     if (found.login === null) {
       this.#log.warn({ dn: found.dn, attribute: this.#config.loginAttribute }, 'the entry names no login, or several');
-      return refused('ambiguous');
+      return this.#refusedUnasked('ambiguous');
     }
-    const reason = whyRefused(await this.#bind(found.dn, password, signal), this.#direct);
+    const bound = await this.#bindTimes.measure(() => this.#bind(found.dn, password, signal));
+    const reason = whyRefused(bound, this.#direct);
     if (reason !== null) return refused(reason);
     const proof = this.#proofs.get(this.#sealer.mark(found.dn, password), () => {
       return new LdapProof(found.dn, this.#sealer.seal(password), found.stamp);
     });
     proof.heldAt(found.stamp);
     return { accepted: true, login: found.login, proof };
+  }
+
+  /** The password was not tried; the answer comes when it would have been. */
+  #refusedUnasked(reason: RefusalReason): Verdict {
+    return { accepted: false, reason, delayMs: this.#bindTimes.sampleMs() };
   }
 
   /**

@@ -9,6 +9,8 @@ const pbkdf2Async = promisify(pbkdf2);
  */
 export interface PasswordHash {
   readonly scheme: 'scrypt' | 'mosquitto-6' | 'mosquitto-7';
+  /** The same for two hashes that take equally long to check. */
+  readonly cost: string;
   check(password: string): Promise<boolean>;
 }
 
@@ -62,6 +64,7 @@ function parseScrypt(text: string): PasswordHash | { readonly problem: string } 
   }
   return {
     scheme: 'scrypt',
+    cost: `scrypt ${logN} ${r} ${p} ${key.length}`,
     check: async (password) => timingSafeEqual(await derive(password, salt, key.length, logN, r, p), key),
   };
 }
@@ -76,6 +79,7 @@ function parseMosquitto7(text: string): PasswordHash | { readonly problem: strin
   if (iterations > limits.pbkdf2Iterations) return { problem: 'a $7$ hash that costs too much to check' };
   return {
     scheme: 'mosquitto-7',
+    cost: `mosquitto-7 ${iterations}`,
     check: async (password) =>
       timingSafeEqual(await pbkdf2Async(password, salt, iterations, key.length, 'sha512'), key),
   };
@@ -91,6 +95,7 @@ function parseMosquitto6(text: string): PasswordHash | { readonly problem: strin
   }
   return {
     scheme: 'mosquitto-6',
+    cost: 'mosquitto-6',
     check: async (password) => timingSafeEqual(createHash('sha512').update(password).update(salt).digest(), digest),
   };
 }

@@ -1,18 +1,30 @@
 import type { Clock } from '../clock.js';
 import { Fault } from '../errors.js';
 import type { Log } from '../observe/log.js';
-import { FairQueue } from './fair-queue.js';
+import { type Begun, FairQueue, type Job } from './fair-queue.js';
 
 export type Answer<T> = { readonly value: T } | { readonly fault: Fault };
+
+export interface Question<T> {
+  /** Comes `timeoutMs` after the backend was asked at the latest. Never rejects. */
+  readonly answer: Promise<Answer<T>>;
+  /** When the backend was asked; null while the question waits for its turn. */
+  readonly askedAtMs: number | null;
+  /** Nobody waits for the answer any more. One that the backend has already goes on; its answer may be of use. */
+  withdraw(): void;
+}
+
+export type Asker = Pick<Job, 'network' | 'login' | 'known'>;
 
 /** Those that wait beyond this are told at once that the server is unavailable; clients try again. */
 const maxQueued = 4_096;
 
 /** Not an address, so no connection's. */
-const patientLane = 'live sessions';
+const liveSessions = 'live sessions';
 
 /**
- * Puts questions to the backend: a bounded number at a time, in fair turns, each answered within the deadline. Knows whether the backend is out, and logs when that begins and ends.
+ * Puts questions to the backend: a bounded number at a time, in fair turns. Knows whether the backend is out, judged by
+ * nothing but what became of questions that it had, each for `timeoutMs`; and logs when that begins and ends.
  */
 export class Questions {
   readonly #backend: string;
@@ -24,25 +36,19 @@ export class Questions {
   #outSinceMs: number | null = null;
   #closed = false;
 
-  constructor(options: {
-    backend: string;
-    config: { readonly timeoutMs: number; readonly concurrency: number };
-    log: Log;
-    clock: Clock;
-  }) {
+  constructor(options: { backend: string; timeoutMs: number; width: number; log: Log; clock: Clock }) {
+    const { width } = options;
     this.#backend = options.backend;
-    this.#timeoutMs = options.config.timeoutMs;
+    this.#timeoutMs = options.timeoutMs;
     this.#log = options.log;
     this.#clock = options.clock;
-    const width = options.config.concurrency;
+    // One place is always left for another network than the busiest, and whoever is in already can wait. With two or
+    // less, a place is free again soon enough.
+    const most = width > 2 ? width - 1 : width;
     this.#queue = new FairQueue({
       width,
       maxQueued,
-      widthOf: (lane) => {
-        if (lane.endsWith(' trickle')) return 1;
-        // One place is always left for another address than the busiest; and whoever is in already can wait.
-        return Math.max(1, lane === patientLane ? Math.min(2, width - 1) : width - 1);
-      },
+      widthOf: (network) => (network === liveSessions ? Math.min(2, most) : most),
     });
   }
 
@@ -50,61 +56,53 @@ export class Questions {
     return this.#outSinceMs !== null;
   }
 
-  /** The deadline counts from now, waiting included. Never rejects; nobody waits for `put` once its signal aborts. */
-  ask<T>(lane: string, login: string, put: (signal: AbortSignal) => Promise<T>): Promise<Answer<T>> {
-    return this.#ask(lane, login, put, false);
-  }
-
-  /** The deadline counts from when the turn comes: for thousands of questions that nobody is waiting for. */
-  askPatiently<T>(login: string, put: (signal: AbortSignal) => Promise<T>): Promise<Answer<T>> {
-    return this.#ask(patientLane, login, put, true);
-  }
-
-  #ask<T>(lane: string, login: string, put: (signal: AbortSignal) => Promise<T>, patient: boolean): Promise<Answer<T>> {
-    if (this.#closed) return Promise.resolve({ fault: closedFault() });
-    return new Promise((resolve) => {
-      const controller = new AbortController();
-      let started = false;
-      let settled = false;
-      let release = (): void => {};
-      let takeOut = (): void => {};
-
-      const settle = (answer: Answer<T>): void => {
-        if (settled) return;
-        settled = true;
-        cancelDeadline();
-        this.#open.delete(callOff);
-        takeOut();
-        release();
-        resolve(answer);
-      };
-      const callOff = (fault: Fault): void => {
-        settle({ fault });
-        controller.abort(fault);
-      };
-      const onDeadline = (): void => {
-        const fault = started ? this.#timedOut() : this.#busy();
-        if (started) this.#failed(fault);
-        callOff(fault);
-      };
-      let cancelDeadline = patient ? (): void => {} : this.#clock.after(this.#timeoutMs, onDeadline);
-      this.#open.add(callOff);
-
-      takeOut = this.#queue.add({
-        address: lane,
-        login,
-        start: () => {
-          started = true;
-          if (patient) cancelDeadline = this.#clock.after(this.#timeoutMs, onDeadline);
-          void this.#put(put, controller.signal, () => settled).then(settle);
-          return new Promise<void>((done) => {
-            release = done;
-            if (settled) done();
-          });
-        },
-        giveUp: () => callOff(this.#busy()),
-      });
+  /** `laterMs`: how much later to give an answer than the backend did. The place is free meanwhile. */
+  ask<T>(asker: Asker, put: (signal: AbortSignal) => Promise<T>, laterMs: (value: T) => number = () => 0): Question<T> {
+    if (this.#closed) return { answer: Promise.resolve({ fault: closedFault() }), askedAtMs: null, withdraw() {} };
+    const controller = new AbortController();
+    let askedAtMs: number | null = null;
+    let settle: (answer: Answer<T>) => void = () => {};
+    const answer = new Promise<Answer<T>>((resolve) => {
+      settle = resolve;
     });
+    const callOff = (fault: Fault): void => {
+      settle({ fault });
+      controller.abort(fault);
+    };
+    this.#open.add(callOff);
+    void answer.then(() => this.#open.delete(callOff));
+    const begin = (): Begun => {
+      askedAtMs = this.#clock.monotonicMs();
+      const place = Promise.race([this.#put(put, controller), answer]);
+      void place.then((heard) => {
+        const delayMs = 'value' in heard ? laterMs(heard.value) : 0;
+        if (delayMs > 0) this.#clock.after(delayMs, () => settle(heard));
+        else settle(heard);
+      });
+      return { place, answer };
+    };
+    const takeOut = this.#queue.add({ ...asker, begin, giveUp: () => callOff(busyFault()) });
+    return {
+      answer,
+      get askedAtMs() {
+        return askedAtMs;
+      },
+      withdraw: () => {
+        if (askedAtMs !== null) return;
+        takeOut();
+        callOff(busyFault());
+      },
+    };
+  }
+
+  /** For somebody who has waited in vain since then: is it the backend that takes so long, or the row before it? */
+  lateFault({ askedAtMs }: Question<unknown>, sinceMs: number): Fault {
+    return askedAtMs !== null && askedAtMs <= sinceMs ? this.#timedOut() : busyFault();
+  }
+
+  /** About somebody who is in: for thousands of questions at a time that nobody is waiting for. */
+  askAboutSession<T>(login: string, put: (signal: AbortSignal) => Promise<T>): Promise<Answer<T>> {
+    return this.ask({ network: liveSessions, login, known: true }, put).answer;
   }
 
   /** Every question that is still open hears of a fault, and every later one. */
@@ -113,24 +111,38 @@ export class Questions {
     for (const callOff of [...this.#open]) callOff(closedFault());
   }
 
-  async #put<T>(
-    put: (signal: AbortSignal) => Promise<T>,
-    signal: AbortSignal,
-    tooLate: () => boolean,
-  ): Promise<Answer<T>> {
-    try {
-      const value = await put(signal);
-      if (!tooLate()) this.#answered();
-      return { value };
-    } catch (error) {
-      // An error that the backend did not mean to hand out may quote anything, a password too: only its kind is kept.
-      const fault =
-        error instanceof Fault
-          ? error
-          : new Fault('E_CREDENTIALS_BACKEND', `the ${this.#backend} backend failed: ${kindOf(error)}`);
-      if (!tooLate()) this.#failed(fault);
-      return { fault };
+  async #put<T>(put: (signal: AbortSignal) => Promise<T>, controller: AbortController): Promise<Answer<T>> {
+    let cancelDeadline = (): void => {};
+    const deadline = new Promise<Answer<T>>((resolve) => {
+      cancelDeadline = this.#clock.after(this.#timeoutMs, () => {
+        const fault = this.#timedOut();
+        resolve({ fault });
+        controller.abort(fault);
+      });
+    });
+    const heard = await Promise.race([deadline, this.#hear(put, controller.signal)]);
+    cancelDeadline();
+    if (!this.#closed) {
+      if ('value' in heard) this.#answered();
+      else this.#failed(heard.fault);
     }
+    return heard;
+  }
+
+  async #hear<T>(put: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<Answer<T>> {
+    try {
+      return { value: await put(signal) };
+    } catch (error) {
+      if (error instanceof Fault) return { fault: error };
+      // An error that the backend did not mean to hand out may quote anything, a password too: only its kind is kept.
+      const message = `the ${this.#backend} backend failed: ${kindOf(error)}`;
+      return { fault: new Fault('E_CREDENTIALS_BACKEND', message) };
+    }
+  }
+
+  #timedOut(): Fault {
+    const message = `the ${this.#backend} backend did not answer within ${this.#timeoutMs} ms`;
+    return new Fault('E_CREDENTIALS_TIMEOUT', message);
   }
 
   #answered(): void {
@@ -148,15 +160,11 @@ export class Questions {
       'the credential backend does not answer: logins hear "server unavailable" until it does, but for those in memory',
     );
   }
+}
 
-  #timedOut(): Fault {
-    const message = `the ${this.#backend} backend did not answer within ${this.#timeoutMs} ms`;
-    return new Fault('E_CREDENTIALS_TIMEOUT', message);
-  }
-
-  #busy(): Fault {
-    return new Fault('E_CREDENTIALS_BUSY', 'too many logins wait for the credential backend');
-  }
+/** It waits for its turn, or it had too little time left when that came. Says nothing about the backend. */
+function busyFault(): Fault {
+  return new Fault('E_CREDENTIALS_BUSY', 'too many logins wait for the credential backend');
 }
 
 function closedFault(): Fault {

@@ -82,7 +82,8 @@ test('no password is in the log, whatever happens', async (t) => {
   const { backend, clock, login, captured } = guardUnderTest(t);
   const secrets = ['secret one!', 'wrong-Secret-2', 'Outage-Secret-3'];
   await login('alice', secrets[0]);
-  for (let guess = 0; guess < 12; guess += 1) await login('alice', `${secrets[1]}${guess}`);
+  for (let guess = 0; guess < 10; guess += 1) await login('alice', `${secrets[1]}${guess}`);
+  assert.equal(brief(await login('alice', `${secrets[1]}0`)), 'refused throttled');
   clock.advance(60_000);
   backend.script = down;
   await login('alice', secrets[0]);
@@ -95,4 +96,26 @@ test('no password is in the log, whatever happens', async (t) => {
     assert.ok(!captured.text().includes(secret));
     assert.ok(!captured.text().includes(Buffer.from(secret).toString('base64')));
   }
+});
+
+test('a password that was refused since it was right is not let in during an outage', async (t) => {
+  const { backend, clock, login } = guardUnderTest(t);
+  await login('alice', 'secret one!');
+  clock.advance(60_000);
+  backend.users.set('alice', 'changed');
+  assert.equal(brief(await login('alice', 'secret one!')), 'refused wrong-password');
+  backend.script = down;
+  clock.advance(2_000);
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    assert.equal(brief(await login('alice', 'secret one!')), 'unavailable E_LDAP_DOWN');
+  }
+});
+
+test('revalidation that finds a login revoked leaves nothing in memory for an outage', async (t) => {
+  const { backend, guard, login } = guardUnderTest(t);
+  await login('alice', 'secret one!');
+  backend.revalidate = async () => false;
+  assert.equal(await guard.revalidate('alice', 0), 'revoked');
+  backend.script = down;
+  assert.equal(brief(await login('alice', 'secret one!')), 'unavailable E_LDAP_DOWN');
 });

@@ -31,7 +31,11 @@ export async function openLdap(
   return {
     backend,
     log,
-    verify: (login, password, timeoutMs = 10_000) => backend.verify(login, password, AbortSignal.timeout(timeoutMs)),
+    async verify(login, password, timeoutMs = 10_000) {
+      const verdict = await backend.verify(login, password, AbortSignal.timeout(timeoutMs));
+      // How much later to tell it is the guard's business.
+      return verdict.accepted ? verdict : { accepted: false, reason: verdict.reason };
+    },
   };
 }
 
