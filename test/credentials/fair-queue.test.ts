@@ -13,8 +13,8 @@ function setup(options: { width?: number; maxQueued?: number; widthOf?: (network
   const started: string[] = [];
   const givenUp: string[] = [];
   const running: Running[] = [];
-  const add = (network: string, login: string, known = false): (() => void) => {
-    const name = `${network} ${login}`;
+  const add = (network: string, login: string, known = false, mark = ''): (() => void) => {
+    const name = `${network} ${login}${mark}`;
     return queue.add({
       network,
       login,
@@ -56,6 +56,16 @@ test('networks take turns, and the logins of a network among themselves', async 
   const names = ['A mallory', 'A alice', 'B bobby', 'A mallory', 'B bobby', 'A mallory', 'A mallory', 'A mallory'];
   assert.deepEqual(started, names);
   assert.deepEqual([queue.queued, queue.running], [0, 0]);
+});
+
+test('a network with many logins goes to the back of the row each time', async () => {
+  const { started, add, endOne } = setup();
+  for (let index = 0; index < 4; index += 1) add('A', `user${index}`);
+  for (let index = 0; index < 3; index += 1) add('B', `user${index}`);
+  add('C', 'user0');
+  for (let index = 0; index < 8; index += 1) await endOne();
+  const networks = started.map((name) => name[0]).join('');
+  assert.equal(networks, 'AABCABAB');
 });
 
 test('runs no more than the width, in all and of one network', async () => {
@@ -110,8 +120,9 @@ test('when it is full, whoever has the most guesses waiting gives one up', () =>
   assert.equal(queue.queued, 4);
   // Those behind one that is being asked count, too.
   const busy = setup({ maxQueued: 2 });
-  for (let index = 0; index < 4; index += 1) busy.add('A', 'mallory');
-  assert.deepEqual(busy.givenUp, ['A mallory']);
+  for (let index = 0; index < 4; index += 1) busy.add('A', 'mallory', false, ` ${index}`);
+  // It is the one that came last: the others have waited longer.
+  assert.deepEqual(busy.givenUp, ['A mallory 3']);
 });
 
 test('what was taken out never starts, whether its login is being asked about or not', async () => {

@@ -78,6 +78,27 @@ test('whoever was let in from memory is thrown out when the backend turns out to
   assert.equal(brief(await login('alice', 'secret one!')), 'refused wrong-password');
 });
 
+test('also when the backend is asked again because the login was revoked meanwhile', async (t) => {
+  const { backend, clock, guard, login } = guardUnderTest(t);
+  const revoked: string[] = [];
+  guard.onRevoked((name) => revoked.push(name));
+  await login('alice', 'secret one!');
+  clock.advance(60_000);
+  backend.script = down;
+  await login('alice', 'secret one!');
+  await settled();
+  // Back again, but its first answer is older than the new password.
+  backend.script = async (name) => {
+    backend.script = null;
+    backend.users.set('alice', 'changed');
+    backend.revoke('alice');
+    return { accepted: true, login: name, proof: 0 };
+  };
+  assert.equal(brief(await login('alice', 'secret one!')), 'accepted alice stale');
+  await settled();
+  assert.deepEqual(revoked, ['alice', 'alice']);
+});
+
 test('no password is in the log, whatever happens', async (t) => {
   const { backend, clock, login, captured } = guardUnderTest(t);
   const secrets = ['secret one!', 'wrong-Secret-2', 'Outage-Secret-3'];

@@ -65,6 +65,9 @@ test('after maxFailures wrong guesses one a second is asked, until the window pa
   assert.equal(heard.filter(([answer]) => answer === 'throttled').length, 50 - (backend.asked.length - asked));
   assert.ok(captured.lines().some((line) => String(line.msg).startsWith('too many wrong')));
   clock.advance(windowMs);
+  // Of the first window nothing is left.
+  assert.equal(await useUp('user0'), maxFailures + 1);
+  clock.advance(windowMs);
   assert.deepEqual(await timed(attempt('user0', 'right 0')), ['accepted', 0]);
 });
 

@@ -129,6 +129,19 @@ describe('the LDAP backend, on a real slapd', () => {
     await slapd.replace('member', 'employeeType', 'lab (a*)');
   });
 
+  test('who was refused without a bind hears it as much later as a bind took', async (t) => {
+    const { backend } = await openLdap(t, slapd);
+    const delayOf = async (login: string) => {
+      const verdict = await backend.verify(login, 'wrong', soon());
+      return verdict.accepted ? assert.fail(login) : verdict.delayMs;
+    };
+    for (let bind = 0; bind < 5; bind += 1) assert.equal(await delayOf('alice'), undefined);
+    for (const login of ['nobody', 'nobody@example.org', 'expired', 'twin', 'nameless']) {
+      const delayMs = await delayOf(login);
+      assert.ok(delayMs !== undefined && delayMs > 0, login);
+    }
+  });
+
   test('references in the answer are passed over, and never followed', async (t) => {
     const { verify, log } = await openLdap(t, slapd);
     assert.equal((await verify('alice', 'secret')).accepted, true);
