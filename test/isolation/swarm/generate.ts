@@ -11,8 +11,8 @@ const topicsOfPublisher = 512;
 const clientIdBytes = 1_024;
 const fieldBytes = 65_535;
 const packetBytes = 16 * 1_024 * 1_024;
-/** What one step may send: an attacker of low priority must come round to the next one. */
-const stepBytes = 20 * 1_024 * 1_024;
+/** What a step of a whole group may send: an attacker of low priority must come round to the next one. */
+const stepBytes = 200 * 1_024 * 1_024;
 
 /** Below the user's tree: topics and filters are made from the same ones, so that they meet. */
 const stems = ['t', '{n}', '{c}', '{c}/{n}', 't/{n}', 't/{r}'] as const;
@@ -42,18 +42,21 @@ export function generate(seed: string): Program {
     const connections = Math.min(room, random.chance(0.5) ? random.between(1, 5) : random.near(connectionsPerUser));
     if (connections === 0) break;
     room -= connections;
-    groups.push({ connections, atOnce: random.pick([10, 20, 50]), steps: steps(random) });
+    groups.push({ connections, atOnce: random.pick([10, 20, 50]), steps: steps(random, connections) });
   }
   return { name: seed, about: `Generated from the seed ${seed}.`, seconds: random.between(3, 6), groups };
 }
 
-function steps(random: Random): Step[] {
+function steps(random: Random, connections: number): Step[] {
+  const mostBytes = stepBytes / connections;
   const before: Step[] = [connect(random)];
-  for (let count = random.between(0, 2); count > 0; count -= 1) before.push(packet(random));
+  for (let count = random.between(0, 2); count > 0; count -= 1) before.push(packet(random, mostBytes));
   if (random.chance(0.5)) before.push({ do: 'answers', withinMs: 5_000 });
   if (random.chance(0.6)) before.push({ do: 'meet', at: 'ready' });
   const body: Step[] = [];
-  for (let count = random.between(1, 4); count > 0; count -= 1) body.push(step(random));
+  for (let count = random.between(1, 4); count > 0; count -= 1) body.push(step(random, mostBytes));
+  // A loop of nothing but waiting would be no attack.
+  if (!body.some((it) => 'filters' in it || 'topics' in it)) body.push(packet(random, mostBytes));
   if (random.chance(0.15)) return [...before, ...body];
   // Who is thrown out, or goes, comes back.
   if (body.some(isAnEnd) || random.chance(0.1)) body.unshift(connect(random));
@@ -63,10 +66,10 @@ function steps(random: Random): Step[] {
 const isAnEnd = (it: Step): boolean =>
   ['disconnect', 'cut', 'part'].includes(it.do) || (it.do === 'raw' && it.times === undefined);
 
-function step(random: Random): Step {
+function step(random: Random, mostBytes: number): Step {
   const kind = random.between(1, 22);
-  if (kind <= 12) return packet(random);
-  if (kind === 13) return { do: 'part', of: packet(random), keep: random.between(1, 99) / 100 };
+  if (kind <= 12) return packet(random, mostBytes);
+  if (kind === 13) return { do: 'part', of: packet(random, mostBytes), keep: random.between(1, 99) / 100 };
   if (kind === 14) return { do: 'reading', on: random.chance(0.3) };
   if (kind <= 16) return { do: 'answers', withinMs: 5_000 };
   if (kind === 17) return { do: 'wait', ms: random.near(1_000) };
@@ -97,16 +100,16 @@ const clientId = (random: Random): TextRow => ({
 });
 
 function will(random: Random): NonNullable<ConnectStep['will']> {
-  const { topics, qos = 0, retain = false } = publish(random);
-  return { topic: topics, bytes: random.near(fieldBytes), qos, retain };
+  const topic = `iotlab/{user}/${random.pick(stems)}`;
+  return { topic, bytes: random.near(fieldBytes), qos: qos(random), retain: random.chance(0.3) };
 }
 
 /** What does not end the connection, or should not. */
-function packet(random: Random): PacketStep {
+function packet(random: Random, mostBytes: number): PacketStep {
   const kind = random.between(1, 18);
-  if (kind <= 7) return publish(random);
-  if (kind <= 12) return { do: 'subscribe', ...filters(random), qos: qos(random) };
-  if (kind <= 14) return { do: 'unsubscribe', ...filters(random) };
+  if (kind <= 7) return publish(random, mostBytes);
+  if (kind <= 12) return { do: 'subscribe', ...filters(random, mostBytes), qos: qos(random) };
+  if (kind <= 14) return { do: 'unsubscribe', ...filters(random, mostBytes) };
   if (kind <= 16) return { do: 'ping', count: random.near(8_192) };
   return { do: 'raw', hex: random.pick(baseless), times: random.near(10_000) };
 }
@@ -117,11 +120,13 @@ function noise(random: Random): string {
   return Array.from({ length: random.near(256) }, () => random.between(0, 255).toString(16).padStart(2, '0')).join('');
 }
 
-function publish(random: Random): PublishStep {
+function publish(random: Random, mostBytes: number): PublishStep {
   const text = random.chance(0.05) ? 'iotlab/alice/node/m3-1/out' : `iotlab/{user}/${random.pick(stems)}`;
   const row = shape(random, text, topicsOfPublisher);
-  const bytes = random.near(random.pick([1, 100, 10_000, 65_536, 1_048_576, packetBytes]));
-  const count = Math.max(1, Math.min(row.count ?? 1, Math.floor(stepBytes / (bytes + bytesOf(row)))));
+  const bytes = Math.floor(
+    Math.min(random.near(random.pick([1, 100, 10_000, 65_536, 1_048_576, packetBytes])), mostBytes),
+  );
+  const count = Math.max(1, Math.min(row.count ?? 1, Math.floor(mostBytes / (bytes + bytesOf(row)))));
   return {
     do: 'publish',
     topics: { ...row, count },
@@ -131,13 +136,13 @@ function publish(random: Random): PublishStep {
   };
 }
 
-function filters(random: Random): { filters: TextRow; perPacket?: number } {
+function filters(random: Random, mostBytes: number): { filters: TextRow; perPacket?: number } {
   const own = `iotlab/{user}/${random.pick([...stems, '#', '+/{n}', '+/{n}/#', '{n}/+/x'])}`;
   const foreign = random.pick(['#', '+/{n}/#', 'iotlab/alice/#', 'iotlab/{user}/#/x', '']);
   const wanted = random.chance(0.85) ? own : foreign;
   const text = random.chance(0.15) ? `$share/g{${random.pick(['n', 'c'])}%20}/${wanted}` : wanted;
   const row = shape(random, text, filtersPerSession);
-  const count = Math.max(1, Math.min(row.count ?? 1, Math.floor(stepBytes / 10 / bytesOf(row))));
+  const count = Math.max(1, Math.min(row.count ?? 1, Math.floor(Math.min(mostBytes, 2_000_000) / bytesOf(row))));
   return { filters: { ...row, count }, ...(random.chance(0.3) ? { perPacket: random.near(count) } : {}) };
 }
 

@@ -32,7 +32,7 @@ export interface Finding {
 export function harmDone(watch: WatchReport): Finding[] {
   const { lost, reordered, closed } = watch;
   const findings = late(watch, 'own');
-  if (lost > 0) findings.push({ kind: 'lost', text: `${lost} of the quiet user's messages never came` });
+  if (lost > 0) findings.push({ kind: 'lost', text: `${lost} of the quiet user's messages did not come` });
   if (reordered > 0)
     findings.push({ kind: 'reordered', text: `${reordered} of the quiet user's messages were reordered` });
   if (closed > 0) findings.push({ kind: 'disconnected', text: `${closed} connections of the quiet user failed` });

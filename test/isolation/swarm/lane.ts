@@ -37,6 +37,7 @@ export function atPace(everyMs: number, act: (number: number) => void): () => vo
 export class Pending {
   readonly #sentAtMs = new Map<number, number>();
   readonly spans: Span[] = [];
+  #givenUp = false;
   #onEmpty: () => void = () => {};
 
   sent(number: number): void {
@@ -51,9 +52,15 @@ export class Pending {
     if (this.#sentAtMs.size === 0) this.#onEmpty();
   }
 
+  /** There is nobody any more to whom they could come. */
+  giveUp(): void {
+    this.#givenUp = true;
+    this.#onEmpty();
+  }
+
   /** Resolves with the number of those that have not come by the deadline; they took until then, at least. */
   async settle(timeoutMs: number): Promise<number> {
-    if (this.#sentAtMs.size > 0) {
+    if (this.#sentAtMs.size > 0 && !this.#givenUp) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, timeoutMs);
         this.#onEmpty = () => {

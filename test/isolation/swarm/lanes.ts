@@ -20,6 +20,7 @@ export function deliveryLane(resident: Resident, run: string): Lane {
   const clients: QuietClient[] = [];
   const onLost = () => {
     harm.closed += 1;
+    pending.giveUp();
   };
   return {
     name: 'delivery',
@@ -86,6 +87,7 @@ export function pubackLane(resident: Resident, run: string): Lane {
         },
         onLost() {
           harm.closed += 1;
+          pending.giveUp();
         },
       });
       pause = atPace(50, (number) => {

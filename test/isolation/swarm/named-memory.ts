@@ -83,7 +83,7 @@ function unreadAnswers(name: string, connections: number, seconds: number): Name
   return {
     attack: program(
       `unread-answers-of-${name}`,
-      `PINGREQs in blocks of 16 KB on ${connections} connections that never read.`,
+      `PINGREQs in blocks of 16 KB on ${connections === 1 ? 'one connection' : `${connections} connections`} that never read.`,
       seconds,
       group(connections, ...neverReads, forEver(pings)),
     ),

@@ -1,10 +1,13 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Span } from './lane.js';
 
+/** For how long, since their start, threads could have run and had no processor. */
 interface Sample {
   readonly atMs: number;
-  /** For how long, since their start, the broker and this process could have run and had no processor. */
+  /** The broker's main thread. */
   readonly brokerMs: number;
+  /** Its others, by id: they write to the disk, hash passwords and collect garbage. */
+  readonly othersMs: ReadonlyMap<string, number>;
   readonly watcherMs: number;
 }
 
@@ -12,8 +15,9 @@ const everyMs = 10;
 
 /**
  * Tells what the machine took from what the broker did: the kernel says for how long a thread was ready to run and
- * had no processor. That time is nobody's fault here and is counted out: the broker's over the whole of a span, and the
- * watcher's own just before it saw the end of it. (While the broker works, the watcher waits in vain, but for nothing.)
+ * had no processor. That time is nobody's fault here and is counted out: over the whole of a span the broker's main
+ * thread's and that of the one it may have waited for, and the watcher's own just before it saw the end of it. (While
+ * the broker works, the watcher waits in vain, but for nothing.)
  */
 export class Stalls {
   readonly #brokerPid: number;
@@ -40,8 +44,9 @@ export class Stalls {
     const end = this.#around(toMs);
     if (start === null || end === null) return toMs - fromMs;
     const broker = end.after.brokerMs - start.before.brokerMs;
+    const others = [...end.after.othersMs].map(([id, ms]) => ms - (start.before.othersMs.get(id) ?? ms));
     const watcher = end.after.watcherMs - end.before.watcherMs;
-    return Math.max(0, toMs - fromMs - broker - watcher);
+    return Math.max(0, toMs - fromMs - broker - Math.max(0, ...others) - watcher);
   }
 
   /** Share of the time for which the broker had to wait. */
@@ -53,8 +58,14 @@ export class Stalls {
 
   #sample(): void {
     try {
-      const [brokerMs, watcherMs] = [runDelayMs(this.#brokerPid), runDelayMs(process.pid)];
-      this.#samples.push({ atMs: performance.now(), brokerMs, watcherMs });
+      const pid = `${this.#brokerPid}`;
+      const others = readdirSync(`/proc/${pid}/task`).filter((id) => id !== pid);
+      this.#samples.push({
+        atMs: performance.now(),
+        brokerMs: runDelayMs(`${pid}/task/${pid}`),
+        othersMs: new Map(others.map((id) => [id, runDelayMs(`${pid}/task/${id}`)])),
+        watcherMs: runDelayMs(`self/task/${process.pid}`),
+      });
     } catch {
       // The broker is gone; the others say so.
     }
@@ -79,8 +90,9 @@ export class Stalls {
   }
 }
 
-/** Of a process's main thread. */
-const runDelayMs = (pid: number): number => Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6;
+/** Of one thread. */
+const runDelayMs = (thread: string): number =>
+  Number(readFileSync(`/proc/${thread}/schedstat`, 'utf8').split(' ')[1]) / 1e6;
 
 /** The most memory that a process ever had in use, in megabytes; 0 when there is no such process. */
 export function peakMegabytes(pid: number): number {
