@@ -1,35 +1,10 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { Qos } from '../../src/mqtt/packets.js';
-import { Publication } from '../../src/mqtt/publication.js';
 import { isValidTopicFilter, isValidTopicName, topicMatchesFilter } from '../../src/mqtt/topics.js';
 import { Router } from '../../src/routing/router.js';
-import type { Subscriber } from '../../src/routing/subscriber.js';
-
-class Listener implements Subscriber {
-  readonly got: string[] = [];
-  connected = true;
-  ready = true;
-  readonly login: string;
-  readonly persistent: boolean;
-  constructor(login = 'alice', persistent = false) {
-    this.login = login;
-    this.persistent = persistent;
-  }
-  mayReceive(topic: string): boolean {
-    return !topic.startsWith('secret');
-  }
-  deliver(publication: Publication, granted: Qos): void {
-    this.got.push(`${publication.topic}@${granted}`);
-  }
-}
-
-function publish(router: Router, topic: string): void {
-  const publication = Publication.of(topic, Buffer.from('x'), 2, false, 'alice');
-  const route = router.route(topic);
-  for (let i = 0; i < route.targets; i++) route.deliverTo(i, publication);
-}
+import { publish, RecordingSubscriber } from './recording-subscriber.js';
 
 const level = fc.constantFrom('a', 'b', '', 'iotlab', '$SYS');
 const filterLevel = fc.constantFrom('a', 'b', '', 'iotlab', '$SYS', '+');
@@ -43,7 +18,7 @@ test('whatever is subscribed and unsubscribed in between, a message reaches whom
   fc.assert(
     fc.property(fc.array(fc.oneof(change, topic), { maxLength: 40 }), (steps) => {
       const router = new Router();
-      const listeners = [0, 1, 2, 3].map((index) => new Listener('alice', index % 2 === 1));
+      const listeners = [0, 1, 2, 3].map((index) => new RecordingSubscriber('alice', index % 2 === 1));
       const model = listeners.map(() => new Map<string, Qos>());
       for (const step of steps) {
         if (typeof step !== 'string') {
@@ -72,7 +47,7 @@ test('whatever is subscribed and unsubscribed in between, a message reaches whom
 
 test('[MQTT-4.7.2-1] wildcards in the first level do not match topics that begin with $', () => {
   const router = new Router();
-  const listener = new Listener();
+  const listener = new RecordingSubscriber();
   for (const wide of ['#', '+/uptime', '+/#']) router.subscribe(listener, wide, 0);
   publish(router, '$SYS/uptime');
   assert.deepEqual(listener.got, []);
@@ -80,7 +55,7 @@ test('[MQTT-4.7.2-1] wildcards in the first level do not match topics that begin
 
 test('what a subscriber may not read is not delivered, whatever it subscribed to', () => {
   const router = new Router();
-  const listener = new Listener();
+  const listener = new RecordingSubscriber();
   router.subscribe(listener, '#', 1);
   publish(router, 'secret/x');
   publish(router, 'public/x');
@@ -89,7 +64,7 @@ test('what a subscriber may not read is not delivered, whatever it subscribed to
 
 test('a shared subscription goes round its members, passing over those that are stuck or away', () => {
   const router = new Router();
-  const members = [new Listener(), new Listener(), new Listener('alice', true)];
+  const members = [new RecordingSubscriber(), new RecordingSubscriber(), new RecordingSubscriber('alice', true)];
   for (const member of members) router.subscribe(member, '$share/g/a/#', 1);
   for (let i = 0; i < 6; i++) publish(router, 'a/b');
   assert.deepEqual(
@@ -119,8 +94,8 @@ test('a shared subscription goes round its members, passing over those that are 
 
 test('a group of one name is another group for another user: neither takes messages from the other', () => {
   const router = new Router();
-  const alice = new Listener('alice');
-  const bob = new Listener('bob');
+  const alice = new RecordingSubscriber('alice');
+  const bob = new RecordingSubscriber('bob');
   for (const member of [alice, bob]) router.subscribe(member, '$share/g/localisation/#', 0);
   for (let i = 0; i < 3; i++) publish(router, 'localisation/saclay/m3-1');
   assert.deepEqual([alice.got.length, bob.got.length], [3, 3]);
@@ -128,13 +103,83 @@ test('a group of one name is another group for another user: neither takes messa
 
 test('the cost of a route does not grow with the subscriptions of others', () => {
   const router = new Router();
-  for (let i = 0; i < 100_000; i++) router.subscribe(new Listener(`user${i}`), `iotlab/user${i}/node/+/out`, 0);
-  const listener = new Listener();
-  router.subscribe(listener, 'iotlab/alice/node/+/out', 0);
+  for (let i = 0; i < 100_000; i++) {
+    router.subscribe(new RecordingSubscriber(`user${i}`), `iotlab/user${i}/node/+/out`, 0);
+  }
+  router.subscribe(new RecordingSubscriber(), 'iotlab/alice/node/+/out', 0);
   const route = router.search('iotlab/alice/node/m3-1/out').proceed(10);
   assert.ok(route !== null, 'ten nodes of the tree are enough to find it');
-  const other = router.route('iotlab/user5/node/m3-1/out');
-  router.subscribe(listener, 'iotlab/alice/#', 0);
-  assert.equal(route.current, false, "a change in alice's tree forgets her routes");
-  assert.equal(other.current, true, "and nobody else's");
+});
+
+describe('a route is current', () => {
+  const topics = ['iotlab/alice/node/out', 'iotlab/bob/node/out', 'lab/alice/node/out', 'iotlab', '$share/x'];
+
+  /** The topics among `topics` whose routes are forgotten when `subscriber` subscribes to `filter`, and then unsubscribes. */
+  function forgotten(filter: string, subscriber = new RecordingSubscriber()): [string[], string[]] {
+    const router = new Router();
+    const touchedBy = (change: () => void) => {
+      const before = topics.map((topic) => router.route(topic));
+      change();
+      return topics.filter((_, index) => !before[index]!.current);
+    };
+    return [
+      touchedBy(() => router.subscribe(subscriber, filter, 0)),
+      touchedBy(() => assert.equal(router.unsubscribe(subscriber, filter), true)),
+    ];
+  }
+
+  test('until a subscription in its own tree changes, whosever it is', () => {
+    for (const filter of ['iotlab/alice/#', 'iotlab/alice/+/out', 'iotlab/alice/other', '$share/g/iotlab/alice/#']) {
+      for (const login of ['alice', 'bob']) {
+        const touched = [topics[0]!];
+        assert.deepEqual(
+          forgotten(filter, new RecordingSubscriber(login)),
+          [touched, touched],
+          `${filter} of ${login}`,
+        );
+      }
+    }
+  });
+
+  test("whatever changes in another user's tree", () => {
+    assert.deepEqual(forgotten('iotlab/bob/#'), [[topics[1]], [topics[1]]]);
+    assert.deepEqual(forgotten('iotlab/alicea/#'), [[], []]);
+    assert.deepEqual(forgotten('iotlab/alicea/+/out'), [[], []]);
+  });
+
+  test('until a filter with a wildcard in its first two levels changes: it may match anywhere', () => {
+    for (const filter of [
+      '#',
+      '+',
+      '+/#',
+      'iotlab/#',
+      'iotlab/+',
+      'iotlab/+/node/out',
+      '+/alice/#',
+      '$share/g/iotlab/+/#',
+    ]) {
+      assert.deepEqual(forgotten(filter), [topics, topics], filter);
+    }
+  });
+
+  test('when a subscription is taken away that was not there', () => {
+    const router = new Router();
+    const route = router.route('iotlab/alice/x');
+    assert.equal(router.unsubscribe(new RecordingSubscriber(), 'iotlab/alice/x'), false);
+    assert.equal(router.unsubscribe(new RecordingSubscriber(), '#'), false);
+    assert.equal(route.current, true);
+  });
+
+  test('and one that is not current leads to nobody new: the next message finds the new one', () => {
+    const router = new Router();
+    const [first, second] = [new RecordingSubscriber(), new RecordingSubscriber('bob')];
+    router.subscribe(first, 'iotlab/alice/#', 0);
+    publish(router, 'iotlab/alice/x');
+    router.subscribe(second, 'iotlab/+/x', 1);
+    publish(router, 'iotlab/alice/x');
+    router.unsubscribe(first, 'iotlab/alice/#');
+    publish(router, 'iotlab/alice/x');
+    assert.deepEqual(first.got, ['iotlab/alice/x@0', 'iotlab/alice/x@0']);
+    assert.deepEqual(second.got, ['iotlab/alice/x@1', 'iotlab/alice/x@1']);
+  });
 });

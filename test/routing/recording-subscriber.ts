@@ -1,0 +1,48 @@
+import type { Qos } from '../../src/mqtt/packets.js';
+import { Publication } from '../../src/mqtt/publication.js';
+import type { Router } from '../../src/routing/router.js';
+import type { Subscriber } from '../../src/routing/subscriber.js';
+
+/** A session that writes down what it is given. It may read everything that does not begin with `secret`. */
+export class RecordingSubscriber implements Subscriber {
+  readonly got: string[] = [];
+  connected = true;
+  ready = true;
+  readonly login: string;
+  readonly persistent: boolean;
+
+  constructor(login = 'alice', persistent = false) {
+    this.login = login;
+    this.persistent = persistent;
+  }
+
+  /** Connected, and its queue is full. */
+  becomeSlow(): void {
+    this.connected = true;
+    this.ready = false;
+  }
+
+  leave(): void {
+    this.connected = false;
+    this.ready = false;
+  }
+
+  comeBack(): void {
+    this.connected = true;
+    this.ready = true;
+  }
+
+  mayReceive(topic: string): boolean {
+    return !topic.startsWith('secret');
+  }
+
+  deliver(publication: Publication, granted: Qos): void {
+    this.got.push(`${publication.topic}@${granted}`);
+  }
+}
+
+export function publish(router: Router, topic: string): void {
+  const publication = Publication.of(topic, Buffer.from('x'), 2, false, 'alice');
+  const route = router.route(topic);
+  for (let i = 0; i < route.targets; i++) route.deliverTo(i, publication);
+}
