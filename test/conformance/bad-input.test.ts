@@ -4,6 +4,7 @@ import { after, test } from 'node:test';
 import tls from 'node:tls';
 import fc from 'fast-check';
 import { eventually } from '../support/deadline.js';
+import { garbageCollector, keptMegabytes } from '../support/garbage-collector.js';
 import * as mqtt from '../support/packets.js';
 import { connectPacket, freshId, RawClient } from '../support/raw-client.js';
 import { useTestBroker } from '../support/test-broker.js';
@@ -231,12 +232,8 @@ test('random bytes in the place of a TLS handshake, and a handshake that stops h
 });
 
 test('memory returns when the connections that filled it are gone', async () => {
-  const gc = await garbageCollector();
-  const used = () => {
-    gc();
-    const { heapUsed, external, arrayBuffers } = process.memoryUsage();
-    return (heapUsed + external + arrayBuffers) / 2 ** 20;
-  };
+  const collect = garbageCollector();
+  const used = () => keptMegabytes(collect);
   const storm = async () => {
     const clients = await Promise.all(Array.from({ length: 100 }, () => RawClient.connect(broker)));
     for (const client of clients) {
@@ -265,10 +262,3 @@ test('memory returns when the connections that filled it are gone', async () => 
   }).catch(() => assert.fail(`${now.toFixed(1)} MB after five storms, ${once.toFixed(1)} MB after the first`));
   await othersAreServed();
 });
-
-async function garbageCollector(): Promise<() => void> {
-  const { setFlagsFromString } = await import('node:v8');
-  const { runInNewContext } = await import('node:vm');
-  setFlagsFromString('--expose-gc');
-  return runInNewContext('gc') as () => void;
-}
