@@ -8,10 +8,13 @@ import { garbageCollector, keptMegabytes } from '../support/garbage-collector.js
 import * as mqtt from '../support/packets.js';
 import { connectPacket, freshId, RawClient } from '../support/raw-client.js';
 import { useTestBroker } from '../support/test-broker.js';
+import { useTimedBroker } from '../support/timed-broker.js';
 
 // Whatever is sent: that connection ends, or goes on in order; the others never notice, and memory returns.
 const limitBytes = 256 * 1024;
-const broker = useTestBroker({ config: { limits: { packetBytes: limitBytes, connectTimeoutMs: 1_000 } } });
+const options = { config: { limits: { packetBytes: limitBytes, connectTimeoutMs: 1_000 } } };
+const broker = useTestBroker(options);
+const timed = useTimedBroker(options);
 
 /** Somebody who uses the broker all the time. After every test they must be served as before. */
 let witness: RawClient | undefined;
@@ -108,16 +111,19 @@ test('a packet of just the limit passes', async () => {
 });
 
 test('a CONNECT that does not come in time is not waited for', async () => {
-  await using silent = await RawClient.open(broker);
-  await using dripping = await RawClient.open(broker);
+  await using witness = await RawClient.connect(timed.broker, { keepaliveSeconds: 0 });
+  await using silent = await RawClient.open(timed.broker);
+  await using dripping = await RawClient.open(timed.broker);
+  await witness.expectNothing();
   const bytes = connectPacket();
-  const drip = setInterval(() => {
-    const at = dripping.socket.bytesWritten % bytes.length;
+  for (let at = 0; at < 30; at++) {
     dripping.socket.write(bytes.subarray(at, at + 1), () => {});
-  }, 100);
+    await witness.expectNothing();
+    if (at === 8) assert.deepEqual([silent.isOver, dripping.isOver], [false, false], 'there is time still');
+    await timed.pass(100);
+  }
   await silent.expectClose();
-  await dripping.closed();
-  clearInterval(drip);
+  await dripping.expectClose();
 });
 
 for (const name of ['constructor', '__proto__', 'hasOwnProperty', 'toString', 'valueOf', '__defineGetter__', 'then']) {

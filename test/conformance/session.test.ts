@@ -3,8 +3,10 @@ import { test } from 'node:test';
 import * as mqtt from '../support/packets.js';
 import { freshId, RawClient } from '../support/raw-client.js';
 import { useTestBroker } from '../support/test-broker.js';
+import { useTimedBroker } from '../support/timed-broker.js';
 
 const broker = useTestBroker();
+const timed = useTimedBroker();
 
 let topics = 0;
 const freshTopic = () => `iotlab/alice/session/${++topics}`;
@@ -129,10 +131,13 @@ for (const qos of [0, 1, 2]) {
 
 test('[MQTT-3.1.2-8] [MQTT-3.1.2-24] silence beyond the keepalive publishes the Will', async () => {
   const topic = freshTopic();
-  await using watcher = await RawClient.connect(broker);
+  await using watcher = await RawClient.connect(timed.broker, { keepaliveSeconds: 0 });
   await watcher.subscribe([topic, 0]);
-  await using client = await RawClient.connect(broker, { keepaliveSeconds: 1, will: { topic, payload: 'silent' } });
-  assert.equal((await watcher.message(10_000)).payload, 'silent');
+  const will = { topic, payload: 'silent' };
+  await using client = await RawClient.connect(timed.broker, { keepaliveSeconds: 1, will });
+  await watcher.expectNothing();
+  await timed.pass(5_000);
+  assert.equal((await watcher.message()).payload, 'silent');
   await client.closed();
 });
 
