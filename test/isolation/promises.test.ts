@@ -1,3 +1,4 @@
+// Runs alone: measures time.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { catalogue } from './swarm/catalogue.js';
