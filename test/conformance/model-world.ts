@@ -1,7 +1,7 @@
 import * as mqtt from '../support/packets.js';
 import { freshId, RawClient, type RawConnectOptions } from '../support/raw-client.js';
 import type { TestBroker } from '../support/test-broker.js';
-import { matches, SubscriberModel } from './model.js';
+import { inflightWindow, matches, SubscriberModel } from './model.js';
 
 export type Action =
   | { kind: 'publish'; publisher: number; leaf: string; qos: number; retain: boolean }
@@ -20,8 +20,7 @@ interface Subscriber {
 }
 
 const answers = { puback: mqtt.puback, pubrec: mqtt.pubrec, pubcomp: mqtt.pubcomp };
-/** More than fit into the window of 20. */
-const burst = 25;
+const burst = inflightWindow + 5;
 /** A deadline, for a broker that never sends what it must: the disk may be busy with other things. */
 const patienceMs = 10_000;
 let worlds = 0;

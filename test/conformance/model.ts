@@ -1,5 +1,8 @@
 import type { Message } from '../support/packets.js';
 
+/** Messages at QoS 1 and 2 that the broker sends before the first of them is acknowledged. */
+export const inflightWindow = 20;
+
 /** One copy of a message that a subscriber may or must get. */
 interface Expected {
   readonly payload: string;
@@ -89,10 +92,11 @@ export class SubscriberModel {
   /** The broker has stopped and started: for what it has from the store it may say DUP. */
   restarted(): void {
     this.disconnected();
+    const unfinished = this.#open.size + this.#expected.filter(({ qos, arrivals }) => qos > 0 && arrivals === 0).length;
     for (const entry of this.#expected) {
       entry.perhapsSent = true;
-      // Those for a new subscription that still wait for room in the window are in the broker's memory alone.
-      if (entry.retain) entry.must = false;
+      // Retained messages that wait behind a full window are in the broker's memory alone.
+      if (entry.retain && unfinished > inflightWindow) entry.must = false;
     }
   }
 
