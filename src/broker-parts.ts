@@ -20,7 +20,7 @@ export interface BrokerParts {
 }
 
 /** By the names that Prometheus gets, without prefix. */
-export function metricsOf({ counters, sessions, store }: BrokerParts): Record<string, number> {
+export function metricsOf({ counters, sessions, store, ledger }: BrokerParts): Record<string, number> {
   return {
     sessions: sessions.size,
     retained_messages: store.retained.size,
@@ -31,5 +31,8 @@ export function metricsOf({ counters, sessions, store }: BrokerParts): Record<st
     messages_dropped_total: counters.messagesDropped,
     publishes_denied_total: counters.publishesDenied,
     subscriptions_denied_total: counters.subscriptionsDenied,
+    memory_reliefs_total: counters.memoryReliefs,
+    held_bytes: ledger.heldBytes,
+    held_bytes_limit: ledger.limitForAll,
   };
 }

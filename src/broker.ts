@@ -12,6 +12,7 @@ import { type CredentialGuard, createCredentialGuard } from './credentials/guard
 import { openBackend } from './credentials/open-backend.js';
 import { createRevalidation, type LiveSession } from './credentials/revalidation.js';
 import { Ledger } from './fairness/ledger.js';
+import { guardMemory } from './fairness/memory-guard.js';
 import { Networks } from './fairness/networks.js';
 import { Scheduler } from './fairness/scheduler.js';
 import { type Listener, openListener } from './listener/listener.js';
@@ -244,7 +245,9 @@ class ComposedBroker implements Broker {
       for (const connection of connections) connection.tick(nowMs);
     });
     const cancelExpiry = clock.every(EXPIRY_PERIOD_MS, () => sessions.expire());
+    const memory = guardMemory({ ...this.parts, clock, log: this.#log });
     this.#closers.push(() => {
+      memory.close();
       revalidation.close();
       cancelTicks();
       cancelExpiry();

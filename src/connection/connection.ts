@@ -19,6 +19,9 @@ const LINGER_MS = 2_000;
 /** What a connection takes: socket and TLS state outside of the heap, and what the broker keeps for it. */
 export const CONNECTION_BYTES = 40 * 1024;
 
+/** Connects of one user, and ends of connections, that have a line each within the limiter's period. */
+export const COMINGS_LOGGED = 20;
+
 export interface ConnectionContext {
   /** Every open connection, from its TLS handshake to its close. */
   readonly connections: Set<Connection>;
@@ -111,6 +114,11 @@ export class Connection implements FrameSource, Holder {
   /** Null until CONNECT is accepted. */
   get client(): ConnectedClient | null {
     return this.#client;
+  }
+
+  /** Whose it is: a network's, and from CONNECT on a user's. */
+  get account(): Account {
+    return this.#account;
   }
 
   get closed(): boolean {
@@ -242,14 +250,19 @@ export class Connection implements FrameSource, Holder {
     const client = this.#client;
     const why = detail === undefined ? { reason } : { reason, detail };
     if (client !== null) {
-      log.info({ login: client.login, client: client.clientId, ...why }, 'disconnected');
+      const { login, clientId } = client;
+      const line = (suppressed: number) =>
+        log.info({ login, client: clientId, ...why, ...(suppressed > 0 ? { suppressed } : {}) }, 'disconnected');
+      noisyLog.user(login).line('disconnected', line, COMINGS_LOGGED);
     } else if (reason !== 'refused') {
-      noisyLog.line(`closed:${this.address}`, (suppressed) =>
-        log.info(
-          { address: this.address, ...why, ...(suppressed > 0 ? { suppressed } : {}) },
-          'connection closed before CONNECT was accepted',
-        ),
-      );
+      noisyLog
+        .network(this.#network.name)
+        .line('closed', (suppressed) =>
+          log.info(
+            { address: this.address, ...why, ...(suppressed > 0 ? { suppressed } : {}) },
+            'connection closed before CONNECT was accepted',
+          ),
+        );
     }
   }
 

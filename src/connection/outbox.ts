@@ -9,7 +9,7 @@ import { GatheredBytes, UNCOPIED_BYTES } from './gathered-bytes.js';
 /** A socket that has not taken this much gets no further messages until it has; QoS 0 messages are dropped. */
 const OUTBOX_LIMIT_BYTES = 1024 * 1024;
 /** Handed to a socket at a time: encrypting more would take longer than a slice. */
-const WRITE_BYTES = 256 * 1024;
+const WRITE_BYTES = 64 * 1024;
 
 /**
  * A client may send fifty messages and close without reading one answer. Writing to its closed socket provokes a reset,

@@ -260,8 +260,8 @@ export class PublishFlow {
   #deny(topic: string): void {
     const { counters, noisyLog, log } = this.#context;
     counters.publishesDenied++;
-    const { login, clientId, id } = this.#session;
-    noisyLog.line(`publish:${id}`, (suppressed) => {
+    const { login, clientId } = this.#session;
+    noisyLog.user(login).line(`publish:${clientId}`, (suppressed) => {
       const hint = bracketHint(login, topic);
       log.warn(
         {

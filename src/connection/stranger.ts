@@ -13,7 +13,7 @@ import type { UserAccount } from '../session/user-account.js';
 import { type WillMessage, willBytes } from '../session/will.js';
 import type { Store } from '../store/contract.js';
 import { type ConnectRequest, connackVersion5Refused, decodeConnect, protocolOf } from './connect-packet.js';
-import { CONNECTION_BYTES, type Connection } from './connection.js';
+import { COMINGS_LOGGED, CONNECTION_BYTES, type Connection } from './connection.js';
 import type { FrameHandler } from './frame-handler.js';
 import { ProtocolError } from './protocol-error.js';
 import type { Identification, RegisteredClient, Registry } from './registry.js';
@@ -21,6 +21,8 @@ import type { ConnectOutcome, Wire } from './wire.js';
 
 /** Longer client ids are refused: they are keys of the store and stand in every log line. */
 const CLIENT_ID_BYTES = 1_024;
+
+type Accepted = Identification & { readonly kind: 'accepted' };
 
 /** What is known of a client when its session was found. */
 export interface Arrival {
@@ -119,7 +121,7 @@ export class Stranger implements FrameHandler {
     }
   }
 
-  #letIn(wire: Wire, request: ConnectRequest, who: Identification & { kind: 'accepted' }): void {
+  #letIn(wire: Wire, request: ConnectRequest, who: Accepted): void {
     const connection = this.#connection;
     const { sessions, registry, limits } = this.#context;
     const { login } = who;
@@ -155,15 +157,9 @@ export class Stranger implements FrameHandler {
   }
 
   /** Nobody else has the client id now: finds the session, and makes the client. */
-  #open(
-    wire: Wire,
-    request: ConnectRequest,
-    who: Identification & { kind: 'accepted' },
-    account: UserAccount,
-    registered: RegisteredClient,
-  ): void {
+  #open(wire: Wire, request: ConnectRequest, who: Accepted, account: UserAccount, registered: RegisteredClient): void {
     const connection = this.#connection;
-    const { sessions, registry, limits, counters, log, store } = this.#context;
+    const { sessions, registry, limits, counters, store } = this.#context;
     const { login, clientId } = registered;
     const opened = sessions.open(account, clientId, request.clean, wire.level);
     if (opened === null) {
@@ -181,18 +177,7 @@ export class Stranger implements FrameHandler {
       ...{ connection, registered, account, session, wire, will, keepaliveMs, proof: who.proof },
     });
     counters.connectionsAccepted++;
-    log.info(
-      {
-        login,
-        client: clientId,
-        address: connection.address,
-        protocol: wire.version,
-        clean: request.clean,
-        ...(present ? { sessionPresent: true } : {}),
-        ...(who.stale ? { stale: true } : {}),
-      },
-      'connected',
-    );
+    this.#logArrival(who, clientId, wire, request.clean, present);
     const answer = () => {
       connection.outbox.packet(wire.connack('accepted', present));
       client.attach();
@@ -209,6 +194,19 @@ export class Stranger implements FrameHandler {
       if (fault === null) answer();
       else connection.close('store-fault');
     });
+  }
+
+  #logArrival(who: Accepted, client: string, wire: Wire, clean: boolean, present: boolean): void {
+    const { log, noisyLog } = this.#context;
+    const { address } = this.#connection;
+    const { login } = who;
+    const more = { ...(present ? { sessionPresent: true } : {}), ...(who.stale ? { stale: true } : {}) };
+    const line = (suppressed: number) =>
+      log.info(
+        { login, client, address, protocol: wire.version, clean, ...more, ...(suppressed > 0 ? { suppressed } : {}) },
+        'connected',
+      );
+    noisyLog.user(login).line('connected', line, COMINGS_LOGGED);
   }
 
   #turnAway(
@@ -231,7 +229,7 @@ export class Stranger implements FrameHandler {
   #logRefusal(login: string | undefined, clientId: string | undefined, reason: string, more: object): void {
     const { log, noisyLog } = this.#context;
     const { address } = this.#connection;
-    noisyLog.line(`refused:${address}:${login?.slice(0, 64)}:${reason}`, (suppressed) =>
+    noisyLog.network(this.account.name).line(`refused:${reason}:${login?.slice(0, 64)}`, (suppressed) =>
       log.warn(
         {
           login: login?.slice(0, 64),

@@ -177,8 +177,8 @@ function stored({ filter, qos }: RequestedSubscription): StoredSubscription {
 function deny(context: SubscribeContext, session: Session, filter: string, reason: SubscribeRefusal): void {
   const { counters, noisyLog, log } = context;
   counters.subscriptionsDenied++;
-  const { login, clientId, id } = session;
-  noisyLog.line(`subscribe:${id}:${reason}`, (suppressed) => {
+  const { login, clientId } = session;
+  noisyLog.user(login).line(`subscribe:${reason}:${clientId}`, (suppressed) => {
     const hint = bracketHint(login, filter);
     log.warn(
       {

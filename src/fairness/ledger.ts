@@ -28,7 +28,7 @@ export class Ledger implements Whole {
   constructor({ memoryPerUser, memory }: LedgerOptions) {
     this.limitForAll = memory > 0 ? memory : Math.floor(getHeapStatistics().heap_size_limit * SHARE_OF_HEAP);
     this.#limitPerUser = Math.min(memoryPerUser, this.limitForAll);
-    this.unsentLimit = this.#limitPerUser / 2;
+    this.unsentLimit = this.#limitPerUser / 4;
   }
 
   open<A extends Account>(account: A): A {

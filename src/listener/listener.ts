@@ -59,9 +59,9 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const shaking = new Set<net.Socket>();
   let accepting = true;
 
-  /** By address and reason: who mends one mistake and makes another has to see the new one at once. */
+  /** By network and reason: who mends one mistake and makes another has to see the new one at once. */
   function warn(event: string, address: string, fields: { reason?: string; limit?: number }, message: string): void {
-    quiet.line(`${event} ${address} ${fields.reason}`, (suppressed) => {
+    quiet.network(networkOf(address)).line(`${event} ${fields.reason}`, (suppressed) => {
       log.warn({ event, address, ...fields, ...(suppressed > 0 ? { suppressed } : {}) }, message);
     });
   }

@@ -8,6 +8,8 @@ export interface Counters {
   messagesDropped: number;
   publishesDenied: number;
   subscriptionsDenied: number;
+  /** How often the user who held most was disconnected, since memory was short. */
+  memoryReliefs: number;
 }
 
 export function newCounters(): Counters {
@@ -19,5 +21,6 @@ export function newCounters(): Counters {
     messagesDropped: 0,
     publishesDenied: 0,
     subscriptionsDenied: 0,
+    memoryReliefs: 0,
   };
 }

@@ -18,6 +18,8 @@ export type CloseReason =
   | 'revoked'
   /** An operator or a test ended it. */
   | 'kicked'
+  /** Memory was short, and this user held most of it. */
+  | 'memory-limit'
   /** What had to be stored could not be. */
   | 'store-fault'
   | 'broker-stopping';

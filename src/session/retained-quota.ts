@@ -39,12 +39,14 @@ export class RetainedQuota {
     const fits = messages <= retainedMessagesPerUser && bytes <= retainedBytesPerUser;
     if (fits && (more <= 0 || account.hasRoom(more))) return true;
     const { login } = account;
-    this.#noisyLog.line(`retained:${login}`, (suppressed) =>
-      this.#log.warn(
-        { login, topic: message.topic.slice(0, 200), messages, bytes, dropped: suppressed + 1 },
-        'message not retained: the limit of this user is reached',
-      ),
-    );
+    this.#noisyLog
+      .user(login)
+      .line('retained', (suppressed) =>
+        this.#log.warn(
+          { login, topic: message.topic.slice(0, 200), messages, bytes, dropped: suppressed + 1 },
+          'message not retained: the limit of this user is reached',
+        ),
+      );
     return false;
   }
 

@@ -221,9 +221,11 @@ export class Sessions {
         whenStored: (callback) => store.whenStored(callback),
         onDropped(reason) {
           counters.messagesDropped++;
-          noisyLog.line(`drop:${scopedId(account.login, clientId)}`, (suppressed) =>
-            log.warn({ login: account.login, client: clientId, reason, dropped: suppressed + 1 }, 'messages dropped'),
-          );
+          noisyLog
+            .user(account.login)
+            .line(`drop:${clientId}`, (suppressed) =>
+              log.warn({ login: account.login, client: clientId, reason, dropped: suppressed + 1 }, 'messages dropped'),
+            );
         },
       },
       writer,

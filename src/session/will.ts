@@ -94,9 +94,11 @@ export class Wills {
       yield* distribution.posting(Publication.of(topic, payload, qos, retain, login), account);
     } else {
       counters.publishesDenied++;
-      noisyLog.line(`will-denied:${login}`, (suppressed) =>
-        log.warn({ login, topic: topic.slice(0, 200), suppressed }, 'Will denied'),
-      );
+      noisyLog
+        .user(login)
+        .line('will-denied', (suppressed) =>
+          log.warn({ login, topic: topic.slice(0, 200), suppressed }, 'Will denied'),
+        );
     }
     this.#forget(client, will, account);
   }

@@ -46,7 +46,7 @@ describe('the outbox of a peer that does not read', () => {
   });
 
   test('counts for its user until the socket has taken it, or is gone', async () => {
-    const account = userAccount('alice', newLedger(2 * 1024 * 1024));
+    const account = userAccount('alice', newLedger(4 * 1024 * 1024));
     const { outbox, writes } = stuckOutbox();
     const other = stuckOutbox().outbox;
     const unsent = () => account.balances.outbox.bytes;
@@ -60,7 +60,7 @@ describe('the outbox of a peer that does not read', () => {
     await nextTurn();
     assert.equal(unsent(), 4);
     outbox.packet(Buffer.alloc(1024 * 1024));
-    assert.ok(!other.hasRoom, 'half of what a user may hold waits for the sockets');
+    assert.ok(!other.hasRoom, 'a quarter of what a user may hold waits for the sockets');
     outbox.close();
     assert.equal(unsent(), 0);
     assert.ok(other.hasRoom);
