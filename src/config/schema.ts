@@ -164,7 +164,10 @@ const limits = section('How much one client, one user or all of them may ask for
     'What a user may take in memory with everything: connections, queues, subscriptions, retained messages, Wills.',
     { min: mebibyte },
   ),
-  memory: bytes(0, 'The same for all users together; 0 derives it from the heap that the process was given.'),
+  memory: bytes(
+    0,
+    'The same for all users together, without connections; 0 is three fifths of the heap that the process was given, and 256MiB at most.',
+  ),
   drainTimeoutMs: durationMs(60_000, 'Longest wait for a subscriber that reads nothing while its outbox is full.'),
   stopTimeoutMs: durationMs(10_000, 'Longest wait for work in hand when the broker stops.'),
 });

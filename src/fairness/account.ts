@@ -33,21 +33,23 @@ export type BalanceName = (typeof balanceNames)[number];
 export class Balance {
   bytes = 0;
   readonly #account: Account;
+  readonly #ofWhole: boolean;
 
-  constructor(account: Account) {
+  constructor(account: Account, ofWhole = true) {
     this.#account = account;
+    this.#ofWhole = ofWhole;
   }
 
   /** So much more is kept; or less, if it is negative. */
   add(bytes: number): void {
     this.bytes += bytes;
-    this.#account.count(bytes);
+    this.#account.count(bytes, this.#ofWhole);
   }
 }
 
 /** What all accounts are part of. */
 export interface Whole {
-  /** Bytes of all accounts. */
+  /** Bytes of all accounts, but for `connections`. */
   heldBytes: number;
   /** What one account may have waiting for its sockets. */
   readonly unsentLimit: number;
@@ -77,7 +79,14 @@ export class Account implements Owner {
     this.#whole = whole;
     const balance = () => new Balance(this);
     this.balances = {
-      ...{ connections: balance(), partial: balance(), readAhead: balance(), outbox: balance(), sessions: balance() },
+      // Their number has a limit of its own.
+      ...{
+        connections: new Balance(this, false),
+        partial: balance(),
+        readAhead: balance(),
+        outbox: balance(),
+        sessions: balance(),
+      },
       ...{ queues: balance(), subscriptions: balance(), topics: balance(), wills: balance(), retained: balance() },
       ...{ received: balance(), storing: balance(), jobs: balance() },
     };
@@ -96,8 +105,14 @@ export class Account implements Owner {
     return this.balances.outbox.bytes < this.#whole.unsentLimit;
   }
 
-  count(bytes: number): void {
+  count(bytes: number, ofWhole: boolean): void {
     this.heldBytes += bytes;
-    this.#whole.heldBytes += bytes;
+    if (ofWhole) this.#whole.heldBytes += bytes;
+  }
+
+  /** Of what it holds, the bytes that go when its connections end. What is on disk too stays. */
+  get connectedBytes(): number {
+    const { retained, queues, sessions, received, storing } = this.balances;
+    return this.heldBytes - retained.bytes - queues.bytes - sessions.bytes - received.bytes - storing.bytes;
   }
 }

@@ -1,8 +1,11 @@
 import { getHeapStatistics } from 'node:v8';
 import type { Account, Whole } from './account.js';
 
-/** Of the heap that the process was given, what all accounts together may hold. Much of it is outside of the heap. */
+/** Of the heap that the process was given, what all accounts together may hold, and that at the most. */
 const SHARE_OF_HEAP = 0.6;
+const MOST_BYTES = 256 * 1024 * 1024;
+/** So much more than that is held only when some had much before others came: then who has most has to go. */
+const OVERDRAWN = 1.25;
 /** When so much of the heap is in use, whatever the accounts say, the heaviest has to go. */
 const HEAP_IN_DANGER = 0.85;
 
@@ -26,7 +29,8 @@ export class Ledger implements Whole {
   readonly #accounts = new Set<Account>();
 
   constructor({ memoryPerUser, memory }: LedgerOptions) {
-    this.limitForAll = memory > 0 ? memory : Math.floor(getHeapStatistics().heap_size_limit * SHARE_OF_HEAP);
+    this.limitForAll =
+      memory > 0 ? memory : Math.min(MOST_BYTES, Math.floor(getHeapStatistics().heap_size_limit * SHARE_OF_HEAP));
     this.#limitPerUser = Math.min(memoryPerUser, this.limitForAll);
     this.unsentLimit = this.#limitPerUser / 4;
   }
@@ -52,16 +56,16 @@ export class Ledger implements Whole {
 
   /** The process comes near to what it was given: with more than the accounts may hold, or for a reason of its own. */
   get inDanger(): boolean {
-    if (this.heldBytes > this.limitForAll) return true;
+    if (this.heldBytes > this.limitForAll * OVERDRAWN) return true;
     const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
     return used > limit * HEAP_IN_DANGER;
   }
 
-  /** Who holds most; null when nobody holds anything. */
+  /** Who holds most of what goes with connections; null when nobody holds anything. */
   get heaviest(): Account | null {
     let heaviest: Account | null = null;
     for (const account of this.#accounts) {
-      if (account.heldBytes > (heaviest?.heldBytes ?? 0)) heaviest = account;
+      if (account.connectedBytes > (heaviest?.connectedBytes ?? 0)) heaviest = account;
     }
     return heaviest;
   }

@@ -23,7 +23,13 @@ const highWaterMark = 65_536;
  */
 export function shakeHands(
   raw: Socket,
-  options: { context: () => SecureContext; clock: Clock; timeoutMs: number },
+  options: {
+    context: () => SecureContext;
+    clock: Clock;
+    timeoutMs: number;
+    /** Calls back when it is the connection's turn to begin. */
+    whenItsTurn: (begin: () => void) => void;
+  },
   done: (end: HandshakeEnd) => void,
 ): void {
   let secure: TLSSocket | null = null;
@@ -53,6 +59,11 @@ export function shakeHands(
       finish({ kind: 'plaintext', reason: plaintextGuess(bytes[0]!) });
       return;
     }
+    options.whenItsTurn(() => {
+      if (!over) begin(bytes);
+    });
+  };
+  const begin = (bytes: Buffer) => {
     raw.unshift(bytes);
     const tlsOptions = {
       isServer: true,

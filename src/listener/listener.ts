@@ -9,6 +9,7 @@ import { createRateLimited } from '../observe/rate-limited.js';
 import { Admission } from './admission.js';
 import { type CertificateSource, openCertificateSource } from './certificate-source.js';
 import { type HandshakeEnd, shakeHands } from './handshake.js';
+import { HandshakeQueue } from './handshake-queue.js';
 
 export interface Peer {
   /** IPv4 addresses in dotted form, also on a dual-stack socket. */
@@ -54,6 +55,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const { cert, key, ca } = config;
   const certificates = options.certificates ?? (await openCertificateSource({ files: { cert, key, ca }, log, clock }));
   const admission = new Admission(limits);
+  const handshakes = new HandshakeQueue();
   const quiet = createRateLimited({ clock, periodMs: quietMs });
   const open = new Set<net.Socket>();
   const shaking = new Set<net.Socket>();
@@ -83,7 +85,11 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       open.delete(raw);
       admission.release(network);
     });
-    shakeHands(raw, { context: certificates.context, clock, timeoutMs: limits.handshakeTimeoutMs }, (end) => {
+    const shaken = {
+      ...{ context: certificates.context, clock, timeoutMs: limits.handshakeTimeoutMs },
+      whenItsTurn: (begin: () => void) => handshakes.add(network, begin),
+    };
+    shakeHands(raw, shaken, (end) => {
       shaking.delete(raw);
       if (end.kind !== 'secure') return refused(end, address);
       if (accepting) onConnection(end.socket, { address, port: remotePort });
