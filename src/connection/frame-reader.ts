@@ -10,6 +10,11 @@ import { ReadAhead } from './read-ahead.js';
 
 /** Frames up to this size need no look at the limits: every limit is larger. */
 const LARGEST_UNCHECKED = 1_024;
+/**
+ * When so many connections of a user wait for their turn, none of them is read ahead: to receive and decrypt what a
+ * thousand of them send is work too, and cannot be interrupted.
+ */
+const CROWD = 8;
 /** Units of work after which the clock is looked at. */
 const UNITS_PER_LOOK = 64;
 /**
@@ -77,7 +82,8 @@ export class FrameReader implements Task {
     scheduler.touch();
     this.#readRound = scheduler.id;
     if (this.#stopped || this.waiting || !scheduler.mayWork(account)) {
-      if (!this.#ahead.push(chunk)) this.#socket.pause();
+      const crowded = account.tasks.length > CROWD;
+      if (!this.#ahead.push(chunk) || crowded) this.#socket.pause();
       this.#line();
       return;
     }

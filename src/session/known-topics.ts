@@ -7,6 +7,11 @@ const TOPICS = 4_096;
 const TOPICS_BYTES = 8 * 1024 * 1024;
 /** Longer topics are judged each time: remembering them would let a user fill the memory with names. */
 export const KNOWN_TOPIC_BYTES = 512;
+/**
+ * When that is full, so many others have to be asked for before it begins anew. A user with more topics than that is not
+ * helped by remembering, and remembering and forgetting all the time would keep the garbage collector busy for all.
+ */
+const MISSES = 65_536;
 /** What one takes besides its text: two maps' entries, the object, the route. */
 const BYTES_PER_TOPIC = 320;
 /** What a receiver takes in a route. */
@@ -24,11 +29,12 @@ export interface KnownTopic {
 
 /**
  * The decisions and routes of one user's topics, by the topic's bytes: shared by the user's connections, so that a
- * thousand of them don't know the same thing a thousand times. When it is full, it begins anew.
+ * thousand of them don't know the same thing a thousand times.
  */
 export class KnownTopics {
   readonly #topics = new Map<string, KnownTopic>();
   readonly #balance: Balance;
+  #misses = 0;
 
   constructor(balance: Balance) {
     this.#balance = balance;
@@ -40,7 +46,10 @@ export class KnownTopics {
 
   /** Remembers a topic, unless there is no room for it. */
   add(key: string, known: KnownTopic): void {
-    if (this.#topics.size >= TOPICS || this.#balance.bytes > TOPICS_BYTES) this.clear();
+    if (this.#topics.size >= TOPICS || this.#balance.bytes > TOPICS_BYTES) {
+      if (++this.#misses < MISSES) return;
+      this.clear();
+    }
     this.#topics.set(key, known);
     known.routeBytes = 0;
     this.#balance.add(BYTES_PER_TOPIC + 2 * key.length);
@@ -60,6 +69,7 @@ export class KnownTopics {
       known.routeBytes = null;
     }
     this.#topics.clear();
+    this.#misses = 0;
     this.#balance.add(-this.#balance.bytes);
   }
 }
