@@ -8,6 +8,8 @@ import { GatheredBytes, UNCOPIED_BYTES } from './gathered-bytes.js';
 
 /** A socket that has not taken this much gets no further messages until it has; QoS 0 messages are dropped. */
 const OUTBOX_LIMIT_BYTES = 1024 * 1024;
+/** Answers that a socket may have waiting when those of its user, taken together, take too little. */
+const FEW_ANSWERS_BYTES = 16 * 1024;
 /** Handed to a socket at a time: encrypting more would take longer than a slice. */
 const WRITE_BYTES = 64 * 1024;
 
@@ -204,6 +206,11 @@ export class Outbox implements Flushable {
     return this.bytes < OUTBOX_LIMIT_BYTES && this.#account.maySend;
   }
 
+  /** A user with many such peers has less for each. */
+  get #answersLimit(): number {
+    return this.#account.maySend ? OUTBOX_LIMIT_BYTES : FEW_ANSWERS_BYTES;
+  }
+
   #count(bytes: number): void {
     this.bytes += bytes;
     this.#account.balances.outbox.add(bytes);
@@ -211,7 +218,7 @@ export class Outbox implements Flushable {
 
   #countAnswer(bytes: number): void {
     this.#answerBytes += bytes;
-    if (this.#answerBytes > OUTBOX_LIMIT_BYTES) this.answersRead.close();
+    if (this.#answerBytes > this.#answersLimit) this.answersRead.close();
   }
 
   #mark(): void {
@@ -250,7 +257,7 @@ export class Outbox implements Flushable {
     this.#account.balances.outbox.add(-this.#inFlightBytes);
     this.#inFlightBytes = 0;
     if (this.#gone) return;
-    if (this.answersRead.closed && this.#answerBytes <= OUTBOX_LIMIT_BYTES) this.answersRead.open();
+    if (this.answersRead.closed && this.#answerBytes <= this.#answersLimit) this.answersRead.open();
     if (this.bytes > 0) {
       this.#urgent = true;
       if (!this.#marked) this.#mark();

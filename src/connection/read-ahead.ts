@@ -8,7 +8,7 @@ const BYTES = 256 * 1024;
 /** The same in pieces: each costs memory of its own, and a client may send one byte at a time. */
 const CHUNKS = 1_024;
 /** The same for all connections of an account: beyond it each keeps only what it has read already. */
-const ACCOUNT_BYTES = 16 * 1024 * 1024;
+const ACCOUNT_BYTES = 4 * 1024 * 1024;
 /** What a chunk takes besides its bytes. */
 const BYTES_PER_CHUNK = 256;
 
