@@ -8,6 +8,8 @@ export interface LdapAccount {
   readonly dn: string;
   /** Null when the entry says no or several, and its DN doesn't tell which. */
   readonly login: string | null;
+  /** All that the entry says; `login` is one of them. */
+  readonly logins: readonly string[];
   readonly disabled: boolean;
   /** Changes whenever the entry does; empty when the directory doesn't show that. */
   readonly stamp: string;
@@ -28,9 +30,22 @@ export function toAccount(entry: LdapEntry, loginAttribute: string, nowMs: numbe
   return {
     dn: entry.dn,
     login: canonicalLogin(entry, loginAttribute),
+    logins: entry.values(loginAttribute),
     disabled: isDisabled(entry, nowMs),
     stamp: stamps.length === 0 ? '' : createHash('sha256').update(stamps.join('\n')).digest('base64'),
   };
+}
+
+/**
+ * Is it the account that was asked for? Compared as directories compare a uid (RFC 4518): neither case, nor width, nor
+ * spaces around count.
+ */
+export function isAccountOf({ logins }: LdapAccount, asked: string): boolean {
+  return logins.some((login) => prepared(login) === prepared(asked));
+}
+
+function prepared(login: string): string {
+  return login.normalize('NFKC').toLowerCase().trim().replaceAll(/ +/gu, ' ');
 }
 
 /** One value: that. Several: the one that the entry is named by. */

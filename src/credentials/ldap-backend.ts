@@ -2,9 +2,10 @@ import type { Clock } from '../clock.js';
 import type { LdapConfig } from '../config/config.js';
 import { Fault } from '../errors.js';
 import type { Log } from '../observe/log.js';
+import { createRateLimited, type RateLimited } from '../observe/rate-limited.js';
 import { AnswerTimes } from './answer-times.js';
 import type { CredentialBackend, RefusalReason, Verdict } from './backend.js';
-import { accountAttributes, type LdapAccount, toAccount, whyRefused } from './ldap-account.js';
+import { accountAttributes, isAccountOf, type LdapAccount, toAccount, whyRefused } from './ldap-account.js';
 import type { LdapConnection } from './ldap-client.js';
 import { ldapFault } from './ldap-fault.js';
 import { dnFor, filterFor, type LdapFilter } from './ldap-filter.js';
@@ -68,6 +69,7 @@ class LdapBackend implements CredentialBackend {
   readonly #config: LdapConfig;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #noisyLog: RateLimited;
   /** Of the service account. No user's password ever passes through one of these, and no search through the others. */
   readonly #searches: LdapPool;
   readonly #binds: LdapPool;
@@ -83,6 +85,7 @@ class LdapBackend implements CredentialBackend {
     this.#config = config;
     this.#clock = clock;
     this.#log = log;
+    this.#noisyLog = createRateLimited({ clock });
     const servers = new LdapServers(settings.servers, { maxBackoffMs, clock, log });
     const prepareSearch = (connection: LdapConnection, server: LdapServer, signal: AbortSignal) =>
       this.#serviceBind(connection, server, signal);
@@ -102,6 +105,7 @@ class LdapBackend implements CredentialBackend {
   async close(): Promise<void> {
     this.#searches.close();
     this.#binds.close();
+    this.#noisyLog.close();
   }
 
   async verify(typed: string, password: string, signal: AbortSignal): Promise<Verdict> {
@@ -118,9 +122,10 @@ class LdapBackend implements CredentialBackend {
     const found = await this.#find(login, signal);
     if (typeof found === 'string') return this.#refusedUnasked(found);
     if (found.disabled) return this.#refusedUnasked('disabled');
-    if (found.login === null) {
-      this.#log.warn({ dn: found.dn, attribute: this.#config.loginAttribute }, 'the entry names no login, or several');
-      return this.#refusedUnasked('ambiguous');
+    if (found.login === null) return this.#refusedUnasked(this.#odd(found, 'the entry names no login, or several'));
+    // Whose entry it is is not believed just because the server sent it; it may be a filter that finds others, too.
+    if (!isMailAddress(login) && !isAccountOf(found, login)) {
+      return this.#refusedUnasked(this.#odd(found, 'the directory answered with the entry of another login'));
     }
     const bound = await this.#bindTimes.measure(() => this.#bind(found.dn, password, signal));
     const reason = whyRefused(bound, this.#direct);
@@ -130,6 +135,12 @@ class LdapBackend implements CredentialBackend {
     });
     proof.heldAt(found.stamp);
     return { accepted: true, login: found.login, proof };
+  }
+
+  #odd({ dn }: LdapAccount, what: string): RefusalReason {
+    const attribute = this.#config.loginAttribute;
+    this.#noisyLog.line(what, () => this.#log.warn({ dn, attribute }, what));
+    return 'ambiguous';
   }
 
   /** The password was not tried; the answer comes when it would have been. */
@@ -144,7 +155,12 @@ class LdapBackend implements CredentialBackend {
   async revalidate(login: string, proof: unknown, signal: AbortSignal): Promise<boolean> {
     if (!(proof instanceof LdapProof)) throw new Fault('E_CREDENTIAL_PROOF', 'the proof is not of this backend');
     const found = await this.#find(login, signal);
-    if (typeof found === 'string' || found.disabled || found.login !== login) return false;
+    if (typeof found === 'string' || found.disabled) return false;
+    // An answer about somebody else ends nobody's session.
+    if (!isAccountOf(found, login)) {
+      throw ldapFault('E_LDAP_SEARCH', `search for ${login}: answered with the entry of another login`);
+    }
+    if (found.login !== login) return false;
     if (proof.isOf(found)) return true;
     if (whyRefused(await this.#bind(found.dn, proof.password(), signal), this.#direct) !== null) return false;
     if (found.dn === proof.dn) proof.heldAt(found.stamp);
@@ -159,14 +175,12 @@ class LdapBackend implements CredentialBackend {
     mail: string,
     signal: AbortSignal,
   ): Promise<{ login: string } | { login: null; reason: RefusalReason }> {
-    const { loginAttribute, searchBase } = this.#config;
     const filter = filterFor(this.#settings.mailFilter!, mail);
-    const accounts = await this.#search(searchBase, 'sub', filter, signal);
+    const accounts = await this.#search(this.#config.searchBase, 'sub', filter, signal);
     if (accounts.length > 1) return { login: null, reason: 'ambiguous' };
     const login = accounts[0]?.login ?? null;
     if (login !== null) return { login };
-    if (accounts.length === 1)
-      this.#log.warn({ attribute: loginAttribute }, 'an entry with a mail address names no login');
+    if (accounts.length === 1) this.#odd(accounts[0]!, 'an entry with a mail address names no login');
     return { login: null, reason: 'unknown-user' };
   }
 
@@ -198,7 +212,7 @@ class LdapBackend implements CredentialBackend {
     if (groupFilter !== null || service !== null) return 'unknown-user';
     // Without an entry nobody says how the login is really spelled, and directories take many spellings for one.
     if (!/^[a-z0-9._-]+$/u.test(login)) return 'invalid-login';
-    return { dn, login, disabled: false, stamp: '' };
+    return { dn, login, logins: [login], disabled: false, stamp: '' };
   }
 
   #tellInvisible(reason: string): void {

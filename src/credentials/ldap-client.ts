@@ -1,26 +1,35 @@
 import { isIP, type Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import ldapjs from 'ldapjs';
-import type { Fault } from '../errors.js';
+import { Fault } from '../errors.js';
 import { connectionFault, ldapFault } from './ldap-fault.js';
 import type { LdapFilter } from './ldap-filter.js';
-import type { LdapAnswer, LdapEntry, LdapQuery, LdapResult, LdapServer, Wait } from './ldap-messages.js';
+import {
+  entryOf,
+  type LdapAnswer,
+  type LdapEntry,
+  type LdapQuery,
+  type LdapResult,
+  type LdapServer,
+  type Wait,
+} from './ldap-messages.js';
+import { answersTo, LdapReader } from './ldap-reader.js';
 
 /*
  * The only file that knows ldapjs. A connection is used until its first trouble and then thrown away: ldapjs's own
  * reconnecting, queueing and timeouts stay off. What it leaves undone is done here: it gives no hold on a socket that
  * is still connecting, its timeouts and destroy() leave sockets open, an answer with an unknown result code throws out
- * of its data handler, and bytes sent ahead of a StartTLS handshake would be read as if they had come through TLS.
+ * of its data handler, bytes sent ahead of a StartTLS handshake would be read as if they had come through TLS, any
+ * message with the right id is taken for the answer, and one with another id, or garbage, is waited out.
  */
 
 /** What is used of ldapjs beyond its published types. */
 interface Internals {
   readonly urls: { port: unknown; hostname: string | undefined }[];
   readonly _socket: Socket | null;
-  readonly _tracker: { readonly parser: { buffer: Buffer | null; write(data: Buffer): boolean } } | null;
+  readonly _tracker: { readonly parser: { write(data: Buffer): boolean } } | null;
 }
 
-const longestMessageBytes = 1024 * 1024;
 const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, fatal() {}, child: () => silent };
 const ignore = (): void => {};
 
@@ -37,10 +46,14 @@ export class LdapConnection {
   /** Ends the socket in every state, also while it is connecting. */
   readonly #socketLife = new AbortController();
   readonly #waiting = new Set<(fault: Fault) => void>();
+  readonly #reader: LdapReader;
+  /** What ldapjs tells now is about the message that it is reading. */
+  #parsing = false;
   #failure: Fault | null = null;
 
   constructor(server: LdapServer) {
     this.#server = server;
+    this.#reader = new LdapReader(server.name);
     const { host, port, security } = server;
     this.#client = ldapjs.createClient({
       url: `${security === 'tls' ? 'ldaps' : 'ldap'}://localhost`,
@@ -54,7 +67,8 @@ export class LdapConnection {
       hostname: undefined,
       port: { host, port, signal: this.#socketLife.signal },
     });
-    const lost = (error: unknown) => this.#fail(connectionFault(error, server.name));
+    const lost = (error: unknown) =>
+      this.#fail(this.#parsing ? this.#nonsense(error) : connectionFault(error, server.name));
     const closed = () => this.#fail(ldapFault('E_LDAP_CLOSED', `${server.name}: closed the connection`));
     for (const event of ['error', 'connectError', 'connectRefused', 'connectTimeout', 'setupError']) {
       this.#client.on(event, lost);
@@ -72,7 +86,7 @@ export class LdapConnection {
     await this.#within<void>(wait, 'to connect', (resolve) => {
       this.#client.once('connect', () => {
         this.#client._socket?.setNoDelay(true).setKeepAlive(true, 30_000);
-        this.#guardParser();
+        this.#readFirst();
         resolve();
       });
     });
@@ -84,11 +98,8 @@ export class LdapConnection {
     if (password === '')
       throw ldapFault('E_LDAP_BIND', 'a bind with an empty password proves nothing (RFC 4513, 5.1.2)');
     return this.#within(wait, 'for the answer to a bind', (resolve) => {
-      this.#client.bind(dn, password, (error, response?: { type?: string }) => {
-        if (error) return resolve({ code: error.code, message: error.message });
-        if (response?.type === 'BindResponse') return resolve({ code: 0, message: '' });
-        this.#fail(ldapFault('E_LDAP_PROTOCOL', `${this.#server.name}: answered a bind with something else`));
-      });
+      this.#reader.await(answersTo.bind);
+      this.#client.bind(dn, password, (error) => resolve({ code: error?.code ?? 0, message: error?.message ?? '' }));
     });
   }
 
@@ -105,6 +116,7 @@ export class LdapConnection {
       const entries: LdapEntry[] = [];
       const done = (error: ldapjs.Error | null) =>
         resolve({ code: error?.code ?? 0, message: error?.message ?? '', entries });
+      this.#reader.await(answersTo.search, query.sizeLimit);
       this.#client.search(query.base, options, (error, response) => {
         if (error) return done(error);
         response.on('searchEntry', (entry) => entries.push(toEntry(entry)));
@@ -122,6 +134,7 @@ export class LdapConnection {
   async #startTls(wait: Wait): Promise<void> {
     const { name } = this.#server;
     await this.#within<void>(wait, 'for StartTLS', (resolve) => {
+      this.#reader.await(answersTo.startTls);
       this.#client.starttls(tlsOptions(this.#server), [], (error) => {
         const { code, message } = (error ?? {}) as { code?: unknown; message?: string };
         if (!error) return resolve();
@@ -138,28 +151,37 @@ export class LdapConnection {
     });
     // Bytes behind the answer to StartTLS came before TLS, from anybody. Left in the buffer they would become the
     // beginning of the next answer: a forged "bind succeeded" that swallows the real one.
-    if (this.#client._tracker?.parser.buffer) {
+    if (this.#reader.pendingBytes > 0) {
       throw this.#fail(ldapFault('E_LDAP_TLS', `${name}: sent something between StartTLS and the TLS handshake`));
     }
   }
 
-  /** Nothing that a server sends may throw out of ldapjs's data handler, or be collected without limit. */
-  #guardParser(): void {
+  /** Whatever a server sends is looked at before ldapjs sees it. */
+  #readFirst(): void {
     const parser = this.#client._tracker!.parser;
-    const write = parser.write.bind(parser);
+    const parse = parser.write.bind(parser);
     parser.write = (data) => {
       if (this.#failure !== null) return false;
       try {
-        const more = write(data);
-        if ((parser.buffer?.length ?? 0) <= longestMessageBytes) return more;
-        this.#fail(
-          ldapFault('E_LDAP_PROTOCOL', `${this.#server.name}: sent a message of over ${longestMessageBytes} bytes`),
-        );
+        for (const message of this.#reader.read(data)) {
+          this.#parsing = true;
+          parse(message);
+          if (this.#failure !== null) return false;
+        }
+        return true;
       } catch (error) {
-        this.#fail(ldapFault('E_LDAP_PROTOCOL', `${this.#server.name}: sent an answer that makes no sense`, error));
+        // ldapjs throws out of here at a result code that it does not know.
+        this.#fail(error instanceof Fault ? error : this.#nonsense(error));
+        return false;
+      } finally {
+        this.#parsing = false;
       }
-      return false;
     };
+  }
+
+  #nonsense(error: unknown): Fault {
+    const why = (error as Error).message;
+    return ldapFault('E_LDAP_PROTOCOL', `${this.#server.name}: sent what makes no sense: ${why}`, error);
   }
 
   #within<T>(wait: Wait, what: string, start: (resolve: (value: T) => void) => void): Promise<T> {
@@ -223,15 +245,7 @@ function toEntry(entry: ldapjs.SearchEntry): LdapEntry {
     attributes: { type: string; values: string[] }[];
     objectName: { toString(): string };
   };
-  // A server may give the values of one attribute in several portions.
-  const map = new Map<string, string[]>();
-  for (const { type, values } of attributes) {
-    const name = type.toLowerCase();
-    map.set(name, [...(map.get(name) ?? []), ...values]);
-  }
-  // ldapjs writes the DN anew, in an escaping that Active Directory does not take; the server's own text is better.
-  const dn = map.get('entrydn')?.[0] ?? map.get('distinguishedname')?.[0] ?? objectName.toString();
-  return { dn, values: (attribute) => map.get(attribute.toLowerCase()) ?? [] };
+  return entryOf(objectName.toString(), attributes);
 }
 
 /** ldapjs's filter objects, made without its text parser: that one keeps escapes as they are written. */

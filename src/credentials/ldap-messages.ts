@@ -42,3 +42,20 @@ export interface LdapQuery {
 export interface LdapAnswer extends LdapResult {
   readonly entries: readonly LdapEntry[];
 }
+
+/** An entry from its parts. A server may give the values of one attribute in several portions. */
+export function entryOf(
+  objectName: string,
+  attributes: readonly { readonly type: string; readonly values: readonly string[] }[],
+): LdapEntry {
+  const map = new Map<string, string[]>();
+  for (const { type, values } of attributes) {
+    const name = type.toLowerCase();
+    const known = map.get(name);
+    if (known === undefined) map.set(name, [...values]);
+    else for (const value of values) known.push(value);
+  }
+  // ldapjs writes the DN anew, in an escaping that Active Directory does not take; the server's own text is better.
+  const dn = map.get('entrydn')?.[0] ?? map.get('distinguishedname')?.[0] ?? objectName;
+  return { dn, values: (attribute) => map.get(attribute.toLowerCase()) ?? [] };
+}

@@ -6,7 +6,7 @@ import { LdapServers } from '../../src/credentials/ldap-servers.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { captureLog } from '../support/captured-log.js';
 import { eventually } from '../support/deadline.js';
-import { fakeServer, ldapResult } from '../support/fake-ldap.js';
+import { fakeServer, ldapResult, readRequest } from '../support/fake-ldap.js';
 import { leavingNoSocket, type Scope } from '../support/sockets.js';
 
 /** A pool on a server that lets everybody in, and counts the connections made and the service's binds on them. */
@@ -14,8 +14,7 @@ async function setup(t: Scope, keep = 4) {
   let connections = 0;
   const fake = await fakeServer(t, (socket) => {
     connections += 1;
-    // The message id stands behind the tags and lengths of the message and of itself.
-    socket.on('data', (data) => socket.write(ldapResult(data[4]!, 0x61, 0)));
+    socket.on('data', (data) => socket.write(ldapResult(readRequest(data).id, 0x61, 0)));
   });
   const clock = new ManualClock();
   const trust = createSecureContext();
