@@ -58,10 +58,12 @@ export class Scheduler {
   #sliceEndMs = 0;
   readonly #run = (): void => this.#round();
   readonly #failed: (error: unknown) => void;
+  readonly #now: () => number;
 
-  /** `failed` hears of defects: one piece of work that throws must not end the work of all. */
-  constructor(failed: (error: unknown) => void) {
+  /** `failed` hears of defects: one piece of work that throws must not end the work of all. `now` is in milliseconds. */
+  constructor(failed: (error: unknown) => void, now: () => number = () => performance.now()) {
     this.#failed = failed;
+    this.#now = now;
   }
 
   /** Makes sure that this turn of the event loop has a round. */
@@ -81,18 +83,18 @@ export class Scheduler {
   /** Work begins that is done at once; `end` says whose it was. May be nested: then all of it belongs to the outermost. */
   begin(): void {
     if (this.#depth++ > 0) return;
-    this.#startedAtMs = performance.now();
+    this.#startedAtMs = this.#now();
     this.#sliceEndMs = this.#startedAtMs + SLICE_MS;
   }
 
   end(owner: Owner): void {
     if (--this.#depth > 0) return;
-    this.#charge(owner, performance.now() - this.#startedAtMs);
+    this.#charge(owner, this.#now() - this.#startedAtMs);
   }
 
   /** Whoever works now has to stop where it can. */
   get sliceOver(): boolean {
-    return performance.now() >= this.#sliceEndMs;
+    return this.#now() >= this.#sliceEndMs;
   }
 
   /** `task` is done when its owner's turn comes. */
@@ -148,7 +150,7 @@ export class Scheduler {
       this.#later = [];
       for (const [owner, socket] of later) this.mark(owner, socket);
     }
-    let now = performance.now();
+    let now = this.#now();
     const endMs = now + ROUND_MS;
     while (this.#busy.length > 0 && now < endMs) {
       const owners = this.#busy;
@@ -177,7 +179,7 @@ export class Scheduler {
       this.#failed(error);
     }
     this.#depth = 0;
-    const now = performance.now();
+    const now = this.#now();
     this.#charge(owner, now - startedAtMs);
     if (owner.tasks.length > 0 || owner.flushables.length > 0) this.#list(owner);
     return now;
