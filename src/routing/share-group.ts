@@ -6,38 +6,38 @@ import type { Subscriber, Target } from './subscriber.js';
  * another one is there; when nobody is connected, a persistent session keeps the message.
  */
 export class ShareGroup {
-  private members: Target[] = [];
-  private next = 0;
+  #members: Target[] = [];
+  #next = 0;
 
   get size(): number {
-    return this.members.length;
+    return this.#members.length;
   }
 
   set(subscriber: Subscriber, granted: Qos): void {
     const target = { subscriber, granted };
-    const index = this.members.findIndex((member) => member.subscriber === subscriber);
-    if (index === -1) this.members.push(target);
-    else this.members[index] = target;
+    const index = this.#members.findIndex((member) => member.subscriber === subscriber);
+    if (index === -1) this.#members.push(target);
+    else this.#members[index] = target;
   }
 
   delete(subscriber: Subscriber): boolean {
-    const index = this.members.findIndex((member) => member.subscriber === subscriber);
+    const index = this.#members.findIndex((member) => member.subscriber === subscriber);
     if (index === -1) return false;
-    this.members.splice(index, 1);
+    this.#members.splice(index, 1);
     return true;
   }
 
   /** The member whose turn it is, or null when nobody can take a message with this topic. */
   pick(topic: string): Target | null {
-    const { members } = this;
+    const members = this.#members;
     let connected: Target | null = null;
     let keeping: Target | null = null;
     for (let i = 0; i < members.length; i++) {
-      const index = (this.next + i) % members.length;
+      const index = (this.#next + i) % members.length;
       const member = members[index]!;
       if (!member.subscriber.mayReceive(topic)) continue;
       if (member.subscriber.ready) {
-        this.next = index + 1;
+        this.#next = index + 1;
         return member;
       }
       if (member.subscriber.connected) connected ??= member;
