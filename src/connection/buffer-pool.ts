@@ -1,23 +1,24 @@
-/** Buffers for what sockets are sent come in two sizes, and a few of each are kept: one is needed for every write. */
-export const SMALL_BYTES = 4 * 1024;
+/**
+ * Buffers for what sockets are sent come in a few sizes, and some of each are kept: one is needed for every write. One
+ * that is full is replaced by one of the next size: a thousand sockets that are sent a little must not take much.
+ */
+const SIZES = [4 * 1024, 16 * 1024, 64 * 1024];
 export const LARGE_BYTES = 64 * 1024;
 const POOLED_BUFFERS = 64;
 
-const smallPool: Buffer[] = [];
-const largePool: Buffer[] = [];
+const pools: Buffer[][] = SIZES.map(() => []);
 
 /** A buffer of at least `bytes`, perhaps with what it held before. */
 export function takeBuffer(bytes: number): Buffer {
-  if (bytes <= SMALL_BYTES) return smallPool.pop() ?? Buffer.allocUnsafeSlow(SMALL_BYTES);
-  if (bytes <= LARGE_BYTES) return largePool.pop() ?? Buffer.allocUnsafeSlow(LARGE_BYTES);
+  for (let i = 0; i < SIZES.length; i++) {
+    const size = SIZES[i]!;
+    if (bytes <= size) return pools[i]!.pop() ?? Buffer.allocUnsafeSlow(size);
+  }
   return Buffer.allocUnsafeSlow(bytes);
 }
 
 /** Takes a buffer back that nobody refers to any more. */
 export function giveBuffer(buffer: Buffer): void {
-  if (buffer.length === SMALL_BYTES) {
-    if (smallPool.length < POOLED_BUFFERS) smallPool.push(buffer);
-  } else if (buffer.length === LARGE_BYTES) {
-    if (largePool.length < POOLED_BUFFERS) largePool.push(buffer);
-  }
+  const pool = pools[SIZES.indexOf(buffer.length)];
+  if (pool !== undefined && pool.length < POOLED_BUFFERS) pool.push(buffer);
 }

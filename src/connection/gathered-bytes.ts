@@ -1,4 +1,4 @@
-import { giveBuffer, LARGE_BYTES, SMALL_BYTES, takeBuffer } from './buffer-pool.js';
+import { giveBuffer, LARGE_BYTES, takeBuffer } from './buffer-pool.js';
 
 /** A range of received bytes from this size on is not copied: what it keeps alive is mostly itself. */
 export const UNCOPIED_BYTES = 16 * 1024;
@@ -111,14 +111,14 @@ export class GatheredBytes {
     if (this.buffer === null) {
       this.buffer = takeBuffer(bytes);
     } else if (at + bytes > this.buffer.length) {
-      if (this.buffer.length === SMALL_BYTES && at + bytes <= LARGE_BYTES) {
-        const large = takeBuffer(LARGE_BYTES);
-        this.buffer.copy(large, 0, 0, at);
+      if (this.buffer.length < LARGE_BYTES && at + bytes <= LARGE_BYTES) {
+        const larger = takeBuffer(Math.max(at + bytes, this.buffer.length + 1));
+        this.buffer.copy(larger, 0, 0, at);
         giveBuffer(this.buffer);
-        this.buffer = large;
+        this.buffer = larger;
       } else {
         this.#completeBuffer();
-        this.buffer = takeBuffer(Math.max(bytes, SMALL_BYTES + 1));
+        this.buffer = takeBuffer(bytes);
         this.#used = bytes;
         return 0;
       }

@@ -23,6 +23,8 @@ export class Route {
   /** Sessions that end with their connection. */
   readonly transient: readonly Target[];
   readonly groups: readonly ShareGroup[];
+  /** The lists of receivers are one for many routes. */
+  readonly shared: boolean;
   readonly #partition: Partition;
   readonly #epoch: number;
 
@@ -31,12 +33,14 @@ export class Route {
     persistent: readonly Target[],
     transient: readonly Target[],
     groups: readonly ShareGroup[],
+    shared: boolean,
   ) {
     this.#partition = partition;
     this.#epoch = partition.epoch;
     this.persistent = persistent;
     this.transient = transient;
     this.groups = groups;
+    this.shared = shared;
   }
 
   get keeps(): boolean {
@@ -85,13 +89,16 @@ export class RouteSearch {
   /** The route, or null when looking at `maxNodes` of the tree was not enough: then go on. */
   proceed(maxNodes: number): Route | null {
     if (!this.#matching.proceed(maxNodes)) return null;
-    const persistent: Target[] = [];
-    const transient: Target[] = [];
-    for (const [subscriber, granted] of this.#matching.subscribers) {
-      if (!subscriber.mayReceive(this.#topic)) continue;
-      (subscriber.persistent ? persistent : transient).push({ subscriber, granted });
-    }
-    return new Route(this.#partition, persistent, transient, this.#matching.groups);
+    const { persistent, transient, shared } = this.#matching.targets;
+    const mayReceive = ({ subscriber }: Target) => subscriber.mayReceive(this.#topic);
+    const all = shared && persistent.every(mayReceive) && transient.every(mayReceive);
+    return new Route(
+      this.#partition,
+      all ? persistent : persistent.filter(mayReceive),
+      all ? transient : transient.filter(mayReceive),
+      this.#matching.groups,
+      all,
+    );
   }
 }
 

@@ -1,16 +1,52 @@
 import { LevelNode } from '../mqtt/level-node.js';
 import type { Qos } from '../mqtt/packets.js';
 import { ShareGroup } from './share-group.js';
-import type { Subscriber } from './subscriber.js';
+import type { Subscriber, Target } from './subscriber.js';
 
 /** Filters that end at one place of the tree. */
-class Ending {
-  readonly subscribers = new Map<Subscriber, Qos>();
+export class Ending {
+  readonly #subscribers = new Map<Subscriber, Qos>();
   groups: Map<string, ShareGroup> | null = null;
+  #targets: Targets | null = null;
 
   get empty(): boolean {
-    return this.subscribers.size === 0 && this.groups === null;
+    return this.#subscribers.size === 0 && this.groups === null;
   }
+
+  /** Those who subscribed without a group, in lists that all routes share which lead to this one place. */
+  get targets(): Targets {
+    this.#targets ??= targetsOf(this.#subscribers);
+    return this.#targets;
+  }
+
+  get subscribers(): Iterable<[Subscriber, Qos]> {
+    return this.#subscribers;
+  }
+
+  set(subscriber: Subscriber, granted: Qos): void {
+    this.#subscribers.set(subscriber, granted);
+    this.#targets = null;
+  }
+
+  delete(subscriber: Subscriber): boolean {
+    this.#targets = null;
+    return this.#subscribers.delete(subscriber);
+  }
+}
+
+/** Sessions that keep messages while their client is away, and those that end with their connection. */
+export interface Targets {
+  readonly persistent: readonly Target[];
+  readonly transient: readonly Target[];
+}
+
+function targetsOf(subscribers: Iterable<[Subscriber, Qos]>): Targets {
+  const persistent: Target[] = [];
+  const transient: Target[] = [];
+  for (const [subscriber, granted] of subscribers) {
+    (subscriber.persistent ? persistent : transient).push({ subscriber, granted });
+  }
+  return { persistent, transient };
 }
 
 /** `+` is kept apart from the levels that are known by their text. */
@@ -50,8 +86,8 @@ class Node extends LevelNode<Node> {
  * between the parts may be found or not, as if it had come a moment sooner or later.
  */
 export class Matching {
-  readonly subscribers = new Map<Subscriber, Qos>();
   readonly groups: ShareGroup[] = [];
+  readonly #endings: Ending[] = [];
   readonly #levels: readonly string[];
   /** [MQTT-4.7.2-1]: wildcards in the first level don't match topics that begin with $. */
   readonly #reserved: boolean;
@@ -93,11 +129,22 @@ export class Matching {
     }
   }
 
-  #collect(ending: Ending): void {
-    for (const [subscriber, granted] of ending.subscribers) {
-      const before = this.subscribers.get(subscriber);
-      if (before === undefined || before < granted) this.subscribers.set(subscriber, granted);
+  /** Each subscriber once, with the highest QoS that its filters were granted. `shared`: the lists are an ending's own. */
+  get targets(): Targets & { readonly shared: boolean } {
+    const [only, ...others] = this.#endings;
+    if (only !== undefined && others.length === 0) return { ...only.targets, shared: true };
+    const highest = new Map<Subscriber, Qos>();
+    for (const ending of this.#endings) {
+      for (const [subscriber, granted] of ending.subscribers) {
+        const before = highest.get(subscriber);
+        if (before === undefined || before < granted) highest.set(subscriber, granted);
+      }
     }
+    return { ...targetsOf(highest), shared: false };
+  }
+
+  #collect(ending: Ending): void {
+    if (!ending.empty) this.#endings.push(ending);
     if (ending.groups !== null) this.groups.push(...ending.groups.values());
   }
 }
@@ -121,7 +168,7 @@ export class SubscriptionTree {
     else node.here ??= new Ending();
     const ending = (toHash ? node.below : node.here)!;
     if (share === null) {
-      ending.subscribers.set(subscriber, granted);
+      ending.set(subscriber, granted);
       return;
     }
     ending.groups ??= new Map();
@@ -163,7 +210,7 @@ export class SubscriptionTree {
 }
 
 function removeFrom(ending: Ending, subscriber: Subscriber, share: string | null): boolean {
-  if (share === null) return ending.subscribers.delete(subscriber);
+  if (share === null) return ending.delete(subscriber);
   const group = ending.groups?.get(share);
   if (group === undefined || !group.delete(subscriber)) return false;
   if (group.size === 0) {

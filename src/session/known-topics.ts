@@ -58,7 +58,7 @@ export class KnownTopics {
   setRoute(known: KnownTopic, route: Route): void {
     known.route = route;
     if (known.routeBytes === null) return;
-    const bytes = route.targets * BYTES_PER_TARGET;
+    const bytes = route.shared ? 0 : route.targets * BYTES_PER_TARGET;
     this.#balance.add(bytes - known.routeBytes);
     known.routeBytes = bytes;
   }

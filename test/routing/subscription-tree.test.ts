@@ -90,7 +90,7 @@ test('a branch that leads nowhere any more is cut, whatever it ended with', () =
 test('a branch that leads somewhere else still is not', () => {
   const tree = new SubscriptionTree();
   const [alice, bob] = subscribers as [RecordingSubscriber, RecordingSubscriber];
-  const matching = (topic: string) => [...found(tree, topic).subscribers.keys()];
+  const matching = (topic: string) => found(tree, topic).targets.transient.map(({ subscriber }) => subscriber);
   tree.add('a/b/c/d', alice, 0, null);
   tree.add('a/b', bob, 0, null);
   tree.delete('a/b/c/d', alice, null);
