@@ -166,7 +166,7 @@ test('defaults that are named are the defaults', () => {
 
 function said(value: unknown, key: string): string {
   const number = Number(value);
-  if (key.endsWith('Bytes')) return `${number / 2 ** 20} MiB`;
+  if (/bytes$|memory/i.test(key)) return number === 0 ? '0' : `${number / 2 ** 20} MiB`;
   if (!key.endsWith('Ms')) return String(value);
   const [size, unit] =
     number >= 86_400_000 ? [86_400_000, 'day'] : number >= 60_000 ? [60_000, 'minute'] : [1_000, 'second'];

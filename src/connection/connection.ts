@@ -253,7 +253,8 @@ export class Connection implements FrameSource, Holder {
       const { login, clientId } = client;
       const line = (suppressed: number) =>
         log.info({ login, client: clientId, ...why, ...(suppressed > 0 ? { suppressed } : {}) }, 'disconnected');
-      noisyLog.user(login).line('disconnected', line, COMINGS_LOGGED);
+      // A device that comes and goes all the time must not hide why another one is thrown out.
+      noisyLog.user(login).line(`disconnected:${reason}`, line, COMINGS_LOGGED);
     } else if (reason !== 'refused') {
       noisyLog
         .network(this.#network.name)
