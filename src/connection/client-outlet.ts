@@ -22,8 +22,8 @@ export class ClientOutlet implements Outlet {
     return this.#outbox.bytes;
   }
 
-  publication(publication: Publication, qos: Qos, packetId: number): void {
-    this.#wire.publication(this.#outbox, publication, qos, packetId);
+  publication(publication: Publication, qos: Qos, packetId: number, retain: boolean): void {
+    this.#wire.publication(this.#outbox, publication, qos, packetId, retain);
   }
 
   message(message: Message, qos: Qos, packetId: number, retain: boolean, dup: boolean): void {

@@ -4,7 +4,7 @@ import type { Qos } from '../mqtt/packets.js';
 import type { WillMessage } from '../session/will.js';
 import { ProtocolError } from './protocol-error.js';
 import type { Wire } from './wire.js';
-import { wire31, wire311 } from './wire3.js';
+import { wire31, wire31Bridge, wire311, wire311Bridge } from './wire3.js';
 
 export interface ConnectRequest {
   readonly clientId: string;
@@ -18,6 +18,9 @@ export interface ConnectRequest {
 /** A client of version 5 is told in its own language that version 5 is not spoken here (0x84). */
 export const connackVersion5Refused: Buffer = Buffer.from([0x20, 3, 0, 0x84, 0]);
 
+/** Another broker's client says by this bit of the level that it is one. */
+const BRIDGE = 0x80;
+
 /**
  * The protocol name and level of a CONNECT, before anything else of it is looked at: they decide in which language the
  * rest is written, and how a refusal must look. Null for a name that is not MQTT's [MQTT-3.1.2-1].
@@ -28,12 +31,12 @@ export function protocolOf(body: Buffer): { level: number; wire: Wire | null } |
   if (body.length <= end || end > 8) return null;
   const name = body.latin1Slice(2, end);
   const level = body[end]!;
-  if (name === 'MQTT') return { level, wire: level === 4 ? wire311 : null };
-  if (name === 'MQIsdp') return { level, wire: level === 3 ? wire31 : null };
+  if (name === 'MQTT') return { level, wire: level === 4 ? wire311 : level === (4 | BRIDGE) ? wire311Bridge : null };
+  if (name === 'MQIsdp') return { level, wire: level === 3 ? wire31 : level === (3 | BRIDGE) ? wire31Bridge : null };
   return null;
 }
 
-/** Decodes a CONNECT of level 3 or 4. `frame` is the whole packet. */
+/** Decodes a CONNECT of level 3 or 4, a bridge's too. `frame` is the whole packet. */
 export function decodeConnect(frame: Buffer, bodyStart: number): ConnectRequest {
   const packet = decode(frame) as IConnectPacket & {
     will?: { topic: string; payload: Buffer; qos: Qos; retain: boolean };

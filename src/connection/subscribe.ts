@@ -1,6 +1,7 @@
 import { bracketHint } from '../acl/hint.js';
 import type { LimitsConfig } from '../config/config.js';
 import type { Job } from '../fairness/job.js';
+import { grantOf } from '../mqtt/grant.js';
 import type { Qos } from '../mqtt/packets.js';
 import { isValidTopicFilter } from '../mqtt/topics.js';
 import type { Counters } from '../observe/counters.js';
@@ -63,13 +64,13 @@ export function* subscribe(context: SubscribeContext, client: Subscribing, readi
   const batches: RetainedBatch[] = [];
   for (const [index, subscription] of subscriptions.entries()) {
     if (connection.closed) break;
-    const { filter, qos } = subscription;
+    const { filter, qos, options } = subscription;
     const refusal = whyNot(context, session, subscription);
     if (refusal !== null) {
       deny(context, session, filter, refusal);
       answers.push(refusal);
     } else {
-      context.sessions.subscribe(session, filter, qos);
+      context.sessions.subscribe(session, filter, grantOf(qos, options));
       granted.push(subscription);
       answers.push(qos);
       // What is published from here on is delivered as a live message, and must not come twice.
@@ -170,8 +171,8 @@ function whyNot(
   return room ? null : 'too-many-subscriptions';
 }
 
-function stored({ filter, qos }: RequestedSubscription): StoredSubscription {
-  return { filter, qos, options: 0, identifier: null };
+function stored({ filter, qos, options }: RequestedSubscription): StoredSubscription {
+  return { filter, qos, options, identifier: null };
 }
 
 function deny(context: SubscribeContext, session: Session, filter: string, reason: SubscribeRefusal): void {

@@ -16,6 +16,8 @@ export type SubscribeRefusal = 'denied' | 'too-many-subscriptions' | 'too-many-r
 export interface RequestedSubscription {
   readonly filter: string;
   readonly qos: Qos;
+  /** The options byte of MQTT 5 without its QoS; a bridge has some of them in earlier versions. */
+  readonly options: number;
 }
 
 export interface SubscribeRequest {
@@ -49,7 +51,7 @@ export interface PublishHead {
  */
 export interface Wire {
   readonly level: ProtocolLevel;
-  /** As in the log: `3.1`, `3.1.1`. */
+  /** As in the log: `3.1`, `3.1.1`, `3.1.1 bridge`. */
   readonly version: string;
 
   /** The result is good until the next call. */
@@ -79,7 +81,7 @@ export interface Wire {
   unsuback(packetId: number): Buffer;
   acknowledge(outbox: Outbox, type: number, packetId: number): void;
   /** From the bytes it came in. */
-  publication(outbox: Outbox, publication: Publication, qos: Qos, packetId: number): void;
+  publication(outbox: Outbox, publication: Publication, qos: Qos, packetId: number, retain: boolean): void;
   /** From its copy. */
   message(outbox: Outbox, message: Message, qos: Qos, packetId: number, retain: boolean, dup: boolean): void;
 }

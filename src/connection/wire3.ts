@@ -1,5 +1,6 @@
 import '../mqtt/buffer-slices.js';
 import { isUtf8 } from 'node:buffer';
+import { NO_LOCAL, RETAIN_AS_PUBLISHED } from '../mqtt/grant.js';
 import {
   CONNACK,
   ConnectCode,
@@ -39,15 +40,23 @@ const connectCodes: Readonly<Record<ConnectOutcome, number>> = {
   unavailable: ConnectCode.SERVER_UNAVAILABLE,
 };
 
+/**
+ * What a bridge subscribes with: its broker gets nothing back that came from there, and can keep what is retained here.
+ * No document says so; mosquitto's bridges and brokers do.
+ */
+const BRIDGE_OPTIONS = NO_LOCAL | RETAIN_AS_PUBLISHED;
+
 /** MQTT 3.1 and 3.1.1: the same bytes but for a few bits. */
 class Wire3 implements Wire {
   readonly level: 3 | 4;
   readonly version: string;
+  readonly #options: number;
   readonly #publish: PublishHead = { qos: 0, retain: false, topicStart: 0, topicEnd: 0, packetId: 0, payloadStart: 0 };
 
-  constructor(level: 3 | 4, version: string) {
+  constructor(level: 3 | 4, version: string, options: number) {
     this.level = level;
     this.version = version;
+    this.#options = options;
   }
 
   readPublish(chunk: Buffer, start: number, bodyStart: number, end: number): PublishHead {
@@ -99,7 +108,8 @@ class Wire3 implements Wire {
       if (filterEnd === end) throw new ProtocolError('malformed', 'SUBSCRIBE ends before a requested QoS');
       const qos = chunk[filterEnd]!;
       if (qos > 2) throw new ProtocolError('MQTT-3.8.3-4', 'a requested QoS above 2, or reserved bits beside it');
-      subscriptions.push({ filter: readText(chunk, i + 2, filterEnd, 'topic filter'), qos: qos as Qos });
+      const filter = readText(chunk, i + 2, filterEnd, 'topic filter');
+      subscriptions.push({ filter, qos: qos as Qos, options: this.#options });
       i = filterEnd + 1;
       if (subscriptions.length % FILTERS_PER_STEP === 0) yield;
     }
@@ -158,10 +168,13 @@ class Wire3 implements Wire {
   }
 
   /** At QoS 0 the bytes that came in are the very bytes that leave. */
-  publication(outbox: Outbox, publication: Publication, qos: Qos, packetId: number): void {
+  publication(outbox: Outbox, publication: Publication, qos: Qos, packetId: number, retain: boolean): void {
     const { chunk, topicStart, topicEnd, payloadStart, end } = publication;
     if (qos === 0 && publication.verbatim) outbox.verbatim(chunk, publication.start, end);
-    else outbox.publish((PUBLISH << 4) | (qos << 1), chunk, topicStart, topicEnd, packetId, payloadStart, end);
+    else {
+      const head = (PUBLISH << 4) | (qos << 1) | (retain ? 1 : 0);
+      outbox.publish(head, chunk, topicStart, topicEnd, packetId, payloadStart, end);
+    }
   }
 
   message(outbox: Outbox, message: Message, qos: Qos, packetId: number, retain: boolean, dup: boolean): void {
@@ -216,5 +229,7 @@ function checkCount(chunk: Buffer, bodyStart: number, end: number, extraBytes: n
   if (count > maxFilters) throw new ProtocolError('quota', `${count} filters in a packet; ${maxFilters} are allowed`);
 }
 
-export const wire31: Wire = new Wire3(3, '3.1');
-export const wire311: Wire = new Wire3(4, '3.1.1');
+export const wire31: Wire = new Wire3(3, '3.1', 0);
+export const wire311: Wire = new Wire3(4, '3.1.1', 0);
+export const wire31Bridge: Wire = new Wire3(3, '3.1 bridge', BRIDGE_OPTIONS);
+export const wire311Bridge: Wire = new Wire3(4, '3.1.1 bridge', BRIDGE_OPTIONS);

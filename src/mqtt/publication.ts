@@ -37,7 +37,7 @@ export class Message {
 export interface Publisher {
   /** Isolation decides by it who may slow whom, and who pays for what is kept. */
   readonly login: string;
-  /** Null for what no client sent: a Will, a message of the test harness. */
+  /** Null for what no client sent, such as a message of the test harness. */
   readonly clientId: string | null;
 }
 
@@ -104,9 +104,16 @@ export class Publication {
   }
 
   /** A publication that did not come from a connection's bytes: a Will, a message of the test harness. */
-  static of(topic: string, payload: Buffer, qos: Qos, retain: boolean, login: string): Publication {
+  static of(
+    topic: string,
+    payload: Buffer,
+    qos: Qos,
+    retain: boolean,
+    login: string,
+    clientId: string | null = null,
+  ): Publication {
     const { body, topicEnd } = Message.of(topic, payload);
-    const publisher = { login, clientId: null };
+    const publisher = { login, clientId };
     return new Publication(
       body,
       0,

@@ -1,4 +1,4 @@
-import type { Qos } from '../mqtt/packets.js';
+import { type Grant, NO_LOCAL } from '../mqtt/grant.js';
 import type { Publication } from '../mqtt/publication.js';
 import { firstTwoLevels, parseShare } from '../mqtt/topics.js';
 import type { ShareGroup } from './share-group.js';
@@ -69,8 +69,9 @@ export class Route {
         ? persistent[index]!
         : afterTransient < 0
           ? transient[afterPersistent]!
-          : groups[afterTransient]!.pick(publication.topic);
-    if (target !== null) target.subscriber.deliver(publication, target.granted);
+          : groups[afterTransient]!.pick(publication);
+    if (target === null || ((target.granted & NO_LOCAL) !== 0 && target.subscriber.published(publication))) return;
+    target.subscriber.deliver(publication, target.granted);
   }
 }
 
@@ -107,7 +108,7 @@ export class Router {
   readonly #tree = new SubscriptionTree();
   readonly #partitions = new Map<string, Partition>();
 
-  subscribe(subscriber: Subscriber, filter: string, granted: Qos): void {
+  subscribe(subscriber: Subscriber, filter: string, granted: Grant): void {
     const share = parseShare(filter);
     const plain = share === null ? filter : share.filter;
     this.#tree.add(plain, subscriber, granted, share === null ? null : groupKey(subscriber, share.group));

@@ -1,4 +1,5 @@
-import type { Qos } from '../mqtt/packets.js';
+import { type Grant, NO_LOCAL } from '../mqtt/grant.js';
+import type { Publication } from '../mqtt/publication.js';
 import type { Subscriber, Target } from './subscriber.js';
 
 /**
@@ -13,7 +14,7 @@ export class ShareGroup {
     return this.#members.length;
   }
 
-  set(subscriber: Subscriber, granted: Qos): void {
+  set(subscriber: Subscriber, granted: Grant): void {
     const target = { subscriber, granted };
     const index = this.#members.findIndex((member) => member.subscriber === subscriber);
     if (index === -1) this.#members.push(target);
@@ -27,15 +28,15 @@ export class ShareGroup {
     return true;
   }
 
-  /** The member whose turn it is, or null when nobody can take a message with this topic. */
-  pick(topic: string): Target | null {
+  /** The member whose turn it is, or null when nobody can take the message. */
+  pick(publication: Publication): Target | null {
     const members = this.#members;
     let connected: Target | null = null;
     let keeping: Target | null = null;
     for (let i = 0; i < members.length; i++) {
       const index = (this.#next + i) % members.length;
       const member = members[index]!;
-      if (!member.subscriber.mayReceive(topic)) continue;
+      if (!takes(member, publication)) continue;
       if (member.subscriber.ready) {
         this.#next = index + 1;
         return member;
@@ -45,4 +46,9 @@ export class ShareGroup {
     }
     return connected ?? keeping;
   }
+}
+
+function takes({ subscriber, granted }: Target, publication: Publication): boolean {
+  if (!subscriber.mayReceive(publication.topic)) return false;
+  return (granted & NO_LOCAL) === 0 || !subscriber.published(publication);
 }

@@ -1,4 +1,4 @@
-import type { Qos } from '../mqtt/packets.js';
+import type { Grant } from '../mqtt/grant.js';
 import type { Publication } from '../mqtt/publication.js';
 
 /** Who can be routed to: a session, connected or not. */
@@ -13,11 +13,13 @@ export interface Subscriber {
   readonly ready: boolean;
   /** The access rules, asked once per route: what may not be read is not delivered, whoever subscribed to it when. */
   mayReceive(topic: string): boolean;
-  deliver(publication: Publication, granted: Qos): void;
+  /** Did this session's own client publish it? */
+  published(publication: Publication): boolean;
+  deliver(publication: Publication, granted: Grant): void;
 }
 
-/** One subscriber of a route, with the highest QoS that its matching filters were granted [MQTT-3.3.5-1]. */
+/** One subscriber of a route, with what its matching filters were granted, all together. */
 export interface Target {
   readonly subscriber: Subscriber;
-  readonly granted: Qos;
+  readonly granted: Grant;
 }

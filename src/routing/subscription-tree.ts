@@ -1,11 +1,11 @@
+import { bothGranted, type Grant } from '../mqtt/grant.js';
 import { LevelNode } from '../mqtt/level-node.js';
-import type { Qos } from '../mqtt/packets.js';
 import { ShareGroup } from './share-group.js';
 import type { Subscriber, Target } from './subscriber.js';
 
 /** Filters that end at one place of the tree. */
 export class Ending {
-  readonly #subscribers = new Map<Subscriber, Qos>();
+  readonly #subscribers = new Map<Subscriber, Grant>();
   groups: Map<string, ShareGroup> | null = null;
   #targets: Targets | null = null;
 
@@ -19,11 +19,11 @@ export class Ending {
     return this.#targets;
   }
 
-  get subscribers(): Iterable<[Subscriber, Qos]> {
+  get subscribers(): Iterable<[Subscriber, Grant]> {
     return this.#subscribers;
   }
 
-  set(subscriber: Subscriber, granted: Qos): void {
+  set(subscriber: Subscriber, granted: Grant): void {
     this.#subscribers.set(subscriber, granted);
     this.#targets = null;
   }
@@ -40,7 +40,7 @@ export interface Targets {
   readonly transient: readonly Target[];
 }
 
-function targetsOf(subscribers: Iterable<[Subscriber, Qos]>): Targets {
+function targetsOf(subscribers: Iterable<[Subscriber, Grant]>): Targets {
   const persistent: Target[] = [];
   const transient: Target[] = [];
   for (const [subscriber, granted] of subscribers) {
@@ -129,18 +129,18 @@ export class Matching {
     }
   }
 
-  /** Each subscriber once, with the highest QoS that its filters were granted. `shared`: the lists are an ending's own. */
+  /** Each subscriber once, with what its filters were granted. `shared`: the lists are an ending's own. */
   get targets(): Targets & { readonly shared: boolean } {
     const [only, ...others] = this.#endings;
     if (only !== undefined && others.length === 0) return { ...only.targets, shared: true };
-    const highest = new Map<Subscriber, Qos>();
+    const together = new Map<Subscriber, Grant>();
     for (const ending of this.#endings) {
       for (const [subscriber, granted] of ending.subscribers) {
-        const before = highest.get(subscriber);
-        if (before === undefined || before < granted) highest.set(subscriber, granted);
+        const before = together.get(subscriber);
+        together.set(subscriber, before === undefined ? granted : bothGranted(before, granted));
       }
     }
-    return { ...targetsOf(highest), shared: false };
+    return { ...targetsOf(together), shared: false };
   }
 
   #collect(ending: Ending): void {
@@ -158,7 +158,7 @@ export class SubscriptionTree {
   readonly #root = new Node();
 
   /** Adds or replaces [MQTT-3.8.4-3]. `share` is the group of a shared subscription, made unique per user. */
-  add(filter: string, subscriber: Subscriber, granted: Qos, share: string | null): void {
+  add(filter: string, subscriber: Subscriber, granted: Grant, share: string | null): void {
     const levels = filter.split('/');
     const toHash = levels[levels.length - 1] === '#';
     if (toHash) levels.pop();

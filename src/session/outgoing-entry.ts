@@ -28,9 +28,15 @@ export interface Entry {
 
 const EMPTY = Buffer.alloc(0);
 
-/** A message that was just published: it carries no retain flag [MQTT-3.3.1-9]. */
-export function liveEntry(seq: number, packetId: number, qos: Qos, ticket: SafetyTicket | null): Entry {
-  return newEntry(seq, packetId, qos, false, ticket !== null, null, ticket);
+/** A message that was just published. */
+export function liveEntry(
+  seq: number,
+  packetId: number,
+  qos: Qos,
+  retain: boolean,
+  ticket: SafetyTicket | null,
+): Entry {
+  return newEntry(seq, packetId, qos, retain, ticket !== null, null, ticket);
 }
 
 /** A retained message for a new subscription [MQTT-3.3.1-8]. With a ticket it waits for that. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js';
+import { type Grant, grantedQos, RETAIN_AS_PUBLISHED } from '../mqtt/grant.js';
 import { lowerQos, type Qos } from '../mqtt/packets.js';
 import type { Publication } from '../mqtt/publication.js';
 import { SafetyTicket } from '../mqtt/safety-ticket.js';
@@ -42,7 +43,7 @@ export class OutgoingQueue {
     this.#context = context;
     this.#writer = writer;
     this.#inflight = new InflightWindow(context, writer);
-    this.#pace = new ReaderPace(context.clock);
+    this.#pace = new ReaderPace(context.clock, context.account.login);
     this.#quota = new QueueQuota(context.limits, context.account);
   }
 
@@ -69,10 +70,14 @@ export class OutgoingQueue {
     return this.#sentSeq;
   }
 
-  /** Delivers a message to this session at the lower of its QoS and the granted one [MQTT-3.8.4-6]. */
-  deliver(publication: Publication, granted: Qos): void {
+  /**
+   * Delivers a message to this session at the lower of its QoS and the granted one [MQTT-3.8.4-6], without a retain flag
+   * [MQTT-3.3.1-9] unless it is wanted as published.
+   */
+  deliver(publication: Publication, granted: Grant): void {
     const outlet = this.#outlet;
-    const qos = lowerQos(publication.qos, granted);
+    const qos = lowerQos(publication.qos, grantedQos(granted));
+    const retain = publication.retain && (granted & RETAIN_AS_PUBLISHED) !== 0;
     // The receiver remembers the packet id of QoS 2 over a crash: given to another message then, it would lose that one.
     const safeFirst = publication.safeFirst || (qos === 2 && this.#writer !== null);
     publication.deliveries++;
@@ -80,12 +85,12 @@ export class OutgoingQueue {
       if (outlet.hasRoom) {
         if (qos === 0) {
           this.#context.counters.messagesDelivered++;
-          outlet.publication(publication, 0, 0);
-          if (outlet.bytes > PRESSING_BYTES) this.#press(publication);
+          outlet.publication(publication, 0, 0, retain);
+          if (outlet.bytes > PRESSING_BYTES) this.#pace.press(publication);
           return;
         }
         if (this.#inflight.hasRoom(publication.messageBytes)) {
-          this.#sendNow(outlet, publication, qos);
+          this.#sendNow(outlet, publication, qos, retain);
           return;
         }
       } else if (qos === 0) {
@@ -95,7 +100,7 @@ export class OutgoingQueue {
     }
     // A QoS 0 message waits in the queue too, so that it does not overtake [MQTT-4.6.0-5]; offline it is not kept.
     if (qos === 0 && outlet === null) return;
-    this.#enqueue(publication, qos, safeFirst);
+    this.#enqueue(publication, qos, retain, safeFirst);
   }
 
   /** Retained messages, for a new subscription: they follow what is queued already and precede what comes later. Returns how many left. */
@@ -215,17 +220,17 @@ export class OutgoingQueue {
     outlet.message(entry.message!, entry.qos, entry.packetId, entry.retain, dup);
   }
 
-  #sendNow(outlet: Outlet, publication: Publication, qos: 1 | 2): void {
-    const entry = liveEntry(++this.#lastSeq, this.#ids.next(this.#inflight), qos, null);
+  #sendNow(outlet: Outlet, publication: Publication, qos: 1 | 2, retain: boolean): void {
+    const entry = liveEntry(++this.#lastSeq, this.#ids.next(this.#inflight), qos, retain, null);
     entry.sent = true;
     this.#sentSeq = entry.seq;
     this.#context.counters.messagesDelivered++;
-    outlet.publication(publication, qos, entry.packetId);
+    outlet.publication(publication, qos, entry.packetId, retain);
     if (this.#writer !== null) this.#keep(entry, publication);
     this.#inflight.add(entry);
   }
 
-  #enqueue(publication: Publication, qos: Qos, safeFirst: boolean): void {
+  #enqueue(publication: Publication, qos: Qos, retain: boolean, safeFirst: boolean): void {
     const { limits } = this.#context;
     const refusal = this.#quota.refuses(publication.messageBytes, this.#queue.length);
     if (refusal !== null) {
@@ -233,7 +238,7 @@ export class OutgoingQueue {
       return;
     }
     const packetId = qos === 0 ? 0 : this.#ids.next(this.#inflight);
-    const entry = liveEntry(++this.#lastSeq, packetId, qos, safeFirst ? publication.needsStore() : null);
+    const entry = liveEntry(++this.#lastSeq, packetId, qos, retain, safeFirst ? publication.needsStore() : null);
     entry.message = publication.message();
     this.#quota.add(entry);
     this.#queue.push(entry);
@@ -242,12 +247,7 @@ export class OutgoingQueue {
     if (this.#queue.length > limits.queuedMessages / 2 || this.#quota.bytes > limits.queuedBytes / 2)
       this.#pace.fills();
     else if (this.#queue.length < BEHIND_MESSAGES) return;
-    this.#press(publication);
-  }
-
-  #press(publication: Publication): void {
-    if (this.#outlet === null || publication.publisher.login !== this.#context.account.login) return;
-    this.#pace.press(publication);
+    if (this.#outlet !== null) this.#pace.press(publication);
   }
 
   /** Hands the message to the store. The publisher is answered when it is on disk, or acknowledged from here. */
@@ -294,7 +294,7 @@ export class OutgoingQueue {
 
   #drop(reason: DropReason, publication: Publication): void {
     this.#pace.fills();
-    this.#press(publication);
+    if (this.#outlet !== null) this.#pace.press(publication);
     this.#context.onDropped(reason);
   }
 }

@@ -8,7 +8,7 @@ export interface Outlet {
   /** Bytes that the socket has not taken yet. */
   readonly bytes: number;
   /** Sends a message from the bytes it came in. `packetId` is 0 at QoS 0. */
-  publication(publication: Publication, qos: Qos, packetId: number): void;
+  publication(publication: Publication, qos: Qos, packetId: number, retain: boolean): void;
   /** Sends a message from its copy. */
   message(message: Message, qos: Qos, packetId: number, retain: boolean, dup: boolean): void;
   pubrel(packetId: number): void;

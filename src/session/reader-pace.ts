@@ -26,12 +26,14 @@ const BEHIND_TIMEOUT_MS = 10;
 export class ReaderPace {
   tooSlow = false;
   readonly #clock: Clock;
+  readonly #login: string;
   readonly #valve = new Valve();
   #halfFull = false;
   #cancelTimeout: (() => void) | null = null;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, login: string) {
     this.#clock = clock;
+    this.#login = login;
   }
 
   /** The queue is half full: who waits from now on, waits long. */
@@ -39,9 +41,9 @@ export class ReaderPace {
     this.#halfFull = true;
   }
 
-  /** Has the publisher wait, for as long as it is worth it. */
+  /** Has the publisher wait, if it is the reader's own user, for as long as it is worth it. */
   press(publication: Publication): void {
-    if (this.tooSlow) return;
+    if (this.tooSlow || publication.publisher.login !== this.#login) return;
     publication.valve ??= this.#valve;
     if (this.#valve.closed) return;
     this.#valve.close();

@@ -1,4 +1,5 @@
-import type { ProtocolLevel, Qos } from '../mqtt/packets.js';
+import type { Grant } from '../mqtt/grant.js';
+import type { ProtocolLevel } from '../mqtt/packets.js';
 import type { Publication } from '../mqtt/publication.js';
 import type { Subscriber } from '../routing/subscriber.js';
 import type { SessionWriter } from '../store/contract.js';
@@ -32,7 +33,7 @@ export class Session implements Subscriber, ClientIdentity {
   readonly outgoing: OutgoingQueue;
   /** Null for a session that ends with its connection. */
   readonly writer: SessionWriter | null;
-  readonly subscriptions = new Map<string, Qos>();
+  readonly subscriptions = new Map<string, Grant>();
   readonly createdAt: number;
   /** When its client was last known to be here; means nothing while it is. */
   lastSeenAt: number;
@@ -77,7 +78,11 @@ export class Session implements Subscriber, ClientIdentity {
     return this.#gate.mayReceive(this, topic);
   }
 
-  deliver(publication: Publication, granted: Qos): void {
+  published({ publisher }: Publication): boolean {
+    return publisher.clientId === this.clientId && publisher.login === this.login;
+  }
+
+  deliver(publication: Publication, granted: Grant): void {
     if (!this.ended) this.outgoing.deliver(publication, granted);
   }
 

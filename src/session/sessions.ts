@@ -3,7 +3,8 @@ import type { LimitsConfig } from '../config/config.js';
 import { type Job, perform } from '../fairness/job.js';
 import type { Ledger } from '../fairness/ledger.js';
 import type { Scheduler } from '../fairness/scheduler.js';
-import type { ProtocolLevel, Qos } from '../mqtt/packets.js';
+import { type Grant, grantOf } from '../mqtt/grant.js';
+import type { ProtocolLevel } from '../mqtt/packets.js';
 import type { Counters } from '../observe/counters.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
@@ -169,8 +170,8 @@ export class Sessions {
     const lastSeenAt = cutOff ? this.#options.clock.epochMs() : record.lastSeenAt;
     const session = this.#create(account, clientId, writer, record.protocol, record.createdAt, lastSeenAt);
     account.persistentSessions++;
-    for (const { filter, qos } of subscriptions) {
-      if (this.#options.gate.maySubscribe(session, filter, qos)) this.subscribe(session, filter, qos);
+    for (const { filter, qos, options } of subscriptions) {
+      if (this.#options.gate.maySubscribe(session, filter, qos)) this.subscribe(session, filter, grantOf(qos, options));
       else writer.unsubscribe([filter]);
     }
     const readable = outgoing.filter((message) => {
@@ -185,7 +186,7 @@ export class Sessions {
   }
 
   /** Adds or replaces a subscription, in the router and in the session; storing it is the caller's. */
-  subscribe(session: Session, filter: string, granted: Qos): void {
+  subscribe(session: Session, filter: string, granted: Grant): void {
     if (!session.subscriptions.has(filter)) {
       session.account.subscriptions++;
       session.account.balances.subscriptions.add(subscriptionBytes(filter));

@@ -88,10 +88,10 @@ export class Wills {
   /** If its owner may write to its topic now; otherwise it is dropped, as a denied publish is. */
   *#publish(client: ClientIdentity, will: WillMessage, account: UserAccount): Job {
     const { gate, distribution, counters, log, noisyLog } = this.#options;
-    const { login } = client;
+    const { login, clientId } = client;
     const { topic, payload, qos, retain } = will;
     if (gate.mayPublish(client, topic)) {
-      yield* distribution.posting(Publication.of(topic, payload, qos, retain, login), account);
+      yield* distribution.posting(Publication.of(topic, payload, qos, retain, login, clientId), account);
     } else {
       counters.publishesDenied++;
       noisyLog

@@ -34,7 +34,7 @@ export interface ClientInfo {
 export interface SeenMessage {
   /** Who published. */
   readonly login: string;
-  /** Null for a Will, and for what the test itself published. */
+  /** Of the client that sent it, or whose Will it is. Null for what the test itself published. */
   readonly clientId: string | null;
   readonly topic: string;
   readonly payload: Buffer;

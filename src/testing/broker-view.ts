@@ -1,4 +1,5 @@
 import type { Broker } from '../broker.js';
+import { grantedQos } from '../mqtt/grant.js';
 import { Publication } from '../mqtt/publication.js';
 import type { PublicationListener } from '../session/distribution.js';
 import type { Session } from '../session/session.js';
@@ -27,7 +28,7 @@ export interface BrokerView {
 export interface RoutedMessage {
   /** Who published. */
   readonly login: string;
-  /** Null for a Will, and for what did not come from a connection. */
+  /** Of the client that sent it, or whose Will it is. Null for what did not come from a client. */
   readonly clientId: string | null;
   readonly topic: string;
   /** Valid until the observer returns. */
@@ -62,7 +63,7 @@ function infoOf(session: Session): ClientInfo {
   const { login, clientId, connected, persistent, level, outgoing } = session;
   return {
     ...{ login, clientId, connected, protocol: protocols[level], clean: !persistent },
-    subscriptions: [...session.subscriptions].map(([filter, qos]) => ({ filter, qos })),
+    subscriptions: [...session.subscriptions].map(([filter, granted]) => ({ filter, qos: grantedQos(granted) })),
     ...outgoing.backlog,
   };
 }

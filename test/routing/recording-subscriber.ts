@@ -1,4 +1,4 @@
-import type { Qos } from '../../src/mqtt/packets.js';
+import type { Grant } from '../../src/mqtt/grant.js';
 import { Publication } from '../../src/mqtt/publication.js';
 import type { Router } from '../../src/routing/router.js';
 import type { Subscriber } from '../../src/routing/subscriber.js';
@@ -9,9 +9,11 @@ export class RecordingSubscriber implements Subscriber {
   connected = true;
   ready = true;
   readonly login: string;
+  readonly clientId: string;
   readonly persistent: boolean;
 
-  constructor(login = 'alice', persistent = false) {
+  constructor(login = 'alice', persistent = false, clientId = 'c') {
+    this.clientId = clientId;
     this.login = login;
     this.persistent = persistent;
   }
@@ -36,13 +38,20 @@ export class RecordingSubscriber implements Subscriber {
     return !topic.startsWith('secret');
   }
 
-  deliver(publication: Publication, granted: Qos): void {
+  published({ publisher }: Publication): boolean {
+    return publisher.clientId === this.clientId;
+  }
+
+  deliver(publication: Publication, granted: Grant): void {
     this.got.push(`${publication.topic}@${granted}`);
   }
 }
 
-export function publish(router: Router, topic: string): void {
-  const publication = Publication.of(topic, Buffer.from('x'), 2, false, 'alice');
+export const publicationOf = (topic: string, clientId: string | null = null): Publication =>
+  Publication.of(topic, Buffer.from('x'), 2, false, 'alice', clientId);
+
+export function publish(router: Router, topic: string, clientId: string | null = null): void {
+  const publication = publicationOf(topic, clientId);
   const route = router.route(topic);
   for (let i = 0; i < route.targets; i++) route.deliverTo(i, publication);
 }

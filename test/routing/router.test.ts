@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { NO_LOCAL, RETAIN_AS_PUBLISHED } from '../../src/mqtt/grant.js';
 import type { Qos } from '../../src/mqtt/packets.js';
 import { isValidTopicFilter, isValidTopicName, topicMatchesFilter } from '../../src/mqtt/topics.js';
 import { Router } from '../../src/routing/router.js';
@@ -182,4 +183,21 @@ describe('a route is current', () => {
     assert.deepEqual(first.got, ['iotlab/alice/x@0', 'iotlab/alice/x@0']);
     assert.deepEqual(second.got, ['iotlab/alice/x@1', 'iotlab/alice/x@1']);
   });
+});
+
+test('who subscribes without its own messages gets those of others, unless another filter of its wants all', () => {
+  const router = new Router();
+  const own = new RecordingSubscriber('alice', false, 'own');
+  router.subscribe(own, 'a/#', 1 | NO_LOCAL);
+  publish(router, 'a/b', 'own');
+  publish(router, 'a/b', 'other');
+  publish(router, 'a/b');
+  assert.deepEqual(own.got.splice(0), [`a/b@${1 | NO_LOCAL}`, `a/b@${1 | NO_LOCAL}`]);
+  router.subscribe(own, 'a/+', 0 | RETAIN_AS_PUBLISHED);
+  publish(router, 'a/b', 'own');
+  assert.deepEqual(own.got.splice(0), [`a/b@${1 | RETAIN_AS_PUBLISHED}`]);
+  router.subscribe(own, 'a/+', 2 | NO_LOCAL);
+  publish(router, 'a/b', 'own');
+  publish(router, 'a/b', 'other');
+  assert.deepEqual(own.got.splice(0), [`a/b@${2 | NO_LOCAL}`]);
 });

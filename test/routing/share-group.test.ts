@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ShareGroup } from '../../src/routing/share-group.js';
-import { RecordingSubscriber } from './recording-subscriber.js';
+import { publicationOf, RecordingSubscriber } from './recording-subscriber.js';
 
 /** A group of members by name. `picked` tells who gets the next messages. */
 function groupOf<Name extends string>(members: Record<Name, RecordingSubscriber>) {
@@ -11,7 +11,7 @@ function groupOf<Name extends string>(members: Record<Name, RecordingSubscriber>
     Object.entries<RecordingSubscriber>(members).map(([name, member]) => [member as unknown, name]),
   );
   const picked = (count: number, topic = 'lab/jobs') =>
-    Array.from({ length: count }, () => names.get(group.pick(topic)?.subscriber) ?? null);
+    Array.from({ length: count }, () => names.get(group.pick(publicationOf(topic))?.subscriber) ?? null);
   return { group, picked };
 }
 
@@ -78,7 +78,7 @@ test('who subscribes again is one member still, with the new QoS', () => {
   group.set(a, 2);
   assert.equal(group.size, 2);
   assert.deepEqual(picked(4), ['a', 'b', 'a', 'b']);
-  assert.equal(group.pick('lab/jobs')?.granted, 2);
+  assert.equal(group.pick(publicationOf('lab/jobs'))?.granted, 2);
 });
 
 test('members that leave the group leave the others their turns', () => {

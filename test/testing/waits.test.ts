@@ -157,7 +157,7 @@ test('users come, change and go; time is moved by hand', deadline, async () => {
   broker.advance(16_000);
   await alice.expectClose();
   const will = await broker.waitForMessage('iotlab/alice/will');
-  assert.deepEqual([will.login, will.clientId, will.text], ['alice', null, 'gone']);
+  assert.deepEqual([will.login, will.clientId, will.text], ['alice', alice.clientId, 'gone']);
   const second = await RawClient.connect(broker);
   broker.users.remove('alice');
   await second.expectClose();
