@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Acl, compileAcl } from './acl/acl.js';
+import { type Admin, openAdmin } from './admin/admin.js';
 import { Hub } from './aedes/hub.js';
-import { type BrokerParts, metricsOf } from './broker-parts.js';
+import type { BrokerParts } from './broker-parts.js';
 import type { BrokerSeams } from './broker-seams.js';
 import { type Clock, systemClock } from './clock.js';
 import type { Config } from './config/config.js';
@@ -17,7 +18,6 @@ import { Networks } from './fairness/networks.js';
 import { Scheduler } from './fairness/scheduler.js';
 import { type Listener, openListener } from './listener/listener.js';
 import { newCounters } from './observe/counters.js';
-import { type Health, openHealth } from './observe/health.js';
 import type { Log } from './observe/log.js';
 import { createRateLimited, type RateLimited } from './observe/rate-limited.js';
 import { Router } from './routing/router.js';
@@ -70,7 +70,7 @@ class ComposedBroker implements Broker {
   readonly #seams: BrokerSeams;
   #parts: BrokerParts | null = null;
   #listener: Listener | null = null;
-  #health: Health | null = null;
+  #admin: Admin | null = null;
   #stopping = false;
   readonly #closers: (() => Promise<void> | void)[] = [];
 
@@ -87,7 +87,7 @@ class ComposedBroker implements Broker {
   }
 
   get adminPort(): number | null {
-    return this.#health?.port ?? null;
+    return this.#admin?.port ?? null;
   }
 
   get parts(): BrokerParts {
@@ -124,8 +124,8 @@ class ComposedBroker implements Broker {
     await this.parts.scheduler.whenIdle();
     this.#watch(guard, connections, sessions);
     // Before the listener: a port that is taken must not cost clients their connections.
-    this.#health = await this.#openHealth(store, guard);
-    this.#closers.push(() => this.#health!.close());
+    this.#admin = await this.#openAdmin(guard);
+    this.#closers.push(() => this.#admin!.close());
     this.#listener = await this.#openListener();
     this.#closers.push(() => this.#listener!.close());
     log.info(
@@ -195,16 +195,13 @@ class ComposedBroker implements Broker {
     });
   }
 
-  #openHealth(store: Store, guard: CredentialGuard): Promise<Health> {
-    return openHealth({
-      ...{ config: this.#config.admin, log: this.#log, clock: this.#clock },
-      state: () => ({
-        connections: this.parts.connections.size,
-        storeFault: store.fault?.code ?? null,
-        credentialsFault: guard.outage ? 'E_CREDENTIALS_UNAVAILABLE' : null,
-        stopping: this.#stopping,
-      }),
-      metrics: () => metricsOf(this.parts),
+  #openAdmin(guard: CredentialGuard): Promise<Admin> {
+    return openAdmin({
+      ...{ config: this.#config.admin, log: this.#log, clock: this.#clock, parts: this.parts },
+      backend: this.#config.credentials.backend,
+      credentialsFault: () => (guard.outage ? 'E_CREDENTIALS_UNAVAILABLE' : null),
+      stopping: () => this.#stopping,
+      controls: this,
     });
   }
 

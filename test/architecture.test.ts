@@ -146,6 +146,13 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
       ...['acl', 'routing', 'store', 'fairness', 'observe', 'config', ...nouns],
     ],
   ],
+  [
+    'admin',
+    [
+      ...['broker-parts', 'connection', 'session', 'acl', 'store/contract.ts', 'fairness', 'observe', 'config'],
+      ...nouns,
+    ],
+  ],
   ['broker-parts', ['type aedes/hub.ts', 'connection', 'session', 'store', 'fairness', 'observe', 'config', ...nouns]],
   ['broker-seams', ['listener', 'connection', 'session', 'credentials', 'store', 'observe', 'config', ...nouns]],
   [

@@ -14,6 +14,7 @@ export const commands: Registry = new Map<string, () => Promise<Command>>([
   ['config', async () => (await import('./config.js')).command],
   ['credentials', async () => (await import('./credentials.js')).command],
   ['serve', async () => (await import('./serve.js')).command],
+  ['status', async () => (await import('./status.js')).command],
   ['storage', async () => (await import('./storage.js')).command],
   ['test', async () => (await import('./test.js')).command],
   ['user', async () => (await import('./user.js')).command],

@@ -131,10 +131,19 @@ const log = section('The log goes to standard output.', {
   format: choice('auto', '"auto" is pretty on a terminal and JSON elsewhere.', ['auto', 'pretty', 'json']),
 });
 
-const admin = section('Health and metrics over plain HTTP: keep it on the loopback interface.', {
-  host: text('127.0.0.1', 'Address to listen on.'),
-  port: integer(9883, 'TCP port; 0 turns it off.', { max: 65_535 }),
-});
+const admin = section(
+  'For operators: what iotlab-broker status, clients, kick and the like ask, and health and metrics.',
+  {
+    socket: path('data/admin.sock', 'Unix socket that the commands ask, for its owner only; empty makes none.', {
+      empty: true,
+    }),
+    auditFile: path('data/audit.jsonl', 'Who changed what, or was refused, one line of JSON each; empty keeps none.', {
+      empty: true,
+    }),
+    host: text('127.0.0.1', 'Health and metrics over plain HTTP: the address; keep it on the loopback interface.'),
+    port: integer(9883, 'Their TCP port; 0 turns it off.', { max: 65_535 }),
+  },
+);
 
 const limits = section('How much one client, one user or all of them may ask for.', {
   handshakeTimeoutMs: durationMs(10_000, 'Longest TLS handshake.'),

@@ -22,7 +22,7 @@ export interface Health {
 }
 
 interface HealthOptions {
-  readonly config: AdminConfig;
+  readonly config: Pick<AdminConfig, 'host' | 'port'>;
   readonly log: Log;
   readonly state: () => HealthState;
   /** Numbers for Prometheus by name, without prefix: `_total` at the end makes a counter, all others are gauges. */
@@ -137,7 +137,7 @@ function prometheusText(numbers: Readonly<Record<string, number>>): string {
   return text;
 }
 
-function listen(server: Server, { host, port }: AdminConfig): Promise<void> {
+function listen(server: Server, { host, port }: Pick<AdminConfig, 'host' | 'port'>): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException) => reject(explain(error, host, port));
     server.once('error', fail);

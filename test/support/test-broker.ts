@@ -75,7 +75,12 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
           throttle: { ...base.credentials.throttle, maxFailures: 100_000 },
         },
         storage: { ...base.storage, path: store === 'folder' ? join(folder, 'store') : 'memory' },
-        admin: { ...base.admin, port: settings.admin?.port ?? 0 },
+        admin: {
+          ...base.admin,
+          port: settings.admin?.port ?? 0,
+          socket: join(folder, 'admin.sock'),
+          auditFile: join(folder, 'audit.jsonl'),
+        },
       },
       { log: logs.log, clock: systemClock, ...options.seams },
     );

@@ -1,0 +1,22 @@
+import type { BrokerParts } from '../broker-parts.js';
+import type { Clock } from '../clock.js';
+
+/** What operators may have the broker do. */
+export interface Controls {
+  /** Reads certificate, key and CA again. */
+  reload(): Promise<void>;
+  /** Ends the connections of a login, or the one with this client id. Returns how many there were. */
+  disconnect(login: string, clientId?: string): number;
+}
+
+/** What the routes answer from. */
+export interface AdminContext {
+  readonly parts: BrokerParts;
+  readonly controls: Controls;
+  readonly clock: Clock;
+  /** The credential backend's name. */
+  readonly backend: string;
+  /** The code of what keeps the credential backend from answering; null while it does. */
+  readonly credentialsFault: () => string | null;
+  readonly stopping: () => boolean;
+}

@@ -1,0 +1,53 @@
+import { AdminClient } from './admin-client.js';
+import { action, type CommandIo } from './command.js';
+import { defineCommand } from './define-command.js';
+import { duration, size } from './quantities.js';
+
+interface Status {
+  readonly status: string;
+  readonly version: string;
+  readonly uptimeSeconds: number;
+  readonly store: string;
+  readonly credentials: { readonly backend: string; readonly state: string };
+  readonly connections: number;
+  readonly usersOnline: number;
+  readonly sessions: number;
+  readonly retainedMessages: number;
+  readonly heldBytes: number;
+  readonly heldBytesLimit: number;
+}
+
+async function show(json: boolean, config: string | undefined, io: CommandIo): Promise<number> {
+  const status = await (await AdminClient.of(config, io)).get<Status>('/status');
+  const healthy = status.status === 'ok' || status.status === 'degraded';
+  if (json) io.stdout.write(`${JSON.stringify(status, null, 2)}\n`);
+  else io.stdout.write(inWords(status));
+  return healthy ? 0 : 1;
+}
+
+function inWords(status: Status): string {
+  const { credentials, connections, usersOnline, sessions, retainedMessages, heldBytes, heldBytesLimit } = status;
+  const lines = [
+    ['broker', `${status.status}, version ${status.version}, up ${duration(status.uptimeSeconds * 1_000)}`],
+    ['store', status.store],
+    ['credentials', `${credentials.state} (${credentials.backend})`],
+    ['connections', `${connections}, of ${usersOnline} users`],
+    ['sessions', `${sessions}`],
+    ['retained', `${retainedMessages} messages`],
+    ['memory', `${size(heldBytes)} held for users, of ${size(heldBytesLimit)}`],
+  ];
+  return lines.map(([name = '', text]) => `${name.padEnd(12)} ${text}\n`).join('');
+}
+
+export const command = defineCommand({
+  name: 'status',
+  summary: 'say how the running broker is',
+  about: `
+Asks the running broker, over its admin socket (admin.socket). The exit code is 0 while it does its work and 1 when it
+does not, or is not there.`,
+  examples: ['iotlab-broker status'],
+  does: action({
+    options: { json: { type: 'boolean', help: 'JSON instead of lines' } },
+    run: ({ values, config }, io) => show(values.json === true, config, io),
+  }),
+});
