@@ -68,6 +68,8 @@ export class Account implements Owner {
   readonly balances: Readonly<Record<BalanceName, Balance>>;
 
   workedMs = 0;
+  atOnceMs = 0;
+  turn = 0;
   readonly tasks: Task[] = [];
   flushables: Flushable[] = [];
   busy = false;

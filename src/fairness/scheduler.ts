@@ -6,6 +6,10 @@ const ROUND_MS = 4;
 const CREDIT_MS = 4;
 /** Who is not further ahead of those who wait need not wait itself. */
 const AHEAD_MS = 1;
+/** Who has worked so long at once in a turn of the event loop waits for the round: the next socket may be another's. */
+const AT_ONCE_MS = 2;
+/** And, when all together have worked so long in it, whoever has worked at all. */
+const AT_ONCE_ALL_MS = 8;
 
 /** Work that is done when its owner's turn comes. */
 export interface Task {
@@ -26,6 +30,9 @@ export interface Owner {
   flushables: Flushable[];
   /** It is among those whom the next round has work for. */
   busy: boolean;
+  /** What it worked at once in the turn of the event loop that `turn` names. */
+  atOnceMs: number;
+  turn: number;
 }
 
 /**
@@ -53,6 +60,9 @@ export class Scheduler {
   #leastMs = Number.POSITIVE_INFINITY;
   /** What an owner that worked all the time would have worked. */
   #commonMs = 0;
+  /** Worked at once in this turn of the event loop, by all; and what one may have of it. */
+  #atOnceMs = 0;
+  #allowanceMs = AT_ONCE_MS;
   #depth = 0;
   #startedAtMs = 0;
   #sliceEndMs = 0;
@@ -76,6 +86,7 @@ export class Scheduler {
   /** May the owner's work be done at once, or has it work in line, or others the older right? */
   mayWork(owner: Owner): boolean {
     if (owner.tasks.length > 0) return false;
+    if (owner.turn === this.id && owner.atOnceMs > this.#allowanceMs) return false;
     this.#wake(owner);
     return owner.workedMs <= this.#leastMs + AHEAD_MS;
   }
@@ -89,7 +100,9 @@ export class Scheduler {
 
   end(owner: Owner): void {
     if (--this.#depth > 0) return;
-    this.#charge(owner, this.#now() - this.#startedAtMs);
+    const ms = this.#now() - this.#startedAtMs;
+    this.#countAtOnce(owner, ms);
+    this.#charge(owner, ms);
   }
 
   /** Whoever works now has to stop where it can. */
@@ -136,6 +149,16 @@ export class Scheduler {
     if (owner.workedMs < least) owner.workedMs = least;
   }
 
+  #countAtOnce(owner: Owner, ms: number): void {
+    if (owner.turn !== this.id) {
+      owner.turn = this.id;
+      owner.atOnceMs = 0;
+    }
+    owner.atOnceMs += ms;
+    this.#atOnceMs += ms;
+    if (this.#atOnceMs > AT_ONCE_ALL_MS) this.#allowanceMs = 0;
+  }
+
   #charge(owner: Owner, ms: number): void {
     owner.workedMs += ms;
     const reached = Math.min(this.#leastMs, owner.workedMs);
@@ -145,6 +168,8 @@ export class Scheduler {
   #round(): void {
     this.#scheduled = false;
     this.id++;
+    this.#atOnceMs = 0;
+    this.#allowanceMs = AT_ONCE_MS;
     if (this.#later.length > 0) {
       const later = this.#later;
       this.#later = [];

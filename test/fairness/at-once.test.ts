@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Scheduler } from '../../src/fairness/scheduler.js';
+import { userAccount } from '../support/accounts.js';
+
+// Within one turn of the event loop sockets are polled one after the other: who sends much must not have it all handled
+// before the next socket's bytes are even seen.
+const turnOver = () => new Promise((resolve) => setImmediate(resolve));
+
+function stage() {
+  let nowMs = 1_000;
+  const scheduler = new Scheduler(
+    (error) => assert.fail(String(error)),
+    () => nowMs,
+  );
+  const work = (owner: ReturnType<typeof userAccount>, ms: number) => {
+    scheduler.begin();
+    nowMs += ms;
+    scheduler.end(owner);
+  };
+  return { scheduler, work };
+}
+
+test('who has worked long in a turn waits for the round, also when nobody else waits; the others need not', async () => {
+  const { scheduler, work } = stage();
+  const [busy, quiet] = [userAccount('mallory'), userAccount('alice')];
+  work(busy, 1.5);
+  assert.ok(scheduler.mayWork(busy), 'a modest share is handled at once');
+  work(busy, 1);
+  assert.ok(!scheduler.mayWork(busy));
+  assert.ok(scheduler.mayWork(quiet));
+  scheduler.touch();
+  await turnOver();
+  assert.ok(scheduler.mayWork(busy), 'the next turn is a new one');
+});
+
+test('many who are busy do not make a turn long together', () => {
+  const { scheduler, work } = stage();
+  const crowd = Array.from({ length: 5 }, (_, index) => userAccount(`mallory${index}`));
+  for (const owner of crowd) work(owner, 1.8);
+  for (const owner of crowd) assert.ok(!scheduler.mayWork(owner), owner.name);
+  assert.ok(scheduler.mayWork(userAccount('alice')), 'whoever did nothing yet in this turn goes on at once');
+});
