@@ -151,7 +151,8 @@ export class Distribution {
       quota.removed(before);
     } else {
       const { payload } = publication.message();
-      const kept = { topic, payload, qos, properties: null, storedAt: clock.epochMs(), owner: account.login };
+      const { login: owner } = account;
+      const kept = { topic, payload, qos, properties: null, expiresAt: null, storedAt: clock.epochMs(), owner };
       if (!quota.admits(kept, retained.get(topic), account)) return;
       const before = retained.set(kept);
       if (before !== undefined) quota.removed(before);

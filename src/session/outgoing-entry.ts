@@ -81,8 +81,10 @@ export function recordOf(entry: Entry): OutgoingRecord {
     qos: entry.qos as 1 | 2,
     retain: entry.retain,
     released: entry.released,
+    identifiers: null,
     topic: entry.message?.topic ?? '',
     payload: entry.released || entry.message === null ? EMPTY : entry.message.payload,
     properties: null,
+    expiresAt: null,
   };
 }

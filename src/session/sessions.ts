@@ -246,6 +246,7 @@ export class Sessions {
       createdAt: session.createdAt,
       lastSeenAt: session.lastSeenAt,
       expiresAt: connected ? null : session.lastSeenAt + this.#options.sessionExpiryMs,
+      expiryMs: null,
       // While its client is here, more is sent than any record could tell.
       sentSeq: connected ? null : session.outgoing.sentSeq,
     });

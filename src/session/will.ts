@@ -57,7 +57,9 @@ export class Wills {
       qos,
       retain,
       properties: null,
+      expirySeconds: null,
       delaySeconds: 0,
+      dueAt: null,
     });
   }
 

@@ -40,6 +40,8 @@ export interface SessionRecord {
    * `lastSeenAt` says.
    */
   readonly expiresAt: number | null;
+  /** How long the session outlives its connection, as its client asked for; null: as long as the broker keeps sessions. */
+  readonly expiryMs: number | null;
   /**
    * The highest `seq` that was ever sent to the client, known for sure when the record is saved as the client leaves.
    * Null: not known.
@@ -63,10 +65,14 @@ export interface OutgoingRecord {
   readonly retain: boolean;
   /** PUBREC was seen: PUBREL is owed [MQTT-4.3.3-1], the message itself is not needed any more. */
   readonly released: boolean;
+  /** The subscription identifiers that this session's copy carries; null for none. */
+  readonly identifiers: readonly number[] | null;
   readonly topic: string;
   readonly payload: Buffer;
   /** The properties of MQTT 5 as they are on the wire, without their length. */
   readonly properties: Buffer | null;
+  /** A date: from then on nobody may be sent the message. Null: it does not expire. */
+  readonly expiresAt: number | null;
 }
 
 /** As it was found in the store. */
@@ -107,6 +113,8 @@ export interface RetainedMessage {
   readonly payload: Buffer;
   readonly qos: 0 | 1 | 2;
   readonly properties: Buffer | null;
+  /** A date: from then on nobody may be sent the message. Null: it does not expire. */
+  readonly expiresAt: number | null;
   readonly storedAt: number;
   /** The login of who published it, and pays for it; null in rows of a time when that was not kept. */
   readonly owner: string | null;
@@ -135,5 +143,10 @@ export interface StoredWill {
   readonly qos: 0 | 1 | 2;
   readonly retain: boolean;
   readonly properties: Buffer | null;
+  /** How long the message lives once it is published, in seconds; null: it does not expire. */
+  readonly expirySeconds: number | null;
+  /** How long after the end of its connection it is published. */
   readonly delaySeconds: number;
+  /** A date: when it is published, once its connection has ended; null while that lives. */
+  readonly dueAt: number | null;
 }

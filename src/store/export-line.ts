@@ -76,13 +76,14 @@ const object =
 const fieldsOf = (fields: Record<string, Check>) => new Map(Object.entries(fields));
 const qos = integer(0, 2);
 const packetId = integer(1, 65_535);
+const seconds = integer(0, 0xffff_ffff);
+const identifier = integer(1, 268_435_455);
 const seq = integer(0, Number.MAX_SAFE_INTEGER);
 const clientId = keep((value) => typeof value === 'string' && /^[^/]+\//.test(value), 'login/id');
 
-const subscription = object(
-  fieldsOf({ filter, qos, options: integer(0, 255), identifier: orNull(integer(1, 268_435_455)) }),
-);
+const subscription = object(fieldsOf({ filter, qos, options: integer(0, 255), identifier: orNull(identifier) }));
 const message = { payload: base64, properties: orNull(base64), retain: flag };
+const expiresAt = orMissing(orNull(time));
 
 /** The fields of each kind of line. */
 const kinds = new Map<unknown, ReadonlyMap<string, Check>>([
@@ -91,7 +92,8 @@ const kinds = new Map<unknown, ReadonlyMap<string, Check>>([
     'session',
     fieldsOf({
       ...{ clientId, login: text, protocol: integer(3, 5), createdAt: time, lastSeenAt: time, expiresAt: orNull(time) },
-      ...{ sentSeq: orMissing(orNull(seq)), subscriptions: listOf(subscription), incoming: listOf(packetId) },
+      ...{ expiryMs: orMissing(orNull(time)), sentSeq: orMissing(orNull(seq)) },
+      ...{ subscriptions: listOf(subscription), incoming: listOf(packetId) },
     }),
   ],
   [
@@ -99,6 +101,7 @@ const kinds = new Map<unknown, ReadonlyMap<string, Check>>([
     fieldsOf({
       ...{ clientId, seq, packetId: integer(0, 65_535), qos: integer(1, 2) },
       // A released message has lost its topic: only PUBREL is owed.
+      ...{ identifiers: orMissing(orNull(listOf(identifier))), expiresAt },
       ...{ ...message, released: flag, topic: keep((value) => typeof value === 'string', 'a topic') },
     }),
   ],
@@ -109,11 +112,18 @@ const kinds = new Map<unknown, ReadonlyMap<string, Check>>([
       payload: base64,
       qos,
       properties: orNull(base64),
+      expiresAt,
       storedAt: time,
       owner: orMissing(orNull(text)),
     }),
   ],
-  ['will', fieldsOf({ ...message, clientId, login: text, topic, qos, delaySeconds: integer(0, 0xffff_ffff) })],
+  [
+    'will',
+    fieldsOf({
+      ...{ ...message, clientId, login: text, topic, qos, delaySeconds: seconds },
+      ...{ expirySeconds: orMissing(orNull(seconds)), dueAt: orMissing(orNull(time)) },
+    }),
+  ],
 ]);
 
 /** What a line says, with its base64 decoded, or why it cannot be used. */

@@ -23,6 +23,7 @@ export async function migrateFromLibrary(context: MigrationContext): Promise<voi
       qos,
       payload: Buffer.from(packet.payload),
       properties: null,
+      expiresAt: null,
       storedAt: clock.epochMs(),
       owner: null,
     };
@@ -41,8 +42,15 @@ export async function migrateFromLibrary(context: MigrationContext): Promise<voi
   for await (const [key] of db.iterator(rangeOf('outgoing-id:'))) batch.del(key);
   for (const clientId of clients) {
     const now = clock.epochMs();
-    const times = { createdAt: now, lastSeenAt: now, expiresAt: now + context.sessionExpiryMs, sentSeq: null };
-    const session = { clientId, login: loginOf(clientId), protocol: 4, ...times } as const;
+    const times = { createdAt: now, lastSeenAt: now, expiresAt: now + context.sessionExpiryMs };
+    const session = {
+      clientId,
+      login: loginOf(clientId),
+      protocol: 4,
+      ...times,
+      expiryMs: null,
+      sentSeq: null,
+    } as const;
     batch.put(clientPrefix('session', clientId), encodeSession(session));
     for (const subscription of await library.subscriptionsByClient({ id: clientId })) {
       const key = clientPrefix('subscriptions', clientId) + subscription.topic;
@@ -70,9 +78,11 @@ function numbered(packets: readonly LibraryPacket[]): OutgoingRecord[] {
       qos: packet.qos === 2 || packet.cmd === 'pubrel' ? 2 : 1,
       retain: packet.retain,
       released: packet.cmd === 'pubrel',
+      identifiers: null,
       topic: packet.topic,
       payload: Buffer.from(packet.payload ?? ''),
       properties: null,
+      expiresAt: null,
     };
   });
 }

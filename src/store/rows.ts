@@ -2,49 +2,69 @@ import { Fault } from '../errors.js';
 import type { OutgoingRecord, RetainedMessage, SessionRecord, StoredSubscription } from './contract.js';
 
 /**
- * The values of rows, compact and with a version in the first byte. What a row's key says is not in its value. All
- * numbers are big-endian.
+ * The values of rows, compact and with the version of their kind in the first byte. What a row's key says is not in its
+ * value. All numbers are big-endian. Optional fields are there when a flag says so, and dates are doubles.
  */
-const VERSION = 1;
-/** Of a session's row: version 1 has no `sentSeq`. */
-const SESSION_VERSION = 2;
-
-/** Of a retained message's row, since it has an owner. */
-const RETAINED_VERSION = 2;
+const OUTGOING_VERSION = 2;
+const RETAINED_VERSION = 3;
+const SUBSCRIPTION_VERSION = 1;
+const SESSION_VERSION = 3;
 
 const QOS = 0b11;
 const RETAIN = 1 << 2;
 const RELEASED = 1 << 3;
 const PROPERTIES = 1 << 4;
+const EXPIRES = 1 << 5;
+const IDENTIFIERS = 1 << 6;
 
 const EMPTY = Buffer.alloc(0);
 
-function checkVersion(value: Buffer, known = VERSION): void {
-  if (value[0] !== undefined && value[0] >= VERSION && value[0] <= known) return;
+function checkVersion(value: Buffer, known: number): void {
+  if (value[0] !== undefined && value[0] > 0 && value[0] <= known) return;
   throw new Fault(
     'E_STORE_ROW',
     `the store has a row of an unknown format (${value[0] ?? 'empty'}); which one says "iotlab-broker storage check", and "iotlab-broker storage repair" takes it out`,
   );
 }
 
-/** [version, flags, packet id (2)] then, unless released: [topic length (2), topic], [properties length (4), properties], payload. */
+/**
+ * [version, flags, packet id (2)] then, unless released: [expires (8)], [how many identifiers (1), each (4)],
+ * [topic length (2), topic], [properties length (4), properties], payload.
+ */
 export function encodeOutgoing(record: OutgoingRecord): Buffer {
-  const { topic, payload, properties } = record;
+  const { topic, payload, properties, expiresAt, identifiers } = record;
   let flags: number = record.qos;
   if (record.retain) flags |= RETAIN;
-  if (properties !== null) flags |= PROPERTIES;
   const topicBytes = Buffer.byteLength(topic);
-  const propertyBytes = properties === null ? 0 : 4 + properties.length;
-  const value = Buffer.allocUnsafe(6 + topicBytes + propertyBytes + payload.length);
-  writeHead(value, flags, record.packetId);
-  value[4] = topicBytes >>> 8;
-  value[5] = topicBytes;
-  value.write(topic, 6);
-  let offset = 6 + topicBytes;
+  let bytes = 6 + topicBytes + payload.length;
   if (properties !== null) {
-    value.writeUInt32BE(properties.length, offset);
-    value.set(properties, offset + 4);
-    offset += 4 + properties.length;
+    flags |= PROPERTIES;
+    bytes += 4 + properties.length;
+  }
+  if (expiresAt !== null) {
+    flags |= EXPIRES;
+    bytes += 8;
+  }
+  if (identifiers !== null) {
+    flags |= IDENTIFIERS;
+    bytes += 1 + 4 * identifiers.length;
+  }
+  const value = Buffer.allocUnsafe(bytes);
+  writeHead(value, flags, record.packetId);
+  let offset = 4;
+  if (expiresAt !== null) offset = value.writeDoubleBE(expiresAt, offset);
+  if (identifiers !== null) {
+    offset = value.writeUInt8(identifiers.length, offset);
+    for (const identifier of identifiers) offset = value.writeUInt32BE(identifier, offset);
+  }
+  value[offset++] = topicBytes >>> 8;
+  value[offset++] = topicBytes;
+  value.write(topic, offset);
+  offset += topicBytes;
+  if (properties !== null) {
+    offset = value.writeUInt32BE(properties.length, offset);
+    value.set(properties, offset);
+    offset += properties.length;
   }
   value.set(payload, offset);
   return value;
@@ -57,14 +77,17 @@ export function encodeReleased(packetId: number): Buffer {
 }
 
 function writeHead(value: Buffer, flags: number, packetId: number): void {
-  value[0] = VERSION;
+  value[0] = OUTGOING_VERSION;
   value[1] = flags;
   value[2] = packetId >>> 8;
   value[3] = packetId;
 }
 
+const NOTHING = { identifiers: null, topic: '', payload: EMPTY, properties: null, expiresAt: null };
+
+/** Version 1 is the same, without the flags that came later. */
 export function decodeOutgoing(seq: number, value: Buffer): OutgoingRecord {
-  checkVersion(value);
+  checkVersion(value, OUTGOING_VERSION);
   const flags = value.readUInt8(1);
   const head = {
     seq,
@@ -72,52 +95,66 @@ export function decodeOutgoing(seq: number, value: Buffer): OutgoingRecord {
     qos: (flags & QOS) as 1 | 2,
     retain: (flags & RETAIN) !== 0,
   };
-  if ((flags & RELEASED) !== 0) return { ...head, released: true, topic: '', payload: EMPTY, properties: null };
-  const topicEnd = 6 + value.readUInt16BE(4);
-  const topic = value.toString('utf8', 6, topicEnd);
-  if ((flags & PROPERTIES) === 0) {
-    return { ...head, released: false, topic, payload: value.subarray(topicEnd), properties: null };
+  if ((flags & RELEASED) !== 0) return { ...head, released: true, ...NOTHING };
+  let offset = 4;
+  let expiresAt: number | null = null;
+  if ((flags & EXPIRES) !== 0) {
+    expiresAt = value.readDoubleBE(offset);
+    offset += 8;
   }
-  const from = topicEnd + 4;
-  const end = from + value.readUInt32BE(topicEnd);
-  return { ...head, released: false, topic, payload: value.subarray(end), properties: value.subarray(from, end) };
+  let identifiers: number[] | null = null;
+  if ((flags & IDENTIFIERS) !== 0) {
+    identifiers = [];
+    for (let left = value.readUInt8(offset++); left > 0; left--, offset += 4) {
+      identifiers.push(value.readUInt32BE(offset));
+    }
+  }
+  const topicEnd = offset + 2 + value.readUInt16BE(offset);
+  const topic = value.toString('utf8', offset + 2, topicEnd);
+  return { ...head, released: false, identifiers, topic, ...decodeBody(value, flags, topicEnd), expiresAt };
 }
 
-/** [version 2, flags, stored at (8)], [owner's length (2), owner], [properties length (4), properties], payload. */
+/** What ends a row that holds a message: [properties length (4), properties], payload. */
+function decodeBody(value: Buffer, flags: number, offset: number): { payload: Buffer; properties: Buffer | null } {
+  if ((flags & PROPERTIES) === 0) return { payload: value.subarray(offset), properties: null };
+  const end = offset + 4 + value.readUInt32BE(offset);
+  return { payload: value.subarray(end), properties: value.subarray(offset + 4, end) };
+}
+
+/** [version, flags, stored at (8), expires (8), owner's length (2), owner], [properties length (4), properties], payload. */
 export function encodeRetained(message: RetainedMessage): Buffer {
   const { payload, properties } = message;
   const owner = Buffer.from(message.owner ?? '');
-  const head = Buffer.allocUnsafe(12);
+  const head = Buffer.allocUnsafe(20);
   head[0] = RETAINED_VERSION;
   head[1] = properties === null ? message.qos : message.qos | PROPERTIES;
   head.writeDoubleBE(message.storedAt, 2);
-  head.writeUInt16BE(owner.length, 10);
+  head.writeDoubleBE(message.expiresAt ?? Number.NaN, 10);
+  head.writeUInt16BE(owner.length, 18);
   if (properties === null) return Buffer.concat([head, owner, payload]);
   const length = Buffer.allocUnsafe(4);
   length.writeUInt32BE(properties.length, 0);
   return Buffer.concat([head, owner, length, properties, payload]);
 }
 
-/** Version 1 has no owner. */
+/** Version 1 has no owner, version 2 no expiry. */
 export function decodeRetained(topic: string, value: Buffer): RetainedMessage {
-  const owned = value[0] === RETAINED_VERSION;
-  if (!owned) checkVersion(value);
+  checkVersion(value, RETAINED_VERSION);
+  const version = value.readUInt8(0);
   const flags = value.readUInt8(1);
-  const storedAt = value.readDoubleBE(2);
   const qos = (flags & QOS) as 0 | 1 | 2;
-  const ownerEnd = owned ? 12 + value.readUInt16BE(10) : 10;
-  const owner = owned && ownerEnd > 12 ? value.toString('utf8', 12, ownerEnd) : null;
-  if ((flags & PROPERTIES) === 0) {
-    return { topic, payload: value.subarray(ownerEnd), qos, properties: null, storedAt, owner };
-  }
-  const end = ownerEnd + 4 + value.readUInt32BE(ownerEnd);
-  return { topic, payload: value.subarray(end), qos, properties: value.subarray(ownerEnd + 4, end), storedAt, owner };
+  const storedAt = value.readDoubleBE(2);
+  const expiresAt = version < 3 ? null : dateOrNull(value.readDoubleBE(10));
+  const ownerFrom = version < 3 ? 12 : 20;
+  const ownerEnd = version === 1 ? 10 : ownerFrom + value.readUInt16BE(ownerFrom - 2);
+  const owner = ownerEnd > ownerFrom ? value.toString('utf8', ownerFrom, ownerEnd) : null;
+  return { topic, ...decodeBody(value, flags, ownerEnd), qos, expiresAt, storedAt, owner };
 }
 
 /** [version, qos, options, identifier (4), 0 for none: the protocol has no identifier 0]. */
 export function encodeSubscription(subscription: StoredSubscription): Buffer {
   const value = Buffer.allocUnsafe(7);
-  value[0] = VERSION;
+  value[0] = SUBSCRIPTION_VERSION;
   value[1] = subscription.qos;
   value[2] = subscription.options;
   value.writeUInt32BE(subscription.identifier ?? 0, 3);
@@ -125,7 +162,7 @@ export function encodeSubscription(subscription: StoredSubscription): Buffer {
 }
 
 export function decodeSubscription(filter: string, value: Buffer): StoredSubscription {
-  checkVersion(value);
+  checkVersion(value, SUBSCRIPTION_VERSION);
   const identifier = value.readUInt32BE(3);
   return {
     filter,
@@ -135,33 +172,43 @@ export function decodeSubscription(filter: string, value: Buffer): StoredSubscri
   };
 }
 
-/** [version, protocol, created (8), last seen (8), expires (8), sent (8), NaN for null], login. */
+/**
+ * [version, protocol, created (8), last seen (8), expires (8), sent (8), expiry (8), login's length (2)], login, client id.
+ * NaN is null.
+ */
 export function encodeSession(record: SessionRecord): Buffer {
-  const head = Buffer.allocUnsafe(34);
+  const login = Buffer.from(record.login);
+  const head = Buffer.allocUnsafe(44);
   head[0] = SESSION_VERSION;
   head[1] = record.protocol;
   head.writeDoubleBE(record.createdAt, 2);
   head.writeDoubleBE(record.lastSeenAt, 10);
   head.writeDoubleBE(record.expiresAt ?? Number.NaN, 18);
   head.writeDoubleBE(record.sentSeq ?? Number.NaN, 26);
-  return Buffer.concat([head, Buffer.from(record.login)]);
+  head.writeDoubleBE(record.expiryMs ?? Number.NaN, 34);
+  head.writeUInt16BE(login.length, 42);
+  return Buffer.concat([head, login, Buffer.from(record.clientId)]);
 }
 
+/** Version 1 ends, but for the login, with `expires`, version 2 with `sent`; their keys have the client id. */
 export function decodeSession(clientId: string, value: Buffer): SessionRecord {
   checkVersion(value, SESSION_VERSION);
-  const loginFrom = value[0] === 1 ? 26 : 34;
-  const expiresAt = value.readDoubleBE(18);
-  const sentSeq = loginFrom === 26 ? Number.NaN : value.readDoubleBE(26);
+  const version = value.readUInt8(0);
+  const number = (offset: number) => dateOrNull(value.readDoubleBE(offset));
+  const loginEnd = version < 3 ? value.length : 44 + value.readUInt16BE(42);
   return {
     clientId,
-    login: value.toString('utf8', loginFrom),
+    login: value.toString('utf8', [26, 34, 44][version - 1], loginEnd),
     protocol: value.readUInt8(1) as 3 | 4 | 5,
     createdAt: value.readDoubleBE(2),
     lastSeenAt: value.readDoubleBE(10),
-    expiresAt: Number.isNaN(expiresAt) ? null : expiresAt,
-    sentSeq: Number.isNaN(sentSeq) ? null : sentSeq,
+    expiresAt: number(18),
+    expiryMs: version < 3 ? null : number(34),
+    sentSeq: version < 2 ? null : number(26),
   };
 }
+
+const dateOrNull = (value: number): number | null => (Number.isNaN(value) ? null : value);
 
 /** A received QoS 2 packet id has nothing to say but that it is there: MessagePack's nil, which the library can read too. */
 export const INCOMING_VALUE = Buffer.from([0xc0]);

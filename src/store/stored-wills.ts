@@ -33,7 +33,7 @@ export class StoredWills {
 
   async *load(): AsyncGenerator<StoredWill> {
     for await (const packet of this.#library.streamWill() as AsyncIterable<LibraryPacket>) {
-      const { topic, qos, retain, login, properties, delaySeconds } = packet;
+      const { topic, qos, retain, login, properties, expirySeconds, delaySeconds, dueAt } = packet;
       yield {
         clientId: String(packet.clientId),
         // One that the library put by itself tells no login; the client id does.
@@ -43,7 +43,9 @@ export class StoredWills {
         qos,
         retain,
         properties: Buffer.isBuffer(properties) ? properties : null,
+        expirySeconds: typeof expirySeconds === 'number' ? expirySeconds : null,
         delaySeconds: typeof delaySeconds === 'number' ? delaySeconds : 0,
+        dueAt: typeof dueAt === 'number' ? dueAt : null,
       };
     }
   }

@@ -11,6 +11,7 @@ export const sessionRecord = (clientId: string, changes: Partial<SessionRecord> 
   createdAt: 1_700_000_000_000,
   lastSeenAt: 1_700_000_000_500,
   expiresAt: null,
+  expiryMs: null,
   sentSeq: null,
   ...changes,
 });
@@ -21,9 +22,11 @@ export const outgoingRecord = (seq: number, changes: Partial<OutgoingRecord> = {
   qos: 1,
   retain: false,
   released: false,
+  identifiers: null,
   topic: `iotlab/alice/${seq}`,
   payload: Buffer.from(`payload ${seq}`),
   properties: null,
+  expiresAt: null,
   ...changes,
 });
 
@@ -56,7 +59,12 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
 
   describe(`store contract: ${name}`, () => {
     withStore('keeps a session as it was saved last', async (store, reopen) => {
-      const record = sessionRecord('alice/sensor:1 é', { protocol: 5, expiresAt: 1_800_000_000_000, sentSeq: 7 });
+      const record = sessionRecord('alice/sensor:1 é', {
+        protocol: 5,
+        expiresAt: 1_800_000_000_000,
+        expiryMs: 30_000,
+        sentSeq: 7,
+      });
       const writer = store.session(record.clientId);
       writer.save(sessionRecord('alice/sensor:1 é'));
       await committed(store);
@@ -88,6 +96,9 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
       const queue = [
         outgoingRecord(9, { packetId: 65_535, qos: 2, retain: true }),
         outgoingRecord(10, { properties, payload: Buffer.alloc(0) }),
+        outgoingRecord(11, { properties, expiresAt: 1_800_000_000_001, identifiers: [1, 268_435_455] }),
+        outgoingRecord(12, { identifiers: [7] }),
+        outgoingRecord(13, { expiresAt: 1_800_000_000_002 }),
         outgoingRecord(100, { topic: 'é/😀', payload: Buffer.alloc(100_000, 7) }),
         outgoingRecord(Number.MAX_SAFE_INTEGER, { packetId: 1 }),
       ];
@@ -229,14 +240,17 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
         retain: true,
         properties: Buffer.from([1]),
         delaySeconds: 30,
+        expirySeconds: 60,
+        dueAt: 1_800_000_000_000,
       } as const;
       store.putWill('alice/a', will);
-      store.putWill('alice/b', { ...will, clientId: 'alice/b', properties: null });
+      const plain = { ...will, clientId: 'alice/b', properties: null, expirySeconds: null, dueAt: null };
+      store.putWill('alice/b', plain);
       store.putWill('alice/c', { ...will, clientId: 'alice/c' });
       await committed(store);
       store.deleteWill('alice/c');
       const again = await reopen();
-      assert.deepEqual(await collect(again.loadWills()), [will, { ...will, clientId: 'alice/b', properties: null }]);
+      assert.deepEqual(await collect(again.loadWills()), [will, plain]);
     });
 
     withStore('keeps retained messages, the last of each topic', async (store, reopen) => {
@@ -247,16 +261,19 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
         properties: Buffer.from([9]),
         storedAt: 5,
         owner: null,
+        expiresAt: null,
       } as const;
       assert.equal(store.retained.set({ ...message, payload: Buffer.from('1') }), undefined);
       assert.equal(store.retained.set(message)?.payload.toString(), '1');
       store.retained.set({ ...message, topic: 'iotlab/alice/gone' });
+      const expiring = { ...message, topic: 'z', expiresAt: 1_800_000_000_000, owner: 'alice' };
+      store.retained.set(expiring);
       await committed(store);
       assert.equal(store.retained.delete('iotlab/alice/gone')?.topic, 'iotlab/alice/gone');
       assert.equal(store.retained.delete('iotlab/alice/never'), undefined);
       const again = await reopen();
-      assert.equal(again.retained.size, 1);
-      assert.deepEqual([...again.retained], [message]);
+      assert.equal(again.retained.size, 2);
+      assert.deepEqual([...again.retained], [message, expiring]);
       assert.deepEqual(again.retained.get(message.topic), message);
     });
 

@@ -100,6 +100,7 @@ describe('exactly once', () => {
         properties: null,
         storedAt: 0,
         owner: null,
+        expiresAt: null,
       });
     }
     await written();

@@ -164,7 +164,15 @@ describe('a read-only file system', () => {
     const store = await openStore({ config, log: captured.log, clock, open: disk.open });
     t.after(() => store.close());
     disk.writeError = new Error('IO error: Read-only file system');
-    store.retained.set({ topic: 'a', payload: Buffer.from('x'), qos: 1, properties: null, storedAt: 0, owner: null });
+    store.retained.set({
+      topic: 'a',
+      payload: Buffer.from('x'),
+      qos: 1,
+      properties: null,
+      storedAt: 0,
+      owner: null,
+      expiresAt: null,
+    });
     const fault = await answer(store);
     assert.ok(fault instanceof Fault);
     assert.equal(store.retained.get('a')?.payload.toString(), 'x');

@@ -42,7 +42,7 @@ test('100 000 retained messages and 10 000 sessions load within 3 s', async (t) 
   const open = await filled(join(await tempFolder(t), 'store'), (store) => {
     for (let n = 0; n < 100_000; n++) {
       const topic = `iotlab/user${n % 1000}/node${n}/temperature`;
-      store.retained.set({ topic, payload, qos: 1, properties: null, storedAt: 1, owner: null });
+      store.retained.set({ topic, payload, qos: 1, properties: null, storedAt: 1, owner: null, expiresAt: null });
     }
     for (let n = 0; n < 10_000; n++) {
       const clientId = `user${n % 1000}/client-${n}`;

@@ -82,6 +82,7 @@ describe('opening a store', () => {
         properties: null,
         storedAt: 0,
         owner: null,
+        expiresAt: null,
       });
     }
     await store.close();

@@ -85,6 +85,7 @@ function apply(store: Store, { kind, client, number }: Step): void {
       properties: null,
       storedAt: 0,
       owner: null,
+      expiresAt: null,
     });
   }
 }

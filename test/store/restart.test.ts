@@ -24,6 +24,7 @@ const retained = (topic: string, payload: string) => ({
   properties: null,
   storedAt: 0,
   owner: null,
+  expiresAt: null,
 });
 const will = (clientId: string, payload: string) => ({
   clientId,
@@ -34,6 +35,8 @@ const will = (clientId: string, payload: string) => ({
   retain: false,
   properties: null,
   delaySeconds: 0,
+  expirySeconds: null,
+  dueAt: null,
 });
 
 /** A store on a disk whose power can be cut. */
