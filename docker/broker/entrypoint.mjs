@@ -81,7 +81,7 @@ function publish(certificate) {
 async function prepare() {
   checkData();
   const { loadConfig } = await import('/app/dist/config/load.js');
-  const { ensureCertificates } = await import('/app/dist/listener/certificates.js');
+  const { ensureCertificates } = await import('/app/dist/listener/certificate-files.js');
   try {
     const { listener } = await loadConfig(undefined, process.env);
     await ensureCertificates(listener);

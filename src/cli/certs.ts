@@ -1,9 +1,11 @@
+import type { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { ListenerConfig } from '../config/config.js';
 import { configOrigin, loadConfig } from '../config/load.js';
 import { UsageError, whyNoFile } from '../errors.js';
-import { daysLeft, expiryOf, namesOf, oneLine, readBundle } from '../listener/bundle.js';
-import { createCertificates, serverDays } from '../listener/certificates.js';
+import { daysLeft, expiryOf, namesOf, oneLine, readBundle, rootsOf } from '../listener/bundle.js';
+import { createCertificates } from '../listener/certificate-files.js';
+import { serverDays } from '../listener/certificates.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
 
@@ -48,29 +50,34 @@ interface Shown {
 }
 
 async function show(listener: ListenerConfig, json: boolean, io: CommandIo): Promise<number> {
-  const now = Date.now();
-  const shown: Shown[] = [];
-  for (const [key, file] of [
-    ['listener.cert', listener.cert],
-    ['listener.ca', listener.ca],
-  ] as const) {
-    if (file === '') continue;
-    for (const certificate of await readCertificates(key, file)) {
-      shown.push({
-        file,
-        subject: oneLine(certificate.subject),
-        names: namesOf(certificate),
-        issuer: oneLine(certificate.issuer),
-        ca: certificate.ca,
-        validFrom: new Date(certificate.validFrom).toISOString(),
-        validTo: new Date(expiryOf(certificate)).toISOString(),
-        daysLeft: daysLeft(certificate, now),
-        fingerprint256: certificate.fingerprint256,
-      });
-    }
+  const { cert, ca } = listener;
+  const chain = await readCertificates('listener.cert', cert);
+  const bundle = ca === '' ? [] : await readCertificates('listener.ca', ca);
+  const shown = (file: string, certificates: readonly X509Certificate[]) =>
+    certificates.map((certificate) => factsOf(file, certificate));
+  if (json) {
+    io.stdout.write(`${JSON.stringify([...shown(cert, chain), ...shown(ca, bundle)], null, 2)}\n`);
+    return 0;
   }
-  io.stdout.write(json ? `${JSON.stringify(shown, null, 2)}\n` : shown.map(describe).join('\n'));
+  const roots = rootsOf(chain, bundle);
+  const others = bundle.length - roots.length;
+  const more = others === 0 ? '' : `\n${ca}: ${others} more, by none of which this certificate is signed (--json)\n`;
+  io.stdout.write([...shown(cert, chain), ...shown(ca, roots)].map(describe).join('\n') + more);
   return 0;
+}
+
+function factsOf(file: string, certificate: X509Certificate): Shown {
+  return {
+    file,
+    subject: oneLine(certificate.subject),
+    names: namesOf(certificate),
+    issuer: oneLine(certificate.issuer),
+    ca: certificate.ca,
+    validFrom: new Date(certificate.validFrom).toISOString(),
+    validTo: new Date(expiryOf(certificate)).toISOString(),
+    daysLeft: daysLeft(certificate, Date.now()),
+    fingerprint256: certificate.fingerprint256,
+  };
 }
 
 function describe(certificate: Shown): string {

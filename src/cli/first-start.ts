@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import type { Config, LogConfig } from '../config/config.js';
 import { ensureFirstUser } from '../credentials/first-user.js';
 import { readUsersFile } from '../credentials/users-file.js';
-import { ensureCertificates } from '../listener/certificates.js';
+import { ensureCertificates } from '../listener/certificate-files.js';
 import type { Log } from '../observe/log.js';
 import type { CommandIo } from './command.js';
 

@@ -37,14 +37,19 @@ function shortIp(name: string): string {
 
 /** Does `leaf` lead to one of `roots` through the certificates that come with it? Signatures are checked, dates not. */
 export function leadsTo(chain: readonly X509Certificate[], roots: readonly X509Certificate[]): boolean {
+  return rootsOf(chain, roots).length > 0;
+}
+
+/** Those of `roots` that the chain leads to. The others of a bundle, a hundred of them maybe, are none of its business. */
+export function rootsOf(chain: readonly X509Certificate[], roots: readonly X509Certificate[]): X509Certificate[] {
   let current = chain[0];
   for (let depth = 0; current !== undefined && depth < 10; depth++) {
     const { fingerprint256 } = current;
-    if (roots.some((root) => root.fingerprint256 === fingerprint256)) return true;
     const child: X509Certificate = current;
     const signs = (candidate: X509Certificate) => child.checkIssued(candidate) && child.verify(candidate.publicKey);
-    if (roots.some(signs)) return true;
+    const found = roots.filter((root) => root.fingerprint256 === fingerprint256 || signs(root));
+    if (found.length > 0) return found;
     current = chain.find((candidate) => candidate !== child && signs(candidate));
   }
-  return false;
+  return [];
 }

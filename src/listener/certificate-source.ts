@@ -122,7 +122,7 @@ function sameText(a: Material, b: Material): boolean {
 function reportExpiry(material: Material, files: CertificateFiles, now: number, log: Log, all: boolean): void {
   const entries = [
     ...material.chain.map((certificate, index) => ({ certificate, file: files.cert, own: true, first: index === 0 })),
-    ...material.authorities.map((certificate) => ({ certificate, file: files.ca, own: false, first: false })),
+    ...material.roots.map((certificate) => ({ certificate, file: files.ca, own: false, first: false })),
   ];
   for (const { certificate, file, own, first } of entries) {
     const left = daysLeft(certificate, now);

@@ -2,7 +2,7 @@ import { constants, createPrivateKey, type KeyObject, type X509Certificate } fro
 import { readFile } from 'node:fs/promises';
 import tls from 'node:tls';
 import { UsageError } from '../errors.js';
-import { leadsTo, oneLine, readBundle } from './bundle.js';
+import { oneLine, readBundle, rootsOf } from './bundle.js';
 import type { CertificateFiles } from './certificates.js';
 
 /** What was in the files, checked, and whatever a log should say about it. */
@@ -12,7 +12,8 @@ export interface Material {
   readonly caPem: string;
   /** The server's own certificate first. */
   readonly chain: readonly X509Certificate[];
-  readonly authorities: readonly X509Certificate[];
+  /** Of `listener.ca`, those that the chain leads to. */
+  readonly roots: readonly X509Certificate[];
   readonly warnings: readonly string[];
 }
 
@@ -39,12 +40,13 @@ export async function readMaterial(files: CertificateFiles): Promise<Material> {
     }
   }
   const authorities = caPem === '' ? [] : parse('listener.ca', files.ca, () => readBundle(caPem));
-  if (authorities.length > 0 && !leadsTo(chain, authorities)) {
+  const roots = rootsOf(chain, authorities);
+  if (authorities.length > 0 && roots.length === 0) {
     warnings.push(
       `listener.cert: ${files.cert} was not issued by a CA in ${files.ca}: clients that trust that file will refuse the broker`,
     );
   }
-  return { certPem, keyPem, caPem, chain, authorities, warnings };
+  return { certPem, keyPem, caPem, chain, roots, warnings };
 }
 
 const preferred = [
@@ -84,7 +86,7 @@ async function read(key: string, file: string): Promise<string> {
   } catch (cause) {
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
     const remedy = missing
-      ? '`iotlab-broker certs create` makes one, or set the key to your own.'
+      ? 'Put it there, or set the key to where it is; for development, `iotlab-broker certs create` makes one.'
       : `The broker's user (uid ${process.getuid?.() ?? '?'}) must be able to read it.`;
     throw new UsageError(`${key}: ${file} cannot be read: ${reasonOf(cause)}. ${remedy}`, {
       code: 'E_CERTIFICATE',

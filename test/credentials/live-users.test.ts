@@ -6,7 +6,7 @@ import mqtt, { type MqttClient } from 'mqtt';
 import { createBroker } from '../../src/broker.js';
 import { runCli } from '../../src/cli/command-line.js';
 import { defaultConfig } from '../../src/config/defaults.js';
-import { ensureCertificates } from '../../src/listener/certificates.js';
+import { ensureCertificates } from '../../src/listener/certificate-files.js';
 import { captureLog } from '../support/captured-log.js';
 import { captureIo } from '../support/command-io.js';
 import { tempFolder } from '../support/temp-folder.js';

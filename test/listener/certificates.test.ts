@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { UsageError } from '../../src/errors.js';
 import { leadsTo, namesOf, readBundle } from '../../src/listener/bundle.js';
-import { createCertificates, ensureCertificates, makeAuthority } from '../../src/listener/certificates.js';
+import { createCertificates, ensureCertificates } from '../../src/listener/certificate-files.js';
+import { makeAuthority, serverNames } from '../../src/listener/certificates.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 const dayMs = 86_400_000;
@@ -89,10 +90,53 @@ test('a CA without its key is left alone', async (t) => {
   await mkdir(folder);
   const { cert } = makeAuthority();
   await writeFile(files.ca, cert);
-  await assert.rejects(ensureCertificates(files), usage(/iot-lab-ca\.pem is there, but not its private key/));
+  await assert.rejects(
+    ensureCertificates(files),
+    usage(
+      /^listener\.cert: \S+server\.pem is not there, and none can be made: the CA in \S+ca\.pem \(listener\.ca\) cannot sign one: its private key \(\S+ca\.key\) is not there\. It is a development CA: without \S+ca\.pem a new one is made/,
+    ),
+  );
   assert.deepEqual(await readdir(folder), ['iot-lab-ca.pem']);
   await writeFile(join(folder, 'iot-lab-ca.key'), makeAuthority().key);
-  await assert.rejects(ensureCertificates(files), usage(/the key does not belong to the certificate/));
+  await assert.rejects(ensureCertificates(files), usage(/the key \(\S+ca\.key\) does not belong to it/));
+});
+
+test('files of others are left alone, and no message suggests to touch them', async (t) => {
+  const { folder, files } = await filesIn(t);
+  const bundle = join(folder, 'ca-certificates.crt');
+  await mkdir(folder);
+  const foreign = makeAuthority({ name: 'Somebody Else' });
+  await writeFile(bundle, `${foreign.cert}${makeAuthority({ name: 'Another' }).cert}`);
+  const own = `Put your certificate at ${files.cert} \\(listener\\.cert\\) and its key at ${files.key} \\(listener\\.key\\)\\.$`;
+  for (const attempt of [ensureCertificates, (all: typeof files) => createCertificates({ files: all })]) {
+    await assert.rejects(attempt({ ...files, ca: bundle }), usage(new RegExp(`^((?!move|remove|without).)*${own}`)));
+  }
+  assert.deepEqual(await readdir(folder), ['ca-certificates.crt']);
+  await writeFile(files.cert, foreign.issue().cert);
+  await assert.rejects(ensureCertificates({ ...files, ca: bundle }), usage(/is not\. Put the missing file there\.$/));
+  await rm(files.cert);
+  // A folder that cannot be made.
+  const ca = join(bundle, 'ca.pem');
+  await assert.rejects(ensureCertificates({ ...files, ca }), usage(new RegExp(`cannot be written \\(\\w+\\).*${own}`)));
+});
+
+test('names that the development certificate lacks are added under the same CA; another certificate stays as it is', async (t) => {
+  const { files } = await filesIn(t);
+  await ensureCertificates(files, ['lab.example.org']);
+  const ca = await readFile(files.ca, 'utf8');
+  assert.deepEqual(await ensureCertificates(files, ['lab.example.org']), { created: false });
+  assert.deepEqual(await ensureCertificates(files, ['192.0.2.7']), { created: true });
+  const [server] = readBundle(await readFile(files.cert, 'utf8'));
+  assert.deepEqual(namesOf(server!), [...serverNames(), 'lab.example.org', '192.0.2.7']);
+  assert.equal(await readFile(files.ca, 'utf8'), ca);
+  assert.match(openssl('verify', '-CAfile', files.ca, '-verify_ip', '192.0.2.7', files.cert), /OK/);
+
+  const foreign = makeAuthority({ name: 'Somebody Else' });
+  const { cert, key } = foreign.issue({ names: ['a.example'] });
+  await writeFile(files.cert, cert);
+  await writeFile(files.key, key);
+  assert.deepEqual(await ensureCertificates(files, ['lab.example.org']), { created: false });
+  assert.equal(await readFile(files.cert, 'utf8'), cert);
 });
 
 test('the server certificate is renewed under the same CA', async (t) => {
