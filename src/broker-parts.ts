@@ -1,9 +1,12 @@
+import type { Rulebook } from './acl/rulebook.js';
 import type { Hub } from './aedes/hub.js';
 import type { Connection } from './connection/connection.js';
 import type { Ledger } from './fairness/ledger.js';
 import type { Scheduler } from './fairness/scheduler.js';
 import type { Counters } from './observe/counters.js';
+import type { Accounts } from './session/accounts.js';
 import type { Distribution } from './session/distribution.js';
+import type { RuleChanges } from './session/rule-changes.js';
 import type { Sessions } from './session/sessions.js';
 import type { Store } from './store/contract.js';
 
@@ -11,12 +14,15 @@ import type { Store } from './store/contract.js';
 export interface BrokerParts {
   readonly hub: Hub;
   readonly connections: ReadonlySet<Connection>;
+  readonly accounts: Accounts;
   readonly sessions: Sessions;
   readonly store: Store;
   readonly distribution: Distribution;
   readonly counters: Counters;
   readonly scheduler: Scheduler;
   readonly ledger: Ledger;
+  readonly rules: Rulebook;
+  readonly ruleChanges: RuleChanges;
 }
 
 /** By the names that Prometheus gets, without prefix. */

@@ -1,7 +1,8 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Acl, compileAcl } from './acl/acl.js';
+import { Rulebook } from './acl/rulebook.js';
 import { type Admin, openAdmin } from './admin/admin.js';
 import { Hub } from './aedes/hub.js';
+import { drain, withDeadline } from './broker-drain.js';
 import type { BrokerParts } from './broker-parts.js';
 import type { BrokerSeams } from './broker-seams.js';
 import { type Clock, systemClock } from './clock.js';
@@ -21,10 +22,13 @@ import { newCounters } from './observe/counters.js';
 import type { Log } from './observe/log.js';
 import { createRateLimited, type RateLimited } from './observe/rate-limited.js';
 import { Router } from './routing/router.js';
+import { Accounts } from './session/accounts.js';
 import type { CloseReason } from './session/close-reason.js';
 import { Distribution } from './session/distribution.js';
 import { RetainedQuota } from './session/retained-quota.js';
+import { RuleChanges } from './session/rule-changes.js';
 import { Sessions } from './session/sessions.js';
+import { NO_GROUPS } from './session/user-account.js';
 import { Wills } from './session/will.js';
 import type { Store } from './store/contract.js';
 import { openStore } from './store/store.js';
@@ -110,7 +114,7 @@ class ComposedBroker implements Broker {
     const clock = this.#clock;
     const config = this.#config;
     const { openDatabase } = this.#seams;
-    const acl = compileAcl(config.acl);
+    const acl = compileAcl(config.acl, config.groups);
     const store = await openStore({ config: config.storage, log, clock, ...(openDatabase && { open: openDatabase }) });
     this.#closers.push(() => store.close());
     const backend = this.#seams.backend ?? (await openBackend(config.credentials, { log, clock, env: this.#env }));
@@ -122,6 +126,7 @@ class ComposedBroker implements Broker {
     const { sessions, connections, wills } = await this.#wire(store, guard, acl, noisyLog);
     await wills.fireLeft();
     await this.parts.scheduler.whenIdle();
+    this.parts.accounts.releaseIdle();
     this.#watch(guard, connections, sessions);
     // Before the listener: a port that is taken must not cost clients their connections.
     this.#admin = await this.#openAdmin(guard);
@@ -152,13 +157,15 @@ class ComposedBroker implements Broker {
     const networks = new Networks(ledger);
     const connections = new Set<Connection>();
     const router = new Router();
-    const account = (login: string) => sessions.account(login);
-    const common = { limits, log, noisyLog, clock, counters, store, router, scheduler, ledger, account };
+    const accounts = new Accounts({ ledger, store });
+    const account = (login: string) => accounts.open(login);
+    const rules = new Rulebook(acl, (login) => accounts.known(login)?.groups ?? NO_GROUPS);
+    const common = { limits, log, noisyLog, clock, counters, store, router, scheduler, accounts, account };
 
     const quota = new RetainedQuota(common);
     const distribution = new Distribution({ ...common, quota });
     const hub = new Hub({
-      ...{ guard, acl, log },
+      ...{ guard, rules, log },
       connect: (socket, address) =>
         new Connection(
           { ...common, networks, connections },
@@ -170,18 +177,22 @@ class ComposedBroker implements Broker {
     hub.join(distribution, account);
     if (this.#seams.onPublication) distribution.onPublication(this.#seams.onPublication);
     const sessions = new Sessions({ ...common, gate: hub, sessionExpiryMs: storage.sessionExpiryMs });
+    const ruleChanges = new RuleChanges({ ...common, rules, sessions, gate: hub });
     const wills = new Wills({ ...common, gate: hub, distribution });
     const clients = { ...common, gate: hub, registry: hub, sessions, distribution, wills };
     const strangers = {
-      ...{ ...common, registry: hub, sessions },
+      ...{ ...common, registry: hub, sessions, ruleChanges },
       admit: (arrival: Arrival) => new Client(clients, arrival),
     };
 
+    for await (const [login, user] of store.loadUsers()) accounts.restore(login, user);
     for (const message of store.retained) quota.added(message);
     for await (const stored of store.loadSessions()) sessions.restore(stored);
     await hub.listen();
     this.#closers.push(() => new Promise<void>((resolve) => hub.close(resolve)));
-    this.#parts = { hub, connections, sessions, store, distribution, counters, scheduler, ledger };
+    this.#parts = {
+      ...{ hub, connections, accounts, sessions, store, distribution, counters, scheduler, ledger, rules, ruleChanges },
+    };
     return { sessions, connections, wills };
   }
 
@@ -232,6 +243,11 @@ class ComposedBroker implements Broker {
       const count = this.disconnect(login, undefined, 'revoked');
       if (count > 0) this.#log.info({ login, connections: count }, 'login revoked: its connections were closed');
     });
+    const { accounts, ruleChanges } = this.parts;
+    guard.onGroups((login, groups) => {
+      const account = accounts.known(login);
+      if (account !== undefined) ruleChanges.setGroups(account, groups);
+    });
     const revalidation = createRevalidation({
       ...{ guard, clock, log: this.#log },
       periodMs: this.#config.credentials.revalidateMs,
@@ -262,17 +278,6 @@ class ComposedBroker implements Broker {
   }
 }
 
-/** What was received is handled and, where it must be, on disk and answered; then every connection ends. */
-async function drain({ store, connections, scheduler }: BrokerParts): Promise<void> {
-  await nextTurn();
-  await new Promise<void>((resolve) => store.committed(() => resolve()));
-  await nextTurn();
-  const closed = [...connections].map(({ socket }) => new Promise<void>((resolve) => socket.once('close', resolve)));
-  for (const connection of connections) connection.closeHandled('broker-stopping');
-  await Promise.all(closed);
-  await scheduler.whenIdle();
-}
-
 function* liveSessions(connections: Iterable<Connection>): Generator<LiveSession> {
   for (const connection of connections) {
     const { client, closed } = connection;
@@ -280,13 +285,4 @@ function* liveSessions(connections: Iterable<Connection>): Generator<LiveSession
       yield { login: client.login, proof: client.proof, close: (reason) => connection.close(reason) };
     }
   }
-}
-
-/** Waits for `work`, but no longer than `timeoutMs`. */
-async function withDeadline(work: Promise<void> | void, timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs);
-  });
-  await Promise.race([work, deadline]).finally(() => clearTimeout(timer));
 }

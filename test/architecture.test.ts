@@ -99,7 +99,7 @@ test('the parser of imports sees every form', () => {
 });
 
 /** What everybody may know. */
-const nouns = ['mqtt', 'errors', 'clock', 'network', 'file-watch', 'valve'];
+const nouns = ['mqtt', 'errors', 'clock', 'network', 'file-watch', 'group-name', 'valve'];
 /** What a stage may know beyond its own folder: the stages do not know each other. */
 const stage = [...nouns, 'type config/config.ts', 'type observe/log.ts', 'observe/rate-limited.ts'];
 
@@ -132,6 +132,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
     'broker',
     [
       ...[
+        'broker-drain',
         'broker-parts',
         'broker-seams',
         'admin',
@@ -153,7 +154,11 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
       ...nouns,
     ],
   ],
-  ['broker-parts', ['type aedes/hub.ts', 'connection', 'session', 'store', 'fairness', 'observe', 'config', ...nouns]],
+  ['broker-drain', ['broker-parts']],
+  [
+    'broker-parts',
+    ['acl', 'type aedes/hub.ts', 'connection', 'session', 'store', 'fairness', 'observe', 'config', ...nouns],
+  ],
   ['broker-seams', ['listener', 'connection', 'session', 'credentials', 'store', 'observe', 'config', ...nouns]],
   [
     'aedes',
@@ -176,6 +181,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
   ['file-watch', ['clock', 'errors']],
   ['network', ['errors']],
   ['valve', []],
+  ['group-name', []],
   ['clock', []],
   ['errors', []],
 ];

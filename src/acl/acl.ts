@@ -1,10 +1,21 @@
-import type { AclRuleConfig } from '../config/config.js';
-import { type AclDecision, compileRule, type LoginRule, type Rule } from './rule.js';
+import type { AclRuleConfig, GroupConfig } from '../config/config.js';
+import { UsageError } from '../errors.js';
+import { groupKey } from '../group-name.js';
+import { reachInto, unnamedReach, userTrees } from '../mqtt/user-trees.js';
+import { type AclDecision, compileRule, type LoginRule, type Person, type Rule } from './rule.js';
 
 /** Who may publish and subscribe where. Pure and synchronous: the same question always gets the same answer. */
 export interface Acl {
-  /** The rules with `%u` filled in. Make it once per connection and keep it. */
-  forLogin(login: string): UserAcl;
+  readonly rules: readonly Rule[];
+  /** Those that rules name. */
+  readonly groups: readonly string[];
+  /**
+   * The rules that are for this login, with `%u` filled in. `groups` are those that the credential backend knows of; the
+   * configured ones are added. Make it once and keep it until one of these changes.
+   */
+  forLogin(login: string, groups?: readonly string[]): UserAcl;
+  /** The login with all of its groups. */
+  person(login: string, groups?: readonly string[]): Person;
 }
 
 /** What one login may do. Deciding allocates nothing (`subscribe` may, for shared subscriptions). */
@@ -18,31 +29,70 @@ export interface UserAcl {
   subscribe(filter: string): AclDecision;
   /** May the user be given a message with this topic name, wherever it was kept? */
   deliver(topic: string): AclDecision;
+  /** The filters that are granted, for reading and for writing: two users of the same have the same answers. */
+  readonly grants: string;
 }
 
 const denied: AclDecision = Object.freeze({ allowed: false, rule: null });
 
-/** Compiles the configured rules. Throws `UsageError` naming the rule when one is not a topic filter. */
-export function compileAcl(rules: readonly AclRuleConfig[]): Acl {
+/**
+ * Compiles the configured rules. Throws `UsageError` naming the rule when one is not a topic filter, or reaches into the
+ * trees of others without saying so.
+ */
+export function compileAcl(rules: readonly AclRuleConfig[], groups: readonly GroupConfig[] = []): Acl {
   const compiled = rules.map(compileRule);
-  const writable = compiled.filter((rule) => rule.write);
-  const readable = compiled.filter((rule) => rule.read);
+  assertNamed(rules);
+  const members = membersOf(groups);
+  const person = (login: string, more: readonly string[] = []): Person => ({
+    login,
+    groups: new Set([...(members.get(login) ?? []), ...more.map(groupKey)]),
+  });
   return {
-    forLogin(login) {
-      const write = bind(writable, login);
-      const read = bind(readable, login);
+    rules: compiled,
+    groups: rules.flatMap((rule) => rule.groups ?? []),
+    person,
+    forLogin(login, more) {
+      const who = person(login, more);
+      const mine = compiled.filter((rule) => rule.isFor(who));
+      const write = bind(
+        mine.filter((rule) => rule.write),
+        login,
+      );
+      const read = bind(
+        mine.filter((rule) => rule.read),
+        login,
+      );
       return {
         publish: (topic) => decide(write, topic),
         subscribe: (filter) => decideFilter(read, filter),
         deliver: (topic) => decide(read, topic),
+        grants: JSON.stringify([filtersOf(write), filtersOf(read)]),
       };
     },
   };
 }
 
+/** From login to the groups that the configuration gives it. */
+function membersOf(groups: readonly GroupConfig[]): ReadonlyMap<string, readonly string[]> {
+  const members = new Map<string, string[]>();
+  for (const { name, users } of groups) {
+    for (const login of users) members.set(login, [...(members.get(login) ?? []), groupKey(name)]);
+  }
+  return members;
+}
+
+function assertNamed(rules: readonly AclRuleConfig[]): void {
+  for (const tree of userTrees(rules.map(({ topic }) => topic))) {
+    const silent = rules.find(({ topic }) => reachInto(tree, topic) === 'unnamed');
+    if (silent !== undefined) throw new UsageError(`acl: ${JSON.stringify(silent.topic)} ${unnamedReach(tree)}`);
+  }
+}
+
 function bind(rules: readonly Rule[], login: string): readonly LoginRule[] {
   return rules.map((rule) => rule.forLogin(login)).filter((rule) => rule !== null);
 }
+
+const filtersOf = (rules: readonly LoginRule[]): string[] => [...new Set(rules.map(({ filter }) => filter))].sort();
 
 function decide(rules: readonly LoginRule[], topic: string): AclDecision {
   for (let i = 0; i < rules.length; i += 1) {

@@ -1,5 +1,6 @@
 import type { AclRuleConfig } from '../config/config.js';
 import { UsageError } from '../errors.js';
+import { groupKey } from '../group-name.js';
 import { whyNotARuleTopic } from '../mqtt/rule-topic.js';
 import { isValidTopicFilter, parseShare, topicMatchesFilter } from '../mqtt/topics.js';
 import { filterCovers } from './cover.js';
@@ -10,10 +11,21 @@ export interface AclDecision {
   readonly rule: string | null;
 }
 
+/** Somebody whom rules may be for. */
+export interface Person {
+  readonly login: string;
+  /** By `groupKey`. */
+  readonly groups: ReadonlySet<string>;
+}
+
 /** One configured rule. */
 export interface Rule {
+  /** `read iotlab/+/# (groups: teachers)` */
+  readonly text: string;
   readonly read: boolean;
   readonly write: boolean;
+  /** Is it for this person: one of its users, or a member of one of its groups? A rule that names nobody is for all. */
+  isFor(person: Person): boolean;
   /** The rule with `%u` filled in; null when the login cannot stand in a topic level, so that it grants nothing. */
   forLogin(login: string): LoginRule | null;
 }
@@ -22,6 +34,7 @@ export interface Rule {
 export interface LoginRule {
   /** The decision to hand out when this rule grants: made once. */
   readonly granted: AclDecision;
+  readonly filter: string;
   matches(topic: string): boolean;
   covers(filter: string): boolean;
 }
@@ -30,13 +43,19 @@ const placeholder = '%u';
 
 /** Throws `UsageError` when the rule's topic is not a filter that a rule may have. */
 export function compileRule(config: AclRuleConfig): Rule {
-  const why = whyNotARuleTopic(config.topic);
-  if (why !== null) throw new UsageError(`acl: the topic ${JSON.stringify(config.topic)} ${why}`);
-  const { topic } = config;
-  const granted: AclDecision = Object.freeze({ allowed: true, rule: `${config.access} ${topic}` });
+  const { topic, users, groups } = config;
+  const why = whyNotARuleTopic(topic);
+  if (why !== null) throw new UsageError(`acl: the topic ${JSON.stringify(topic)} ${why}`);
+  const text = `${config.access} ${topic}${namesOf(config)}`;
+  const granted: AclDecision = Object.freeze({ allowed: true, rule: text });
+  const logins = new Set(users);
+  const keys = (groups ?? []).map(groupKey);
+  const forAll = users === undefined && groups === undefined;
   return {
+    text,
     read: config.access !== 'write',
     write: config.access !== 'read',
+    isFor: (person) => forAll || logins.has(person.login) || keys.some((key) => person.groups.has(key)),
     forLogin(login) {
       if (!topic.includes(placeholder)) return loginRule(topic, granted);
       if (!canStandInALevel(login)) return null;
@@ -45,6 +64,14 @@ export function compileRule(config: AclRuleConfig): Rule {
       return isValidTopicFilter(filter) ? loginRule(filter, granted) : null;
     },
   };
+}
+
+/** Whom a rule names, for people: ` (users: robot; groups: teachers, assistants)`. Nobody in particular: nothing. */
+function namesOf({ users, groups }: AclRuleConfig): string {
+  const parts: string[] = [];
+  if (users !== undefined) parts.push(`users: ${users.join(', ')}`);
+  if (groups !== undefined) parts.push(`groups: ${groups.join(', ')}`);
+  return parts.length === 0 ? '' : ` (${parts.join('; ')})`;
 }
 
 /**
@@ -62,7 +89,7 @@ function loginRule(filter: string, granted: AclDecision): LoginRule {
     if (!isValidTopicFilter(asked)) return false;
     return filterCovers(rule, asked.startsWith('$share/') ? (parseShare(asked)?.filter ?? '') : asked);
   };
-  return { granted, covers, matches: matcher(rule) };
+  return { granted, filter: rule, covers, matches: matcher(rule) };
 }
 
 /** The default rule, `iotlab/<login>/#`, is one comparison of memory; so are rules without wildcards. */

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { Aedes, type AedesPublishPacket } from 'aedes';
-import type { Acl, UserAcl } from '../acl/acl.js';
+import type { Rulebook } from '../acl/rulebook.js';
 import type { Identification, RegisteredClient, Registry } from '../connection/registry.js';
 import type { CredentialGuard } from '../credentials/guard.js';
 import type { Qos } from '../mqtt/packets.js';
@@ -50,8 +50,6 @@ interface RegisteredHubClient extends HubClient {
   readonly registered: RegisteredClient;
 }
 
-/** Logins whose rules are remembered with the login filled in. */
-const KNOWN_LOGINS = 1_000;
 const EMPTY = Buffer.alloc(0);
 /** Whose account it is that what an embedder publishes belongs to: no login is empty. */
 const EMBEDDER = '';
@@ -61,14 +59,13 @@ const EMBEDDER = '';
  * `handle` hands the socket to a Connection of ours. Messages don't go through it, they are distributed by routes (see
  * Distribution); what an embedder gives to `publish` is distributed too, and `publish` events tell of everything.
  *
- * The session asks the hooks, once per topic or filter and connection: `authorizePublish`, `authorizeSubscribe`, and
+ * The session asks the hooks, once per topic or filter until the rules change: `authorizePublish`, `authorizeSubscribe`, and
  * `authorizeForward` with an empty payload. They answer before they return; one that does not has refused.
  */
 export class Hub extends Aedes implements Registry, Gate {
   readonly #guard: CredentialGuard;
-  readonly #acl: Acl;
+  readonly #rules: Rulebook;
   readonly #log: Log;
-  readonly #acls = new Map<string, UserAcl>();
   /** Of clients that are being asked for, until the guard has said who they are. */
   /** Those that wait until another one with the same id is registered, by the id. */
   readonly #arriving = new Map<string, (() => void)[]>();
@@ -77,14 +74,14 @@ export class Hub extends Aedes implements Registry, Gate {
 
   constructor(options: {
     readonly guard: CredentialGuard;
-    readonly acl: Acl;
+    readonly rules: Rulebook;
     readonly log: Log;
     /** Takes a socket over. */
     readonly connect: (socket: Duplex, address: string) => unknown;
   }) {
     super({});
     this.#guard = options.guard;
-    this.#acl = options.acl;
+    this.#rules = options.rules;
     this.#log = options.log;
     this.handle = ((socket: Duplex, request?: { connDetails?: { ipAddress?: string } }) =>
       options.connect(socket, request?.connDetails?.ipAddress ?? '')) as never;
@@ -106,13 +103,13 @@ export class Hub extends Aedes implements Registry, Gate {
       );
     };
     inside.authorizePublish = ({ login }, { topic }, done) => {
-      done(this.#rulesOf(login).publish(topic).allowed ? null : new Error('denied by the access rules'));
+      done(this.#rules.of(login).publish(topic).allowed ? null : new Error('denied by the access rules'));
     };
     inside.authorizeSubscribe = ({ login }, subscription, done) => {
-      done(null, this.#rulesOf(login).subscribe(subscription.topic).allowed ? subscription : null);
+      done(null, this.#rules.of(login).subscribe(subscription.topic).allowed ? subscription : null);
     };
     inside.authorizeForward = ({ login }, packet) =>
-      this.#rulesOf(login).deliver(packet.topic).allowed ? packet : null;
+      this.#rules.of(login).deliver(packet.topic).allowed ? packet : null;
   }
 
   /** aedes's own start sends a heartbeat to other brokers and looks for the Wills of dead ones: there are none here. */
@@ -254,16 +251,6 @@ export class Hub extends Aedes implements Registry, Gate {
   #clientOf({ login, clientId, id }: ClientIdentity): HubClient {
     const client = this.#inside.clients[id];
     return client ?? { login, clientId, id, connDetails: { ipAddress: '' }, close: (done) => done?.() };
-  }
-
-  #rulesOf(login: string): UserAcl {
-    let rules = this.#acls.get(login);
-    if (rules === undefined) {
-      if (this.#acls.size >= KNOWN_LOGINS) this.#acls.clear();
-      rules = this.#acl.forLogin(login);
-      this.#acls.set(login, rules);
-    }
-    return rules;
   }
 
   get #inside(): Inside {

@@ -1,8 +1,14 @@
-import { compileAcl, type UserAcl } from '../acl/acl.js';
+import { type Acl, compileAcl, type UserAcl } from '../acl/acl.js';
+import { explain as explainRules, type RuleOpinion } from '../acl/explain.js';
 import { bracketHint } from '../acl/hint.js';
+import { systemClock } from '../clock.js';
+import type { Config } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
 import { createLoginRule } from '../credentials/login.js';
+import { openBackend } from '../credentials/open-backend.js';
+import { Fault, UsageError } from '../errors.js';
 import { isValidTopicFilter, isValidTopicName } from '../mqtt/topics.js';
+import { createLog } from '../observe/log.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
 
@@ -12,12 +18,29 @@ interface Question {
   readonly topic: string;
 }
 
-async function explain({ login, access, topic }: Question, file: string | undefined, io: CommandIo): Promise<number> {
+async function explain(
+  question: Question,
+  supposed: readonly string[] | null,
+  file: string | undefined,
+  io: CommandIo,
+): Promise<number> {
+  const { login, access, topic } = question;
   const config = await loadConfig(file, io.env);
-  const user = compileAcl(config.acl).forLogin(login);
-  const lines = [verdict(user, { login, access, topic })];
+  const acl = compileAcl(config.acl, config.groups);
+  const valid = access === 'read' ? isValidTopicFilter(topic) : isValidTopicName(topic);
+  let found: Found = { groups: supposed ?? [], note: null };
+  if (valid && supposed === null && turnsOnGroups(acl, question)) found = await groupsOf(login, config, io.env);
+  const { note } = found;
+  const lines = [verdict(acl.forLogin(login, found.groups), valid, question)];
+  if (valid) {
+    const opinions = explainRules(acl, acl.person(login, found.groups), access, topic);
+    const known = supposed === null ? `as the ${config.credentials.backend} backend says` : 'as supposed';
+    const source = (group: string) => (acl.person(login).groups.has(group) ? 'as groups says' : known);
+    lines.push(...reasons(opinions, source));
+  }
   const hint = bracketHint(login, topic);
   if (hint !== null) lines.push(`hint: ${hint}`);
+  if (note !== null) lines.push(`note: ${note}`);
   if (!createLoginRule(config.credentials.loginPattern)(login)) {
     lines.push(`note: ${JSON.stringify(login)} cannot log in: it does not match credentials.loginPattern`);
   }
@@ -25,25 +48,77 @@ async function explain({ login, access, topic }: Question, file: string | undefi
   return 0;
 }
 
-function verdict(user: UserAcl, { login, access, topic }: Question): string {
+interface Found {
+  readonly groups: readonly string[];
+  readonly note: string | null;
+}
+
+/** Would it be granted to a member of more groups than the configuration knows of? */
+function turnsOnGroups(acl: Acl, { login, access, topic }: Question): boolean {
+  const granted = ({ subscribe, publish }: UserAcl) => (access === 'read' ? subscribe(topic) : publish(topic)).allowed;
+  return !granted(acl.forLogin(login)) && granted(acl.forLogin(login, acl.groups));
+}
+
+/** What the credential backend knows. */
+async function groupsOf(login: string, { credentials }: Config, env: NodeJS.ProcessEnv): Promise<Found> {
+  const unknown = (why: string): Found => ({
+    groups: [],
+    note: `what else ${login} belongs to is not known (${why}); suppose a group with --group`,
+  });
+  const log = createLog({ level: 'silent', format: 'json' });
+  let close = async () => {};
+  try {
+    const backend = await openBackend(credentials, { log, clock: systemClock, env });
+    close = () => backend.close();
+    const groups = await backend.groupsOf?.(login, AbortSignal.timeout(credentials.timeoutMs));
+    return { groups: groups ?? [], note: null };
+  } catch (error) {
+    if (error instanceof UsageError || error instanceof Fault) return unknown(error.message);
+    throw error;
+  } finally {
+    await close();
+  }
+}
+
+function verdict(user: UserAcl, valid: boolean, { login, access, topic }: Question): string {
   const question = `${login} ${access} ${topic}`;
-  const valid = access === 'read' ? isValidTopicFilter(topic) : isValidTopicName(topic);
   if (!valid) return `deny  ${question}  (not a valid ${access === 'read' ? 'topic filter' : 'topic to publish to'})`;
   const { allowed, rule } = access === 'read' ? user.subscribe(topic) : user.publish(topic);
   return allowed ? `allow  ${question}  (rule: ${rule})` : `deny  ${question}  (no rule grants it)`;
+}
+
+/** The rule that grants it; or of those that do not, each that has to do with the topic. */
+function reasons(opinions: readonly RuleOpinion[], source: (group: string) => string): string[] {
+  const granting = opinions.find(({ grants }) => grants);
+  if (granting !== undefined) {
+    const { place, rule, why, through } = granting;
+    return [`  ${place} ${rule}: ${why}${through === null ? '' : ` (${source(through)})`}`];
+  }
+  return opinions.filter(({ concerns }) => concerns).map(({ place, rule, why }) => `  ${place} ${rule}: ${why}`);
 }
 
 export const command = defineCommand({
   name: 'acl',
   summary: 'explain what a login may read and write, and by which rule',
   about: `
-Says whether a login may subscribe to a topic or filter (read) or publish to a topic (write), and which rule says so.
-The exit code is 0 either way. Quote the topic: # and < mean something to the shell.`,
+Says whether a login may subscribe to a topic or filter (read) or publish to a topic (write), which rule says so, and
+why; or why the rules that have to do with the topic do not grant it. Groups are those of the configuration and of the
+users file or directory, which is asked without the password. The exit code is 0 either way. Quote the topic: # and <
+mean something to the shell.`,
   examples: ["iotlab-broker acl explain alice read 'iotlab/alice/#'"],
   does: {
     explain: action({
       arguments: ['LOGIN', 'read|write', 'TOPIC'],
-      run: ({ args: [login, access, topic], config }, io) => explain({ login, access, topic }, config, io),
+      options: {
+        group: {
+          type: 'string',
+          multiple: true,
+          value: 'NAME',
+          help: 'suppose that the login is in this group, and ask nobody',
+        },
+      },
+      run: ({ args: [login, access, topic], values, config }, io) =>
+        explain({ login, access, topic }, values.group ?? null, config, io),
     }),
   },
 });

@@ -77,8 +77,12 @@ async function* steps(
     const verdict = await verify(AbortSignal.timeout(timeoutMs)).catch(faultText);
     if (typeof verdict === 'string') return yield bad(`${typed}: cannot be checked: ${verdict}`);
     if (!verdict.accepted) return yield bad(`${typed}: refused (${verdict.reason})`);
-    if (isLogin(verdict.login))
-      return yield good(`${typed}: accepted as ${verdict.login}, with the tree iotlab/${verdict.login}`);
+    if (isLogin(verdict.login)) {
+      yield good(`${typed}: accepted as ${verdict.login}, with the tree iotlab/${verdict.login}`);
+      const { groups = [] } = verdict;
+      if (groups.length > 0) yield note(`${verdict.login}: belongs to ${groups.join(', ')}`);
+      return;
+    }
     yield bad(
       `${typed}: accepted as ${verdict.login}, which does not match credentials.loginPattern ${loginPattern}: refused`,
     );

@@ -99,6 +99,7 @@ async function isEmpty(store: Store): Promise<boolean> {
   if (store.retained.size > 0) return false;
   for await (const _ of store.loadSessions()) return false;
   for await (const _ of store.loadWills()) return false;
+  for await (const _ of store.loadUsers()) return false;
   return true;
 }
 

@@ -8,7 +8,7 @@ const NOBODY = '-';
 
 /** Whose a topic is: the login that stands where a rule has `%u`, if that login may write there. */
 export function ownerByAcl(config: Config): (topic: string) => string {
-  const acl = compileAcl(config.acl);
+  const acl = compileAcl(config.acl, config.groups);
   const isLogin = createLoginRule(config.credentials.loginPattern);
   const places = new Set<number>();
   for (const { topic } of config.acl) {

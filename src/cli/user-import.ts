@@ -1,6 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { asUsageError, editUsersFile, UsersFile } from '../credentials/users-file.js';
+import { asUsageError, editUsersFile, type UserLine, UsersFile } from '../credentials/users-file.js';
 import { UsageError, whyNoFile } from '../errors.js';
 import type { CommandIo } from './command.js';
 
@@ -32,14 +32,14 @@ export async function importUsers(
     throw asUsageError(path, error);
   });
   await editUsersFile(path, (file) => {
-    const taken = new Map<string, string>();
-    for (const { login, hashText, line } of incoming.users.values()) {
+    const taken = new Map<string, UserLine>();
+    for (const { login, hashText, groups, line } of incoming.users.values()) {
       if (!isLogin(login)) {
         const problem = `${JSON.stringify(login)} does not match credentials.loginPattern (${loginPattern})`;
         refused.push({ line, problem });
       } else if (file.users.get(login)?.hashText === hashText) same += 1;
       else if (file.mentions(login) && !replace) kept += 1;
-      else taken.set(login, hashText);
+      else taken.set(login, { hashText, ...(groups.length > 0 && { groups }) });
     }
     imported = taken.size;
     return imported === 0 ? null : file.withAll(taken);

@@ -8,6 +8,7 @@ import { UsageError } from '../errors.js';
 import { askPassword, readPassword } from './ask-password.js';
 import { action, type CommandIo, type Options } from './command.js';
 import { defineCommand } from './define-command.js';
+import { assertGroupNames, userGroups } from './user-groups.js';
 import { importUsers } from './user-import.js';
 
 interface Target {
@@ -21,6 +22,13 @@ interface Target {
 interface PasswordSource {
   readonly stdin: boolean;
   readonly random: boolean;
+}
+
+interface Setting {
+  readonly login: string;
+  readonly source: PasswordSource;
+  /** Of a new user; null leaves those that there are. */
+  readonly groups: readonly string[] | null;
 }
 
 /** The users file: that of `--file`, else of the configuration. */
@@ -41,11 +49,11 @@ async function targetOf(file: string | undefined, configPath: string | undefined
 
 async function setPassword(
   { path, from, isLogin, loginPattern }: Target,
-  isNew: boolean,
-  login: string,
-  source: PasswordSource,
+  { login, source, groups }: Setting,
   io: CommandIo,
 ): Promise<number> {
+  const isNew = groups !== null;
+  assertGroupNames(groups ?? []);
   if (isNew && !isLogin(login)) {
     throw new UsageError(
       `${JSON.stringify(login)} could never log in: it does not match credentials.loginPattern (${loginPattern})`,
@@ -68,7 +76,7 @@ async function setPassword(
   if (isNew) await makeFolder(path);
   await editUsersFile(path, (file) => {
     assertFits(file.mentions(login));
-    return file.with(login, hashText);
+    return file.with(login, hashText, groups ?? undefined);
   });
   const done = `${login} ${isNew ? 'added to' : 'has a new password in'} ${path}${from}`;
   if (source.random) io.stdout.write(`${password}\n`);
@@ -132,29 +140,54 @@ const password = {
   random: { type: 'boolean', help: 'make a password up and print it, alone, on the standard output' },
 } as const satisfies Options;
 
-/** `user add` and `user passwd`. */
-const setting = (summary: string, isNew: boolean) =>
-  action({
-    summary,
-    arguments: ['LOGIN'],
-    options: { ...password, ...file },
-    run: async ({ args: [login], values, config }, io) => {
-      const { 'password-stdin': stdin = false, random = false } = values;
-      if (stdin && random) throw new UsageError('--password-stdin and --random exclude each other');
-      return setPassword(await targetOf(values.file, config, io), isNew, login, { stdin, random }, io);
-    },
-  });
+const group = {
+  group: { type: 'string', multiple: true, value: 'NAME', help: 'a group that the user belongs to; may be repeated' },
+} as const satisfies Options;
+
+function sourceOf(values: { readonly 'password-stdin'?: boolean | undefined; readonly random?: boolean | undefined }) {
+  const { 'password-stdin': stdin = false, random = false } = values;
+  if (stdin && random) throw new UsageError('--password-stdin and --random exclude each other');
+  return { stdin, random };
+}
 
 export const command = defineCommand({
   name: 'user',
   summary: 'add, change, remove, list and import the users of the users file',
   about: `
 Edits the users file of the "file" credential backend. A running broker notices within two seconds, and disconnects
-the sessions of a user who was removed or has a new password.`,
+the sessions of a user who was removed or has a new password. Groups are for the access rules that name them.`,
   examples: ['iotlab-broker user add alice --random'],
   does: {
-    add: setting('make a user', true),
-    passwd: setting('give a user a new password', false),
+    add: action({
+      summary: 'make a user',
+      arguments: ['LOGIN'],
+      options: { ...password, ...group, ...file },
+      run: async ({ args: [login], values, config }, io) => {
+        const setting = { login, source: sourceOf(values), groups: values.group ?? [] };
+        return setPassword(await targetOf(values.file, config, io), setting, io);
+      },
+    }),
+    passwd: action({
+      summary: 'give a user a new password',
+      arguments: ['LOGIN'],
+      options: { ...password, ...file },
+      run: async ({ args: [login], values, config }, io) => {
+        const setting = { login, source: sourceOf(values), groups: null };
+        return setPassword(await targetOf(values.file, config, io), setting, io);
+      },
+    }),
+    groups: action({
+      summary: 'print the groups of a user, or say which ones they are',
+      arguments: ['LOGIN', '[GROUP]…'],
+      options: { none: { type: 'boolean', help: 'the user belongs to no group' }, ...file },
+      run: async ({ args: [login, ...groups], values, config }, io) => {
+        const target = await targetOf(values.file, config, io);
+        const { path, from } = target;
+        const named = groups.filter((name) => name !== undefined);
+        const options = { path, from, login, groups: named, none: values.none === true };
+        return userGroups({ ...options, notThere: () => notThere(login, path) }, io);
+      },
+    }),
     remove: action({
       arguments: ['LOGIN'],
       options: file,

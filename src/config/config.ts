@@ -21,6 +21,9 @@ type LdapSchema = Schema['credentials']['ldap'];
 export interface ApiConfig extends ApiSchema {}
 type ApiSchema = Schema['credentials']['api'];
 
+export interface GroupConfig extends GroupSchema {}
+type GroupSchema = Schema['groups'][number];
+
 export interface AclRuleConfig extends AclRuleSchema {}
 type AclRuleSchema = Schema['acl'][number];
 

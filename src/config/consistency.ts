@@ -1,4 +1,7 @@
+import { groupKey } from '../group-name.js';
+import { reachInto, unnamedReach, userTrees } from '../mqtt/user-trees.js';
 import type { Config } from './config.js';
+import { nearest } from './nearest.js';
 
 export interface Inconsistency {
   readonly key: string;
@@ -6,7 +9,11 @@ export interface Inconsistency {
 }
 
 /** What no key shows alone. Only what is certain not to work is listed. */
-export function inconsistencies({ credentials, limits }: Config): Inconsistency[] {
+export function inconsistencies(config: Config): Inconsistency[] {
+  return [...ofCredentials(config), ...ofGroups(config), ...ofRules(config), ...ofLimits(config)];
+}
+
+function ofCredentials({ credentials }: Config): Inconsistency[] {
   const { backend, api, ldap } = credentials;
   const found: Inconsistency[] = [];
   const add = (key: string, text: string) => found.push({ key, text });
@@ -19,9 +26,76 @@ export function inconsistencies({ credentials, limits }: Config): Inconsistency[
     if (ldap.serviceDn !== '' && ldap.servicePasswordFile === '' && ldap.servicePasswordEnv === '') {
       add('credentials.ldap.serviceDn', 'needs servicePasswordFile or servicePasswordEnv');
     }
-  }
-  if (limits.queuedBytes > limits.queuedBytesPerUser) {
-    add('limits.queuedBytes', `is more than limits.queuedBytesPerUser (${limits.queuedBytesPerUser})`);
+    if (ldap.groupsFilter !== '' && ldap.groupsBase === '') {
+      add('credentials.ldap.groupsFilter', 'needs groupsBase, below which the groups are searched');
+    }
+    if (ldap.groupsBase !== '' && ldap.groupsFilter === '' && ldap.groupsAttribute === '') {
+      add(
+        'credentials.ldap.groupsBase',
+        'needs groupsFilter or groupsAttribute: how is it known who belongs to a group?',
+      );
+    }
   }
   return found;
+}
+
+function ofGroups(config: Config): Inconsistency[] {
+  const found: Inconsistency[] = [];
+  const places = new Map<string, number>();
+  for (const [index, { name, users }] of config.groups.entries()) {
+    const key = groupKey(name);
+    const earlier = places.get(key);
+    if (earlier !== undefined) {
+      found.push({ key: `groups[${index}].name`, text: `${JSON.stringify(name)} is groups[${earlier}] already` });
+    } else places.set(key, index);
+    found.push(...strangersAmong(config, `groups[${index}].users`, users));
+  }
+  return found;
+}
+
+function ofRules(config: Config): Inconsistency[] {
+  const found: Inconsistency[] = [];
+  const trees = userTrees(config.acl.map(({ topic }) => topic));
+  for (const [index, { topic, users = [], groups = [] }] of config.acl.entries()) {
+    const rule = `acl[${index}]`;
+    found.push(...strangersAmong(config, `${rule}.users`, users), ...unknownAmong(config, `${rule}.groups`, groups));
+    for (const tree of trees) {
+      if (reachInto(tree, topic) !== 'unnamed') continue;
+      found.push({ key: `${rule}.topic`, text: `${JSON.stringify(topic)} ${unnamedReach(tree)}` });
+    }
+  }
+  return found;
+}
+
+function ofLimits({ limits }: Config): Inconsistency[] {
+  if (limits.queuedBytes <= limits.queuedBytesPerUser) return [];
+  const text = `is more than limits.queuedBytesPerUser (${limits.queuedBytesPerUser})`;
+  return [{ key: 'limits.queuedBytes', text }];
+}
+
+/** Logins that can never log in: a rule for them is for nobody. */
+function strangersAmong({ credentials }: Config, key: string, users: readonly string[]): Inconsistency[] {
+  const { loginPattern } = credentials;
+  const pattern = new RegExp(`^(?:${loginPattern})$`, 'u');
+  return users
+    .filter((login) => !pattern.test(login))
+    .map((login) => ({
+      key,
+      text: `${JSON.stringify(login)} does not match credentials.loginPattern (${loginPattern}), and so is nobody`,
+    }));
+}
+
+/** Groups that nothing can have a member of: neither `groups` has them, nor a backend that may know of more. */
+function unknownAmong({ credentials, groups }: Config, key: string, named: readonly string[]): Inconsistency[] {
+  const { backend, ldap } = credentials;
+  if (backend === 'file' || (backend === 'ldap' && (ldap.groupsAttribute !== '' || ldap.groupsFilter !== '')))
+    return [];
+  const known = new Map(groups.map(({ name }) => [groupKey(name), name]));
+  return named
+    .filter((name) => !known.has(groupKey(name)))
+    .map((name) => {
+      const near = nearest(name, known.values());
+      const hint = near === undefined ? 'groups does not have it' : `did you mean ${near}?`;
+      return { key, text: `${JSON.stringify(name)} is no group: ${hint}` };
+    });
 }

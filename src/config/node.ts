@@ -19,8 +19,15 @@ export interface Leaf<T> {
   readonly isPath: (value: string) => boolean;
   /** The value may also be written in one of these. */
   readonly units: Units | null;
+  /** A row may do without it. */
+  readonly optional: boolean;
   /** Null when the value is fine; else why not, as a whole phrase, or '' when `accepts` says it all. */
   problem(value: unknown): string | null;
+}
+
+/** Of a row that may do without it. */
+export interface OptionalLeaf<T> extends Leaf<T> {
+  readonly optional: true;
 }
 
 export interface Section {
@@ -42,7 +49,9 @@ export type Infer<N> =
   N extends Leaf<infer T>
     ? T
     : N extends { readonly kind: 'section'; readonly keys: infer K }
-      ? { readonly [P in keyof K]: Infer<K[P]> }
+      ? { readonly [P in keyof K as K[P] extends { readonly optional: true } ? never : P]: Infer<K[P]> } & {
+          readonly [P in keyof K as K[P] extends { readonly optional: true } ? P : never]?: Infer<K[P]>;
+        }
       : N extends { readonly kind: 'rows'; readonly row: infer R }
         ? readonly Infer<R>[]
         : never;
@@ -62,8 +71,14 @@ function leaf<T>(value: T, doc: string, accepts: string, problem: Leaf<T>['probl
     telling: true,
     isPath: never,
     units: null,
+    optional: false,
     ...more,
   } as Leaf<T>;
+}
+
+/** A row may do without this key: then it says nothing. */
+export function optional<T>(key: Leaf<T>): OptionalLeaf<T> {
+  return { ...key, optional: true };
 }
 
 interface Range {
@@ -158,11 +173,18 @@ export function path(value: string, doc: string, { empty = false, words = [] as 
   });
 }
 
+interface TextsOptions extends TextOptions {
+  readonly accepts: string;
+  /** What is wrong with an empty list, where that is nothing that anybody would mean. */
+  readonly none?: string;
+}
+
 /** A list of texts. */
-export function texts(value: readonly string[], doc: string, options: TextOptions & { accepts: string }) {
+export function texts(value: readonly string[], doc: string, options: TextsOptions) {
   const one = text('', '', options);
   return leaf<readonly string[]>(value, doc, `a list of: ${options.accepts}`, (it) => {
     if (!Array.isArray(it)) return '';
+    if (it.length === 0 && options.none !== undefined) return options.none;
     for (const item of it) {
       const why = one.problem(item);
       if (why !== null) return `${JSON.stringify(redactValue(item))} ${why === '' ? `is not ${options.accepts}` : why}`;

@@ -42,12 +42,14 @@ function rowsEntry(name: string, node: Rows, indent: string): string[] {
   const about = Object.entries(node.row.keys)
     .filter((pair): pair is [string, Leaf<unknown>] => pair[1].kind === 'leaf')
     .flatMap(([key, child]) => comment(`${key}: ${described(child)}`, `${indent}  `));
-  const list = node.default.map((row) => `${indent}  - ${flow(row)}`);
-  return [...comment(node.doc, indent), `${indent}${name}:`, ...about, ...list];
+  const head = comment(node.doc, indent);
+  if (node.default.length === 0) return [...head, ...about.map((line) => line.trimStart()), `${indent}${name}: []`];
+  return [...head, `${indent}${name}:`, ...about, ...node.default.map((row) => `${indent}  - ${flow(row)}`)];
 }
 
-function described({ doc, telling, accepts }: Leaf<unknown>): string {
-  return telling ? `${doc} Accepts ${accepts}.` : doc;
+function described({ doc, telling, accepts, optional }: Leaf<unknown>): string {
+  const may = optional ? `${doc} May be left out.` : doc;
+  return telling ? `${may} Accepts ${accepts}.` : may;
 }
 
 function written({ default: value, isPath, units }: Leaf<unknown>): string {

@@ -1,5 +1,19 @@
+import { whyNotAGroupName } from '../group-name.js';
 import { whyNotARuleTopic } from '../mqtt/rule-topic.js';
-import { bytes, choice, duration, durationMs, flag, integer, path, rows, section, text, texts } from './node.js';
+import {
+  bytes,
+  choice,
+  duration,
+  durationMs,
+  flag,
+  integer,
+  optional,
+  path,
+  rows,
+  section,
+  text,
+  texts,
+} from './node.js';
 
 const day = 24 * 60 * 60 * 1000;
 const mebibyte = 1024 * 1024;
@@ -50,6 +64,18 @@ const ldap = section('Used with "backend: ldap".', {
       empty: true,
     },
   ),
+  groupsAttribute: text(
+    '',
+    "Attribute of a user's entry that names the user's groups, such as memberOf; of a DN its first value counts.",
+    { empty: true },
+  ),
+  groupsBase: text('', 'Groups are entries below this one; those elsewhere do not count.', { empty: true }),
+  groupsFilter: text(
+    '',
+    "How a search below groupsBase finds a user's groups, %u being the login and %d the DN, such as (memberUid=%u) or (member=%d).",
+    { empty: true, problem: (it) => (/%[ud]/.test(it) ? null : 'has neither %u nor %d for the user') },
+  ),
+  groupsNameAttribute: text('cn', "Attribute with a group's name, where groupsFilter finds groups."),
   connectTimeoutMs: durationMs(2_000, 'Longest wait for a connection to one server, TLS included.'),
   bindTimeoutMs: durationMs(3_000, 'Longest wait for the answer to a bind.'),
   searchTimeoutMs: durationMs(3_000, 'Longest wait for the answer to a search.'),
@@ -99,14 +125,44 @@ const credentials = section('Who may log in.', {
   revalidateMs: durationMs(900_000, 'How often live sessions are checked again; 0 never does.', { min: 0 }),
 });
 
+/** Whom a row is for. */
+const people = {
+  users: optional(
+    texts([], 'Logins that it is for.', {
+      accepts: 'a login',
+      none: 'is an empty list, which is nobody; left out, it is everybody',
+    }),
+  ),
+  groups: optional(
+    texts([], 'Groups whose members it is for as well.', {
+      accepts: 'a group',
+      problem: whyNotAGroupName,
+      none: 'is an empty list, which is nobody; left out, it is everybody',
+    }),
+  ),
+};
+
+const groups = rows(
+  'Groups that rules may name. The users file and the directory may have more, and more members of these.',
+  section('One group.', {
+    name: text('', 'What it is called; neither case nor width makes a difference.', {
+      accepts: 'a name',
+      problem: whyNotAGroupName,
+    }),
+    users: texts([], 'Logins of its members.', { accepts: 'a login' }),
+  }),
+  [],
+);
+
 const acl = rows(
-  'Who may read and write where: topic filters with %u for the login. What no rule grants is denied.',
+  'Who may read and write where: topic filters with %u for the login. What no rule grants is denied. Without users and groups a rule is for everybody. To reach into the trees of others a rule has to write out what is above them, as iotlab/+/# does and # does not.',
   section('One rule.', {
     access: choice('readwrite', 'What the rule grants.', ['read', 'write', 'readwrite']),
     topic: text('iotlab/%u/#', 'Topic filter; "iotlab/%u/#" covers "iotlab/alice" and all below it.', {
       accepts: 'a topic filter',
       problem: whyNotARuleTopic,
     }),
+    ...people,
   }),
   [{ access: 'readwrite', topic: 'iotlab/%u/#' }],
 );
@@ -184,6 +240,7 @@ const limits = section('How much one client, one user or all of them may ask for
 export const configSchema = section('Configuration of iotlab-broker.', {
   listener,
   credentials,
+  groups,
   acl,
   storage,
   log,

@@ -78,8 +78,10 @@ class Walk {
       const at = this.#lineOf(item as YamlNode, line);
       const row = this.section(schema.row, item as YamlNode, path, at);
       if (row === undefined) return undefined;
-      for (const name of Object.keys(schema.row.keys))
-        if (!(name in row)) this.#refuse(`${path}.${name}`, at, 'is missing');
+      for (const [name, key] of Object.entries(schema.row.keys)) {
+        if (name in row || (key.kind === 'leaf' && key.optional)) continue;
+        this.#refuse(`${path}.${name}`, at, 'is missing');
+      }
       return row;
     });
   }

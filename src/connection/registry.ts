@@ -4,7 +4,14 @@ import type { Qos } from '../mqtt/packets.js';
 import type { ClientIdentity } from '../session/gate.js';
 
 export type Identification =
-  | { readonly kind: 'accepted'; readonly login: string; readonly proof: unknown; readonly stale: boolean }
+  | {
+      readonly kind: 'accepted';
+      readonly login: string;
+      readonly proof: unknown;
+      /** Those that the credential backend knows of. */
+      readonly groups: readonly string[];
+      readonly stale: boolean;
+    }
   | { readonly kind: 'refused'; readonly reason: RefusalReason }
   | { readonly kind: 'unavailable'; readonly error: Fault };
 

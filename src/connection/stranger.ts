@@ -7,6 +7,7 @@ import type { Counters } from '../observe/counters.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import { scopedId } from '../session/gate.js';
+import type { RuleChanges } from '../session/rule-changes.js';
 import type { Session } from '../session/session.js';
 import type { Sessions } from '../session/sessions.js';
 import type { UserAccount } from '../session/user-account.js';
@@ -40,6 +41,7 @@ export interface Arrival {
 export interface StrangerContext {
   readonly limits: Pick<LimitsConfig, 'connectionsPerUser' | 'sessionsPerUser'>;
   readonly sessions: Sessions;
+  readonly ruleChanges: Pick<RuleChanges, 'setGroups'>;
   readonly store: Pick<Store, 'fault' | 'committed'>;
   readonly counters: Counters;
   readonly log: Log;
@@ -139,6 +141,7 @@ export class Stranger implements FrameHandler {
       sessions.release(account);
       return;
     }
+    this.#context.ruleChanges.setGroups(account, who.groups);
     // Before an older connection leaves: an account without any would be forgotten, and its limits with it.
     account.connections.add(connection);
     const registered: RegisteredClient = {

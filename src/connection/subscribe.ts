@@ -78,7 +78,9 @@ export function* subscribe(context: SubscribeContext, client: Subscribing, readi
     }
     if (index % FILTERS_PER_STEP === 0) yield;
   }
-  if (!session.ended) session.writer?.subscribe(granted.map(stored));
+  // The rules may have changed meanwhile, and taken some back.
+  const kept = granted.filter(({ filter }) => session.subscriptions.has(filter));
+  if (!session.ended) session.writer?.subscribe(kept.map(stored));
   if (connection.closed) {
     for (const batch of batches) batch.cancel();
     return;

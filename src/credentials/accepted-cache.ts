@@ -4,6 +4,7 @@ import type { Clock } from '../clock.js';
 export interface Accepted {
   readonly login: string;
   readonly proof: unknown;
+  readonly groups: readonly string[];
   /** When the backend said it. */
   readonly atMs: number;
 }
@@ -61,6 +62,11 @@ export class AcceptedCache {
 
   dropLogin(login: string): void {
     for (const key of [...(this.#keysOf.get(login) ?? [])]) this.drop(key);
+  }
+
+  /** What the backend says of the login's groups by now. */
+  regroup(login: string, groups: readonly string[]): void {
+    for (const key of this.#keysOf.get(login) ?? []) this.#entries.set(key, { ...this.#entries.get(key)!, groups });
   }
 
   clear(): void {

@@ -27,6 +27,15 @@ export interface CredentialBackend {
    */
   revalidate(login: string, proof: unknown, signal: AbortSignal): Promise<boolean>;
 
+  /**
+   * The groups of an account that exists, asked without its password. Absent: the backend knows of no groups. Rejects
+   * with a `Fault` on an outage.
+   */
+  groupsOf?(login: string, signal: AbortSignal): Promise<readonly string[]>;
+
+  /** Calls back with the canonical login and the groups of each account whose groups changed, where it can tell. */
+  onGroups?(listener: (login: string, groups: readonly string[]) => void): void;
+
   /** Calls back with the canonical login of each account that stopped being entitled, where the backend can tell. */
   onRevoked(listener: (login: string) => void): void;
 
@@ -41,6 +50,8 @@ export type Verdict =
       readonly login: string;
       /** Opaque; kept with the session and given back to `revalidate`. Never logged. */
       readonly proof: unknown;
+      /** The user's groups, where the backend knows of any. */
+      readonly groups?: readonly string[];
     }
   | {
       readonly accepted: false;

@@ -39,6 +39,7 @@ export async function openFileBackend(options: {
   const { path, clock } = options;
   const log = options.log.child({ part: 'credentials', backend: 'file' });
   const listeners: ((login: string) => void)[] = [];
+  const groupListeners: ((login: string, groups: readonly string[]) => void)[] = [];
   const decoyKey = randomBytes(32);
   const decoy = await makeDecoy();
   const times = new Map<string, AnswerTimes>();
@@ -85,6 +86,11 @@ export async function openFileBackend(options: {
     const revoked = [...old.values()].filter((user) => users.get(user.login)?.hashText !== user.hashText);
     log.info({ file: path, users: users.size, revoked: revoked.length }, 'users file read again');
     for (const { login } of revoked) for (const listener of listeners) listener(login);
+    for (const { login, groups } of users.values()) {
+      const before = old.get(login)?.groups;
+      if (before === undefined || before.join() === groups.join()) continue;
+      for (const listener of groupListeners) listener(login, groups);
+    }
   }
 
   async function reload(): Promise<void> {
@@ -153,8 +159,9 @@ export async function openFileBackend(options: {
       // HMAC, and so scrypt and PBKDF2, pad a password with zero bytes: with some of its own it would be another's equal.
       if (!right || password.includes('\0')) return { accepted: false, reason: 'wrong-password' };
       // The file may have changed while the hash was computed; the old password must not slip through.
-      if (users.get(login)?.hashText !== user.hashText) return { accepted: false, reason: 'wrong-password' };
-      return { accepted: true, login, proof: new FileProof(user) };
+      const now = users.get(login);
+      if (now?.hashText !== user.hashText) return { accepted: false, reason: 'wrong-password' };
+      return { accepted: true, login, proof: new FileProof(user), groups: now.groups };
     },
 
     async revalidate(login, proof, signal) {
@@ -165,6 +172,15 @@ export async function openFileBackend(options: {
 
     onRevoked(listener) {
       listeners.push(listener);
+    },
+
+    async groupsOf(login) {
+      assertOpen();
+      return users.get(login)?.groups ?? [];
+    },
+
+    onGroups(listener) {
+      groupListeners.push(listener);
     },
 
     async close() {

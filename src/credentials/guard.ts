@@ -15,6 +15,8 @@ export type AuthOutcome =
       readonly kind: 'accepted';
       readonly login: string;
       readonly proof: unknown;
+      /** Those that the backend knows of. */
+      readonly groups: readonly string[];
       /** From memory, since the backend is out: not checked now. */
       readonly stale: boolean;
     }
@@ -41,6 +43,8 @@ export interface CredentialGuard {
   readonly outage: boolean;
   /** Calls back with each login whose live sessions have to go. */
   onRevoked(listener: (login: string) => void): void;
+  /** Calls back with a login and its groups when the backend says, without a login, what they are now. */
+  onGroups(listener: (login: string, groups: readonly string[]) => void): void;
   /** Calls off what is being asked and closes the backend. */
   close(): Promise<void>;
 }
@@ -71,6 +75,7 @@ export function createCredentialGuard(options: {
   const verdicts = new Verdicts({ backend, questions, isLogin, config, log, clock, onRefusedAfterAll: revoke });
   const revalidations = new Map<unknown, { login: string; answer: Promise<Answer<boolean>> }>();
   const listeners: ((login: string) => void)[] = [];
+  const groupListeners: ((login: string, groups: readonly string[]) => void)[] = [];
   let throttledToldMs = Number.NEGATIVE_INFINITY;
 
   function revoke(login: string): void {
@@ -79,12 +84,26 @@ export function createCredentialGuard(options: {
   }
   backend.onRevoked(revoke);
 
+  function regroup(login: string, groups: readonly string[]): void {
+    verdicts.regroup(login, groups);
+    for (const listener of groupListeners) listener(login, groups);
+  }
+  backend.onGroups?.(regroup);
+
+  /** Also who is entitled may belong elsewhere by now; no answer changes nothing. */
+  async function askForGroups(login: string): Promise<void> {
+    if (backend.groupsOf === undefined) return;
+    const heard = await questions.askAboutSession(login, (signal) => backend.groupsOf!(login, signal));
+    if ('value' in heard) regroup(login, heard.value);
+  }
+
   function fromMemory(known: Accepted, stale: boolean): AuthOutcome {
     if (stale) {
       const ageMs = clock.monotonicMs() - known.atMs;
       log.info({ login: known.login, ageMs }, 'accepted from memory: the credential backend does not answer');
     }
-    return { kind: 'accepted', login: known.login, proof: known.proof, stale };
+    const { login, proof, groups } = known;
+    return { kind: 'accepted', login, proof, groups, stale };
   }
 
   /** For a password that was right lately: no guess, so neither throttled nor counted. */
@@ -163,7 +182,10 @@ export function createCredentialGuard(options: {
       }
       const heard = await asked.answer;
       if ('fault' in heard) return 'unknown';
-      if (heard.value) return 'entitled';
+      if (heard.value) {
+        await askForGroups(login);
+        return 'entitled';
+      }
       verdicts.forget(login);
       return 'revoked';
     },
@@ -174,6 +196,10 @@ export function createCredentialGuard(options: {
 
     onRevoked(listener) {
       listeners.push(listener);
+    },
+
+    onGroups(listener) {
+      groupListeners.push(listener);
     },
 
     async close() {
@@ -187,7 +213,8 @@ export function createCredentialGuard(options: {
 
 function outcomeOf(verdict: Verdict): AuthOutcome {
   if (!verdict.accepted) return { kind: 'refused', reason: verdict.reason };
-  return { kind: 'accepted', login: verdict.login, proof: verdict.proof, stale: false };
+  const { login, proof, groups = [] } = verdict;
+  return { kind: 'accepted', login, proof, groups, stale: false };
 }
 
 function unavailable(error: Fault): AuthOutcome {

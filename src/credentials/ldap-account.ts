@@ -11,6 +11,8 @@ export interface LdapAccount {
   /** All that the entry says; `login` is one of them. */
   readonly logins: readonly string[];
   readonly disabled: boolean;
+  /** The entry itself, for what else is to be read in it; null when the directory doesn't show it. */
+  readonly entry: LdapEntry | null;
   /** Changes whenever the entry does; empty when the directory doesn't show that. */
   readonly stamp: string;
 }
@@ -29,6 +31,7 @@ export function toAccount(entry: LdapEntry, loginAttribute: string, nowMs: numbe
   const stamps = stampAttributes.flatMap((attribute) => entry.values(attribute));
   return {
     dn: entry.dn,
+    entry,
     login: canonicalLogin(entry, loginAttribute),
     logins: entry.values(loginAttribute),
     disabled: isDisabled(entry, nowMs),

@@ -130,11 +130,12 @@ class LdapBackend implements CredentialBackend {
     const bound = await this.#bindTimes.measure(() => this.#bind(found.dn, password, signal));
     const reason = whyRefused(bound, this.#direct);
     if (reason !== null) return refused(reason);
+    const told = this.#settings.groups.none ? {} : { groups: await this.#groupsOf(found.login, found, signal) };
     const proof = this.#proofs.get(this.#sealer.mark(found.dn, password), () => {
       return new LdapProof(found.dn, this.#sealer.seal(password), found.stamp);
     });
     proof.heldAt(found.stamp);
-    return { accepted: true, login: found.login, proof };
+    return { accepted: true, login: found.login, proof, ...told };
   }
 
   #odd({ dn }: LdapAccount, what: string): RefusalReason {
@@ -165,6 +166,22 @@ class LdapBackend implements CredentialBackend {
     if (whyRefused(await this.#bind(found.dn, proof.password(), signal), this.#direct) !== null) return false;
     if (found.dn === proof.dn) proof.heldAt(found.stamp);
     return true;
+  }
+
+  async groupsOf(login: string, signal: AbortSignal): Promise<readonly string[]> {
+    if (this.#settings.groups.none) return [];
+    const found = await this.#find(login, signal);
+    return typeof found === 'string' || !isAccountOf(found, login) ? [] : this.#groupsOf(login, found, signal);
+  }
+
+  async #groupsOf(login: string, { dn, entry }: LdapAccount, signal: AbortSignal): Promise<string[]> {
+    const { groups } = this.#settings;
+    const named = entry === null ? [] : groups.ofEntry(entry);
+    const query = groups.query(login, dn);
+    if (query === null) return named;
+    const wait = { timeoutMs: this.#config.searchTimeoutMs, signal, clock: this.#clock };
+    const answer = await this.#searches.ask(signal, (connection) => connection.search(query, wait));
+    return [...new Set([...named, ...groups.ofAnswer(answer)])];
   }
 
   get #direct(): boolean {
@@ -212,7 +229,7 @@ class LdapBackend implements CredentialBackend {
     if (groupFilter !== null || service !== null) return 'unknown-user';
     // Without an entry nobody says how the login is really spelled, and directories take many spellings for one.
     if (!/^[a-z0-9._-]+$/u.test(login)) return 'invalid-login';
-    return { dn, login, logins: [login], disabled: false, stamp: '' };
+    return { dn, entry: null, login, logins: [login], disabled: false, stamp: '' };
   }
 
   #tellInvisible(reason: string): void {
@@ -232,7 +249,7 @@ class LdapBackend implements CredentialBackend {
     signal: AbortSignal,
   ): Promise<readonly LdapAccount[]> {
     const { loginAttribute } = this.#config;
-    const attributes = accountAttributes(loginAttribute);
+    const attributes = [...accountAttributes(loginAttribute), ...this.#settings.groups.attributes];
     const query = { base, scope, filter, attributes, sizeLimit: 2 };
     const wait = { timeoutMs: this.#config.searchTimeoutMs, signal, clock: this.#clock };
     const answer = await this.#searches.ask(signal, (connection) => connection.search(query, wait));

@@ -95,15 +95,15 @@ export function parseFilter(text: string, key: string): LdapFilter {
   return result;
 }
 
-/** The filter with `login` in the place of each `%u`. */
-export function filterFor(filter: LdapFilter, login: string): LdapFilter {
-  const fill = (value: string) => value.replaceAll('%u', () => login);
+/** The filter with `login` in the place of each `%u`, and `dn`, where there is one, in that of each `%d`. */
+export function filterFor(filter: LdapFilter, login: string, dn?: string): LdapFilter {
+  const fill = (value: string) => value.replaceAll(/%[ud]/g, (it) => (it === '%u' ? login : (dn ?? it)));
   switch (filter.kind) {
     case 'and':
     case 'or':
-      return { kind: filter.kind, filters: filter.filters.map((part) => filterFor(part, login)) };
+      return { kind: filter.kind, filters: filter.filters.map((part) => filterFor(part, login, dn)) };
     case 'not':
-      return { kind: 'not', filter: filterFor(filter.filter, login) };
+      return { kind: 'not', filter: filterFor(filter.filter, login, dn) };
     case 'present':
       return filter;
     case 'substrings':

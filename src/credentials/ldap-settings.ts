@@ -4,6 +4,7 @@ import type { LdapConfig } from '../config/config.js';
 import { UsageError, whyNoFile } from '../errors.js';
 import { ldapFault } from './ldap-fault.js';
 import { type LdapFilter, parseFilter } from './ldap-filter.js';
+import { LdapGroups } from './ldap-groups.js';
 import type { LdapServer } from './ldap-messages.js';
 
 /** The LDAP section of the configuration after everything in it that can be checked without a directory was checked. */
@@ -12,6 +13,7 @@ export interface LdapSettings {
   readonly searchFilter: LdapFilter | null;
   readonly mailFilter: LdapFilter | null;
   readonly groupFilter: LdapFilter | null;
+  readonly groups: LdapGroups;
   readonly service: { readonly dn: string; password(): Promise<string> } | null;
   /** Servers that passwords go to in clear text, and not on this machine. */
   readonly clearText: readonly string[];
@@ -29,6 +31,10 @@ export async function readLdapSettings(config: LdapConfig, env: NodeJS.ProcessEn
     searchFilter: config.searchBase === '' ? null : parseFilter(config.searchFilter, 'credentials.ldap.searchFilter'),
     mailFilter: byMail ? { kind: 'equal', attribute: config.mailAttribute, value: '%u' } : null,
     groupFilter: config.groupFilter === '' ? null : parseFilter(config.groupFilter, 'credentials.ldap.groupFilter'),
+    groups: new LdapGroups(
+      config,
+      config.groupsFilter === '' ? null : parseFilter(config.groupsFilter, 'credentials.ldap.groupsFilter'),
+    ),
     service: await readService(config, env),
     clearText: servers.filter(({ security, host }) => security === 'none' && !isLoopback(host)).map(({ name }) => name),
   };

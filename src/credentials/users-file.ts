@@ -2,11 +2,19 @@ import { randomBytes } from 'node:crypto';
 import { chmod, open, readFile, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { UsageError } from '../errors.js';
+import { whyNotAGroupName } from '../group-name.js';
 import { type PasswordHash, parsePasswordHash } from './password-hash.js';
 import { withUsersLock } from './users-lock.js';
 
 /** One line of the file; comments, blank lines and lines that nobody can read are kept as they are. */
 type Line = { readonly text: string; readonly login: string | null };
+
+/** What a line is to say of a login. */
+export interface UserLine {
+  readonly hashText: string;
+  /** Without them, those that the line had are kept. */
+  readonly groups?: readonly string[];
+}
 
 export interface StoredUser {
   readonly login: string;
@@ -15,6 +23,7 @@ export interface StoredUser {
   /** As in the file; two that are equal are the same password of the same day. Never logged. */
   readonly hashText: string;
   readonly hash: PasswordHash;
+  readonly groups: readonly string[];
 }
 
 export interface LineProblem {
@@ -23,7 +32,10 @@ export interface LineProblem {
   readonly problem: string;
 }
 
-/** The content of a users file, `login:hash` a line, in the order of the file. */
+/**
+ * The content of a users file, `login:hash` a line, or `login:hash:group,group`, in the order of the file. mosquitto reads
+ * such a file as well, and looks at nothing behind the hash.
+ */
 export class UsersFile {
   readonly #lines: Line[];
   readonly users: ReadonlyMap<string, StoredUser>;
@@ -51,33 +63,41 @@ export class UsersFile {
         return { text: lineText, login: null };
       }
       const login = trimmed.slice(0, colon);
-      const hashText = trimmed.slice(colon + 1);
+      const [hashText = '', groupsText = ''] = trimmed.slice(colon + 1).split(':', 2);
+      const groups = groupsIn(groupsText);
       const hash = parsePasswordHash(hashText);
+      const wrong = groups.map(whyNotAGroupName).find((why) => why !== null);
       if (users.has(login)) problems.push({ line, login, problem: 'the login is in the file already, further up' });
       else if ('problem' in hash) problems.push({ line, login, problem: hash.problem });
-      else users.set(login, { login, line, hashText, hash });
+      else if (wrong !== undefined) problems.push({ line, login, problem: `the name of a group ${wrong}` });
+      else users.set(login, { login, line, hashText, hash, groups });
       return { text: lineText, login };
     });
     return new UsersFile(lines, users, problems);
   }
 
   /** A copy with the user's line put in the place of the old one, or at the end. */
-  with(login: string, hashText: string): UsersFile {
-    return this.withAll(new Map([[login, hashText]]));
+  with(login: string, hashText: string, groups?: readonly string[]): UsersFile {
+    return this.withAll(new Map([[login, { hashText, ...(groups && { groups }) }]]));
   }
 
-  /** The same for many, from login to hash. */
-  withAll(hashes: ReadonlyMap<string, string>): UsersFile {
-    const missing = new Map(hashes);
+  /** The same for many, by login. */
+  withAll(users: ReadonlyMap<string, UserLine>): UsersFile {
+    const missing = new Map(users);
     const lines: Line[] = [];
     for (const line of this.#lines) {
-      const hashText = line.login === null ? undefined : hashes.get(line.login);
-      if (hashText === undefined) lines.push(line);
+      const user = line.login === null ? undefined : users.get(line.login);
+      if (user === undefined) lines.push(line);
       // A second line of the same login goes: what it says has just been replaced.
-      else if (missing.delete(line.login!)) lines.push({ text: `${line.login}:${hashText}`, login: line.login });
+      else if (missing.delete(line.login!)) lines.push(this.#line(line.login!, user));
     }
-    for (const [login, hashText] of missing) lines.push({ text: `${login}:${hashText}`, login });
+    for (const [login, user] of missing) lines.push(this.#line(login, user));
     return UsersFile.parse(render(lines));
+  }
+
+  #line(login: string, { hashText, groups = this.users.get(login)?.groups ?? [] }: UserLine): Line {
+    const fields = groups.length === 0 ? [login, hashText] : [login, hashText, groups.join(',')];
+    return { text: fields.join(':'), login };
   }
 
   /** A copy without any line of that login. */
@@ -93,6 +113,12 @@ export class UsersFile {
   toString(): string {
     return render(this.#lines);
   }
+}
+
+/** Names between commas, each once. */
+function groupsIn(text: string): readonly string[] {
+  const names = text.split(',').map((name) => name.trim());
+  return names.filter((name, i) => name !== '' && names.indexOf(name) === i);
 }
 
 function render(lines: readonly Line[]): string {

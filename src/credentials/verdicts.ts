@@ -124,6 +124,10 @@ export class Verdicts {
     this.#accepted.dropLogin(login);
   }
 
+  regroup(login: string, groups: readonly string[]): void {
+    this.#accepted.regroup(login, groups);
+  }
+
   clear(): void {
     this.#accepted.clear();
     this.#refused.clear();
@@ -167,7 +171,7 @@ export class Verdicts {
       this.#refused.set(key, verdict.reason);
       return { value: verdict };
     }
-    const { login, proof } = verdict;
+    const { login, proof, groups = [] } = verdict;
     if (!this.#isLogin(login)) {
       this.#log.warn(
         { backend: this.#backend.name },
@@ -175,7 +179,7 @@ export class Verdicts {
       );
       return { value: { accepted: false, reason: 'invalid-login' } };
     }
-    this.#accepted.put(key, { login, proof, atMs: this.#clock.monotonicMs() });
+    this.#accepted.put(key, { login, proof, groups, atMs: this.#clock.monotonicMs() });
     return { value: verdict };
   }
 }

@@ -132,6 +132,11 @@ export class Router {
     return this.search(topic).proceed(Number.POSITIVE_INFINITY)!;
   }
 
+  /** All routes are out of date: others may receive now. */
+  forgetRoutes(): void {
+    for (const partition of this.#partitions.values()) partition.epoch++;
+  }
+
   #partitionOf(key: string): Partition {
     let partition = this.#partitions.get(key);
     if (partition === undefined) {
@@ -150,7 +155,7 @@ export class Router {
     const key = firstTwoLevels(filter);
     if (key.includes('+') || key.includes('#')) {
       // A wildcard in the first two levels: rare, and never granted by the default rules.
-      for (const partition of this.#partitions.values()) partition.epoch++;
+      this.forgetRoutes();
       return;
     }
     const partition = this.#partitions.get(key);

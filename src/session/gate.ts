@@ -8,7 +8,7 @@ export interface ClientIdentity {
   readonly id: string;
 }
 
-/** May it. Answers come at once and are the same until the connection ends, so whoever asks may remember them. */
+/** May it. Answers come at once and are the same until the rules change (RuleChanges), so they may be remembered. */
 export interface Gate {
   mayPublish(client: ClientIdentity, topic: string): boolean;
   maySubscribe(client: ClientIdentity, filter: string, qos: Qos): boolean;

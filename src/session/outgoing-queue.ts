@@ -4,12 +4,12 @@ import { lowerQos, type Qos } from '../mqtt/packets.js';
 import type { Publication } from '../mqtt/publication.js';
 import { SafetyTicket } from '../mqtt/safety-ticket.js';
 import type { RetainedIndex, SessionWriter, StoredMessage } from '../store/contract.js';
-import { Deque } from './deque.js';
+import { Backlog } from './backlog.js';
 import { type Acknowledged, InflightWindow, type WindowContext } from './inflight-window.js';
 import { type Entry, entryOf, liveEntry, recordOf, retainedEntry } from './outgoing-entry.js';
 import type { Outlet } from './outlet.js';
 import { PacketIds } from './packet-ids.js';
-import { type DropReason, QueueQuota } from './queue-quota.js';
+import type { DropReason } from './queue-quota.js';
 import { BEHIND_MESSAGES, PRESSING_BYTES, ReaderPace } from './reader-pace.js';
 import { type NextRetained, RetainedBatch } from './retained-batch.js';
 
@@ -31,8 +31,7 @@ export class OutgoingQueue {
   readonly #writer: SessionWriter | null;
   #outlet: Outlet | null = null;
   readonly #inflight: InflightWindow;
-  readonly #queue = new Deque<Entry | RetainedBatch>();
-  readonly #quota: QueueQuota;
+  readonly #queue: Backlog;
   readonly #ids = new PacketIds();
   #lastSeq = 0;
   #sentSeq = 0;
@@ -44,7 +43,7 @@ export class OutgoingQueue {
     this.#writer = writer;
     this.#inflight = new InflightWindow(context, writer);
     this.#pace = new ReaderPace(context.clock, context.account.login);
-    this.#quota = new QueueQuota(context.limits, context.account);
+    this.#queue = new Backlog(context.limits, context.account);
   }
 
   /** Messages sent and not acknowledged, and those that wait behind them for room or for a connection. */
@@ -106,7 +105,7 @@ export class OutgoingQueue {
   /** Retained messages, for a new subscription: they follow what is queued already and precede what comes later. Returns how many left. */
   deliverRetained(batch: RetainedBatch): number {
     this.#lastSeq = batch.place(this.#lastSeq);
-    this.#queue.push(batch);
+    this.#queue.addBatch(batch);
     return this.pump();
   }
 
@@ -142,25 +141,23 @@ export class OutgoingQueue {
   /** The session's connection is gone. QoS 0 messages that still waited are not kept. */
   detach(): void {
     this.#outlet = null;
-    this.#queue.filter((entry) => {
-      if (entry instanceof RetainedBatch || entry.qos > 0) return true;
-      this.#quota.remove(entry);
-      return false;
-    });
+    this.#queue.dropQos0();
     this.#pace.release();
+  }
+
+  /** What the access rules deny by now leaves, but for what is on its way. Returns how many messages that were. */
+  withhold(mayReceive: (topic: string) => boolean): number {
+    const { entries, ofBatches } = this.#queue.withhold(mayReceive);
+    for (const { qos, seq } of entries) if (qos > 0) this.#writer?.deleteOutgoing(seq);
+    this.pump();
+    return entries.length + ofBatches;
   }
 
   /** The session ends: everything is let go of. What is on disk is removed by the session. */
   clear(): void {
     this.#outlet = null;
     this.#inflight.clear();
-    for (let entry = this.#queue.shift(); entry !== undefined; entry = this.#queue.shift()) {
-      if (entry instanceof RetainedBatch) entry.cancel();
-      else {
-        entry.ticket?.receiverDone();
-        this.#quota.remove(entry);
-      }
-    }
+    this.#queue.clear();
     this.#pace.release();
   }
 
@@ -174,10 +171,7 @@ export class OutgoingQueue {
       this.#lastSeq = message.seq;
       this.#ids.continueAfter(message.packetId);
       if (message.released) this.#inflight.add(entry);
-      else {
-        this.#quota.add(entry);
-        this.#queue.push(entry);
-      }
+      else this.#queue.add(entry);
     }
     // What comes later must not count as sent, also when the queue is empty.
     this.#sentSeq = Math.max(this.#sentSeq, sentSeq ?? 0);
@@ -201,7 +195,6 @@ export class OutgoingQueue {
       // A queue of more than 65 535 messages has given some ids out twice: the second waits for the first.
       if (entry.qos > 0 && (this.#inflight.size >= window || this.#inflight.has(entry.packetId))) break;
       this.#queue.shift();
-      this.#quota.remove(entry);
       this.#write(outlet, entry);
       if (entry.qos > 0) this.#inflight.add(entry);
     }
@@ -232,7 +225,7 @@ export class OutgoingQueue {
 
   #enqueue(publication: Publication, qos: Qos, retain: boolean, safeFirst: boolean): void {
     const { limits } = this.#context;
-    const refusal = this.#quota.refuses(publication.messageBytes, this.#queue.length);
+    const refusal = this.#queue.refuses(publication.messageBytes);
     if (refusal !== null) {
       this.#drop(refusal, publication);
       return;
@@ -240,11 +233,10 @@ export class OutgoingQueue {
     const packetId = qos === 0 ? 0 : this.#ids.next(this.#inflight);
     const entry = liveEntry(++this.#lastSeq, packetId, qos, retain, safeFirst ? publication.needsStore() : null);
     entry.message = publication.message();
-    this.#quota.add(entry);
-    this.#queue.push(entry);
+    this.#queue.add(entry);
     if (qos > 0 && this.#writer !== null) this.#keep(entry, publication);
     if (safeFirst) publication.needsStore().wakes(this);
-    if (this.#queue.length > limits.queuedMessages / 2 || this.#quota.bytes > limits.queuedBytes / 2)
+    if (this.#queue.length > limits.queuedMessages / 2 || this.#queue.bytes > limits.queuedBytes / 2)
       this.#pace.fills();
     else if (this.#queue.length < BEHIND_MESSAGES) return;
     if (this.#outlet !== null) this.#pace.press(publication);
@@ -283,11 +275,8 @@ export class OutgoingQueue {
   #queueRetained(messages: readonly NextRetained[]): void {
     const ticket = new SafetyTicket();
     const entries = messages.map((next) => retainedEntry(this.#ids.next(this.#inflight), next, ticket));
-    for (const entry of entries) {
-      this.#writer!.putOutgoing(recordOf(entry));
-      this.#quota.add(entry);
-    }
-    this.#queue.unshift(entries);
+    for (const entry of entries) this.#writer!.putOutgoing(recordOf(entry));
+    this.#queue.addFirst(entries);
     ticket.wakes(this);
     this.#context.whenStored(() => ticket.committed());
   }

@@ -13,7 +13,7 @@ export interface NextRetained {
  * subscribes to ten thousand of them neither fills its queue with them nor holds up the event loop.
  */
 export class RetainedBatch {
-  readonly #messages: readonly RetainedMessage[];
+  #messages: readonly RetainedMessage[];
   readonly #granted: Qos;
   readonly #account: UserAccount;
   #index = 0;
@@ -57,6 +57,15 @@ export class RetainedBatch {
   advance(): void {
     this.#index++;
     this.#account.retainedPending--;
+  }
+
+  /** The rules deny some of it by now. Returns how many. */
+  withhold(mayReceive: (topic: string) => boolean): number {
+    const kept = this.#messages.filter(({ topic }, i) => i < this.#index || mayReceive(topic));
+    const withheld = this.#messages.length - kept.length;
+    this.#account.retainedPending -= withheld;
+    this.#messages = kept;
+    return withheld;
   }
 
   /** Nobody waits for it any more. */

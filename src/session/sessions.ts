@@ -1,7 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { LimitsConfig } from '../config/config.js';
 import { type Job, perform } from '../fairness/job.js';
-import type { Ledger } from '../fairness/ledger.js';
 import type { Scheduler } from '../fairness/scheduler.js';
 import { type Grant, grantOf } from '../mqtt/grant.js';
 import type { ProtocolLevel } from '../mqtt/packets.js';
@@ -10,15 +9,16 @@ import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { Router } from '../routing/router.js';
 import type { SessionWriter, Store, StoredSession } from '../store/contract.js';
+import type { Accounts } from './accounts.js';
 import { type Gate, scopedId } from './gate.js';
 import { OutgoingQueue } from './outgoing-queue.js';
 import { Session } from './session.js';
-import { subscriptionBytes, UserAccount } from './user-account.js';
+import { subscriptionBytes, type UserAccount } from './user-account.js';
 
 export interface SessionsOptions {
   readonly router: Router;
   readonly scheduler: Scheduler;
-  readonly ledger: Ledger;
+  readonly accounts: Accounts;
   readonly store: Pick<Store, 'session' | 'retained' | 'whenStored'>;
   readonly gate: Gate;
   readonly clock: Clock;
@@ -37,11 +37,10 @@ const FILTERS_PER_STEP = 16;
 /** Client ids are in the session, in the maps, and in the keys of the store. */
 const sessionBytes = (clientId: string): number => SESSION_BYTES + 8 * clientId.length;
 
-/** All sessions of the broker, those of absent clients included, and the accounts of their users. */
+/** All sessions of the broker, those of absent clients included. */
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #byId = new Map<string, Session>();
-  readonly #accounts = new Map<string, UserAccount>();
 
   constructor(options: SessionsOptions) {
     this.#options = options;
@@ -60,19 +59,12 @@ export class Sessions {
   }
 
   account(login: string): UserAccount {
-    let account = this.#accounts.get(login);
-    if (account === undefined) {
-      account = this.#options.ledger.open(new UserAccount(login, this.#options.ledger));
-      this.#accounts.set(login, account);
-    }
-    return account;
+    return this.#options.accounts.open(login);
   }
 
   /** Forgets the account of a user who has nothing left here. */
   release(account: UserAccount): void {
-    if (!account.idle || this.#accounts.get(account.login) !== account) return;
-    this.#accounts.delete(account.login);
-    this.#options.ledger.close(account);
+    this.#options.accounts.release(account);
   }
 
   /**

@@ -17,6 +17,8 @@ export function subscriptionBytes(filter: string): number {
 /** What a message takes in a queue besides topic and payload: the entry, the message, and the store's list of rows. */
 const BYTES_PER_MESSAGE = 400;
 
+export const NO_GROUPS: readonly string[] = Object.freeze([]);
+
 /** A connection, as far as a session or an account knows one. */
 export interface Holder {
   close(reason: CloseReason): void;
@@ -26,6 +28,8 @@ export interface Holder {
 export class UserAccount extends Account {
   readonly connections = new Set<Holder>();
   readonly topics: KnownTopics;
+  /** What the credential backend said when the user logged in last; another list whenever it is another one. */
+  groups = NO_GROUPS;
   persistentSessions = 0;
   retainedMessages = 0;
   /** Topics and payloads of queued messages. */

@@ -1,7 +1,8 @@
 import { Fault } from '../errors.js';
 import type { Database } from './database.js';
-import { type ClientKind, RETAINED, SCHEMA_KEY, splitClientKey, WILL } from './keys.js';
+import { type ClientKind, RETAINED, SCHEMA_KEY, splitClientKey, USER, WILL } from './keys.js';
 import { decodeOutgoing, decodeRetained, decodeSession, decodeSubscription } from './rows.js';
+import { decodeUser } from './stored-users.js';
 
 export interface RowProblem {
   readonly key: string;
@@ -50,6 +51,8 @@ export async function checkRows(
         }
       } else if (key.startsWith(RETAINED)) {
         decodeRetained(key.slice(RETAINED.length), value);
+      } else if (key.startsWith(USER)) {
+        decodeUser(value);
       } else if (!key.startsWith(WILL) && key !== SCHEMA_KEY) {
         problem({ key, text: 'unknown kind of row', unreadable: false });
       }

@@ -10,6 +10,10 @@ export interface Store {
   putWill(clientId: string, will: StoredWill): void;
   deleteWill(clientId: string): void;
   loadWills(): AsyncIterable<StoredWill>;
+  /** What is remembered of users beside their sessions. */
+  putUser(login: string, record: UserRecord): void;
+  deleteUser(login: string): void;
+  loadUsers(): AsyncIterable<readonly [login: string, record: UserRecord]>;
   /**
    * Calls back once everything handed over so far is on disk (fsync), in the order of the calls; synchronously when
    * nothing is pending (always, for memory). With a Fault when it could not be written.
@@ -133,6 +137,11 @@ export interface RetainedIndex {
   walk(filter: string): Generator<undefined, RetainedMessage[], void>;
   readonly size: number;
   [Symbol.iterator](): Iterator<RetainedMessage>;
+}
+
+export interface UserRecord {
+  /** Those that the credential backend told of when the user logged in last. */
+  readonly groups: readonly string[];
 }
 
 export interface StoredWill {

@@ -16,6 +16,7 @@ export async function* exportLines(store: Store): AsyncGenerator<string> {
   }
   for (const message of store.retained) yield write({ kind: 'retained', ...message });
   for await (const will of store.loadWills()) yield write({ kind: 'will', ...will });
+  for await (const [login, user] of store.loadUsers()) yield write({ kind: 'user', login, ...user });
 }
 
 function write(line: TransferLine): string {
@@ -96,5 +97,8 @@ export function importLine(store: Store, line: TransferLine): void {
   } else if (line.kind === 'will') {
     const { kind: _, ...will } = line;
     store.putWill(will.clientId, will);
+  } else if (line.kind === 'user') {
+    const { kind: _, login, ...user } = line;
+    store.putUser(login, user);
   }
 }

@@ -1,4 +1,11 @@
-import type { OutgoingRecord, RetainedMessage, SessionRecord, StoredSubscription, StoredWill } from './contract.js';
+import type {
+  OutgoingRecord,
+  RetainedMessage,
+  SessionRecord,
+  StoredSubscription,
+  StoredWill,
+  UserRecord,
+} from './contract.js';
 
 /** What a line of an export file can be. */
 export type TransferLine =
@@ -6,7 +13,8 @@ export type TransferLine =
   | ({ kind: 'session'; subscriptions: StoredSubscription[]; incoming: number[] } & SessionRecord)
   | ({ kind: 'message'; clientId: string } & OutgoingRecord)
   | ({ kind: 'retained' } & RetainedMessage)
-  | ({ kind: 'will' } & StoredWill);
+  | ({ kind: 'will' } & StoredWill)
+  | ({ kind: 'user'; login: string } & UserRecord);
 
 /** Says why a value is not what it should be, or null; and may replace it by what it stands for. */
 type Check = (value: unknown) => { value: unknown } | string;
@@ -124,6 +132,7 @@ const kinds = new Map<unknown, ReadonlyMap<string, Check>>([
       ...{ expirySeconds: orMissing(orNull(seconds)), dueAt: orMissing(orNull(time)) },
     }),
   ],
+  ['user', fieldsOf({ login: text, groups: listOf(text) })],
 ]);
 
 /** What a line says, with its base64 decoded, or why it cannot be used. */

@@ -11,6 +11,7 @@ export interface KeyRange {
 
 export const RETAINED = 'retained:';
 export const WILL = 'will:';
+export const USER = 'user:';
 export const SCHEMA_KEY = 'schema:version';
 
 /** Ends with ':', so that no client's rows are within the range of another whose id begins the same. */

@@ -8,6 +8,7 @@ import { openDatabase } from './open-database.js';
 import { loadRetained } from './retained-messages.js';
 import { ensureSchema } from './schema.js';
 import { SessionTable } from './stored-sessions.js';
+import { StoredUsers } from './stored-users.js';
 import { StoredWills } from './stored-wills.js';
 
 export interface OpenedStore extends Store {
@@ -36,6 +37,7 @@ export async function openStore(options: {
     const sessions = new SessionTable({ group, log });
     const retained = await loadRetained(group);
     const wills = new StoredWills(group);
+    const users = new StoredUsers(group);
     return {
       persistence: { setup: async () => {} },
       loadSessions: () => sessions.load(),
@@ -44,6 +46,9 @@ export async function openStore(options: {
       putWill: (clientId, will) => wills.put(clientId, will),
       deleteWill: (clientId) => wills.delete(clientId),
       loadWills: () => wills.load(),
+      putUser: (login, record) => users.put(login, record),
+      deleteUser: (login) => users.delete(login),
+      loadUsers: () => users.load(),
       committed: (callback) => group.committed(callback),
       whenStored: (callback) => group.whenStored(callback),
       get idle() {

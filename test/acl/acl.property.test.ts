@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { compileAcl } from '../../src/acl/acl.js';
+import { compileAcl, type UserAcl } from '../../src/acl/acl.js';
+import type { AclRuleConfig } from '../../src/config/config.js';
+import { UsageError } from '../../src/errors.js';
 import { isValidTopicFilter, isValidTopicName, topicMatchesFilter } from '../../src/mqtt/topics.js';
 
 // Few words, so that rules, filters and topics meet often.
@@ -45,6 +47,16 @@ function topicOf(filter: string, words: readonly string[], tail: readonly string
 
 const runs = { numRuns: 3_000 };
 
+/** Null for rules that nobody gets compiled, since one of them reaches into trees without saying so. */
+function rulesOfU(rules: readonly AclRuleConfig[]): UserAcl | null {
+  try {
+    return compileAcl(rules).forLogin('u');
+  } catch (error) {
+    assert.ok(error instanceof UsageError && error.message.includes('reaches into the trees'), String(error));
+    return null;
+  }
+}
+
 test('topicMatchesFilter agrees with the naive reference', () => {
   fc.assert(
     fc.property(topicArb, filterArb, (topic, filter) => {
@@ -57,7 +69,8 @@ test('topicMatchesFilter agrees with the naive reference', () => {
 test('publish and deliver agree with the naive reference', () => {
   fc.assert(
     fc.property(fc.array(ruleArb, { maxLength: 3 }), topicArb, (rules, topic) => {
-      const user = compileAcl(rules).forLogin('u');
+      const user = rulesOfU(rules);
+      if (user === null) return;
       const grants = (not: string) =>
         rules.some((rule) => rule.access !== not && reference(topic, rule.topic.replaceAll('%u', 'u')));
       assert.equal(user.publish(topic).allowed, grants('read'));
@@ -77,8 +90,8 @@ test('every topic that a granted filter matches is deliverable', () => {
       words,
       fc.array(word, { maxLength: 3 }),
       (rules, filter, fill, tail) => {
-        const user = compileAcl(rules).forLogin('u');
-        if (!user.subscribe(filter).allowed) return;
+        const user = rulesOfU(rules);
+        if (user === null || !user.subscribe(filter).allowed) return;
         const topic = topicOf(filter, fill, tail);
         if (!isValidTopicName(topic) || !reference(topic, filter)) return;
         granted += 1;

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { runCli } from '../../src/cli/command-line.js';
 import { defaultConfig } from '../../src/config/defaults.js';
 import { parseConfig } from '../../src/config/load.js';
+import { hashPassword } from '../../src/credentials/password-hash.js';
 import { captureIo } from '../support/command-io.js';
 import { tempFolder } from '../support/temp-folder.js';
 
@@ -61,7 +62,7 @@ test('acl explain: the decision, the rule, and a hint; exit code 0 either way', 
   };
   assert.equal(
     await explain('alice', 'read', 'iotlab/alice/#'),
-    'allow  alice read iotlab/alice/#  (rule: readwrite iotlab/%u/#)\n',
+    'allow  alice read iotlab/alice/#  (rule: readwrite iotlab/%u/#)\n  acl[0] readwrite iotlab/%u/#: is for everybody\n',
   );
   assert.equal(
     await explain('alice', 'write', 'iotlab/bob/x'),
@@ -87,6 +88,46 @@ test('acl explain with rules of a file, and wrong usage', async (t) => {
     /"publish" is not one of read, write; usage: iotlab-broker acl explain LOGIN read\|write TOPIC/,
   );
   assert.match((await invoke('acl', 'explain', 'alice')).err, /read\|write is missing; usage/);
+});
+
+test('acl explain: whom a rule names, by which group, and why the others do not grant it', async (t) => {
+  const folder = await tempFolder(t);
+  const file = join(folder, 'broker.yaml');
+  const hash = await hashPassword('secret');
+  await writeFile(join(folder, 'users'), `carol:${hash}:teachers\nerik:${hash}\n`);
+  await writeFile(
+    file,
+    [
+      'credentials: { file: { path: users } }',
+      'groups: [{ name: Assistants, users: [david] }]',
+      'acl:',
+      '  - { access: readwrite, topic: "iotlab/%u/#" }',
+      '  - { access: read, topic: "localisation/#" }',
+      '  - { access: write, topic: "localisation/#", users: [robot] }',
+      '  - { access: read, topic: "iotlab/+/#", groups: [teachers, assistants] }',
+    ].join('\n'),
+  );
+  const explain = async (...args: string[]) =>
+    (await invoke('acl', 'explain', ...args, '--config', file)).out.split('\n');
+  const reading = 'read iotlab/+/# (groups: teachers, assistants)';
+  assert.deepEqual(await explain('carol', 'read', 'iotlab/+/#'), [
+    `allow  carol read iotlab/+/#  (rule: ${reading})`,
+    `  acl[3] ${reading}: is for teachers, and carol is in it (as the file backend says)`,
+    '',
+  ]);
+  assert.match((await explain('david', 'read', 'iotlab/#'))[0]!, /^deny/);
+  assert.match((await explain('david', 'read', 'iotlab/bob/#'))[1]!, /is for assistants, .* \(as groups says\)/);
+  assert.match((await explain('robot', 'write', 'localisation/a'))[1]!, /acl\[2\] .*: names robot$/);
+  assert.deepEqual((await explain('erik', 'write', 'localisation/a')).slice(1, 3), [
+    '  acl[1] read localisation/#: does not grant writing',
+    '  acl[2] write localisation/# (users: robot): is for others: erik is in no group',
+  ]);
+  assert.match((await explain('erik', 'read', 'iotlab/+/#', '--group', 'TEACHERS')).join(), /allow .*as supposed/);
+  await rm(join(folder, 'users'));
+  assert.match(
+    (await explain('carol', 'read', 'iotlab/+/#')).join(),
+    /deny .*note: what else carol belongs to is not known/,
+  );
 });
 
 test('a password in a URL is not printed, wherever the URL was written', async (t) => {

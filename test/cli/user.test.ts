@@ -81,8 +81,12 @@ test('what cannot be done says why and what to do instead, exits 2, and changes 
   await user(['add', 'alice', '--password-stdin'], 'x');
   const before = await readFile(path, 'utf8');
   const table: [string[], string, RegExp][] = [
-    [[], '', /one of add, passwd, remove, list, import is missing/],
-    [['edit', 'alice'], '', /"edit" is not one of add, passwd, remove, list, import; see: iotlab-broker user --help/],
+    [[], '', /one of add, passwd, groups, remove, list, import is missing/],
+    [
+      ['edit', 'alice'],
+      '',
+      /"edit" is not one of add, passwd, groups, remove, list, import; see: iotlab-broker user --help/,
+    ],
     [['add'], '', /LOGIN is missing; usage: iotlab-broker user add LOGIN/],
     [['add', 'Alice', '--random'], '', /"Alice" could never log in: .*loginPattern/],
     [['add', 'al', '--random'], '', /could never log in/],
@@ -165,6 +169,22 @@ test('import takes what mosquitto_passwd made, and reports the rest by line', as
     err: '',
   });
   assert.equal(await isRight('alice', 'alice theirs'), true);
+});
+
+test('groups: with a new user, shown, changed, kept by a new password, and none', async (t) => {
+  const { path, from, user, users } = await setup(t);
+  assert.equal((await user(['add', 'alice', '--random', '--group', 'lab', '--group', 'Teachers'])).code, 0);
+  assert.deepEqual((await user(['groups', 'alice'])).out, 'lab\nTeachers\n');
+  await user(['passwd', 'alice', '--random']);
+  assert.deepEqual((await users()).get('alice')?.groups, ['lab', 'Teachers']);
+  assert.equal((await user(['groups', 'alice', 'students'])).out, `alice belongs to students in ${path} ${from}\n`);
+  assert.deepEqual((await users()).get('alice')?.groups, ['students']);
+  assert.equal((await user(['groups', 'alice', '--none'])).out, `alice belongs to no group in ${path} ${from}\n`);
+  assert.equal((await user(['groups', 'alice'])).out, '');
+  assert.match((await user(['groups', 'bobby', 'lab'])).err, /there is no "bobby"/);
+  assert.match((await user(['groups', 'alice', 'a:b'])).err, /"a:b" has a ":" or "," in it: no group/);
+  assert.match((await user(['groups', 'alice', 'lab', '--none'])).err, /exclude each other/);
+  assert.match((await user(['passwd', 'alice', '--random', '--group', 'lab'])).err, /--group is for: .*user add/);
 });
 
 test("two commands at once do not lose each other's user", async (t) => {

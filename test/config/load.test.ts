@@ -93,11 +93,11 @@ test('unknown keys are refused with the file, the line and the nearest known nam
       'credentials:\n  ldap:\n    servicePassword: hunter2',
       /:3: .*did you mean credentials\.ldap\.servicePasswordFile\?/,
     ],
-    ['anonymous: true', /:1: anonymous: unknown key; known here: listener, credentials, acl/],
+    ['anonymous: true', /:1: anonymous: unknown key; known here: listener, credentials, groups, acl/],
     ['limits: { constructor: 1, __proto__: 2 }', /limits\.constructor: unknown key/],
     [
       'acl:\n  - access: read\n    topic: a\n    user: bob',
-      /:4: acl\[0\]\.user: unknown key; known here: access, topic/,
+      /:4: acl\[0\]\.user: unknown key; did you mean acl\[0\]\.users\?/,
     ],
     ['{ 1: 2 }', /:1: 1: unknown key/],
   ];
@@ -150,6 +150,11 @@ test('wrong types and ranges are named with the key, the value and what is accep
       /:3: acl\[1\]\.topic: "a\/#\/b" is not a topic filter/,
     ],
     ['acl: [{ access: read, topic: iotlab/%c }]', /has a "%" that is not "%u"/],
+    ['acl: [{ access: read, topic: a, users: [] }]', /acl\[0\]\.users: \[\] is an empty list, which is nobody/],
+    ['acl: [{ access: read, topic: a, groups: lab }]', /acl\[0\]\.groups: "lab" is not accepted: it must be a list/],
+    ['groups: [{ name: "a:b", users: [] }]', /groups\[0\]\.name: "a:b" has a ":" or "," in it/],
+    ['groups: [{ name: " ", users: [] }]', /groups\[0\]\.name: " " is no name/],
+    ['groups: [{ name: lab }]', /groups\[0\]\.users: is missing/],
   ];
   for (const [text, expected] of cases) assert.match(problemsOf(text)[0]!, expected, text);
 });
@@ -194,6 +199,41 @@ test('what only shows in several keys together is refused too', () => {
     /needs servicePasswordFile/,
   );
   assert.match(problemsOf('limits: { queuedBytes: 999999999999 }')[0]!, /more than limits\.queuedBytesPerUser/);
+  assert.match(
+    problemsOf('groups:\n  - { name: Lab, users: [] }\n  - { name: lab, users: [] }')[0]!,
+    /:3: groups\[1\]\.name: "lab" is groups\[0\] already/,
+  );
+  assert.match(
+    problemsOf('acl: [{ access: read, topic: a, users: [Bob] }]')[0]!,
+    /acl\[0\]\.users: "Bob" does not match credentials\.loginPattern/,
+  );
+  const ldap = (more: string) => `credentials: { backend: ldap, ldap: { ${more} } }`;
+  assert.match(problemsOf(ldap('groupsFilter: (memberUid=%u)'))[0]!, /groupsFilter: needs groupsBase/);
+  assert.match(problemsOf(ldap('groupsBase: dc=a'))[0]!, /groupsBase: needs groupsFilter or groupsAttribute/);
+  // Where the backend may know of more groups, nobody can tell; where it cannot, a misspelt one is nobody.
+  const misspelt = 'groups: [{ name: teachers, users: [] }]\nacl: [{ access: read, topic: a, groups: [techers] }]';
+  parseConfig(misspelt, '/etc/broker.yaml');
+  parseConfig(`${ldap('groupsAttribute: memberOf')}\n${misspelt}`, '/etc/broker.yaml');
+  assert.match(
+    problemsOf(`${ldap('')}\n${misspelt}`)[0]!,
+    /:3: acl\[0\]\.groups: "techers" .* did you mean teachers\?/,
+  );
+});
+
+test('a rule that reaches into the trees of others without saying so is refused, and told how to', () => {
+  const own = '  - { access: readwrite, topic: iotlab/%u/# }';
+  const rules = (topic: string) => `acl:\n${own}\n  - { access: read, topic: "${topic}", groups: [lab] }`;
+  for (const topic of ['#', '+/#', '+/alice/#']) {
+    assert.match(
+      problemsOf(rules(topic))[0]!,
+      /:3: acl\[1\]\.topic: .* trees of all users .* or write "iotlab\/\+\/#"/,
+    );
+  }
+  for (const topic of ['iotlab/#', 'iotlab/+/#', 'iotlab/alice/#', 'localisation/#', '+']) {
+    parseConfig(rules(topic), '/etc/broker.yaml');
+  }
+  // Without trees there is nothing to reach into.
+  parseConfig('acl: [{ access: read, topic: "#" }]', '/etc/broker.yaml');
 });
 
 test('broken YAML is refused with its line', () => {

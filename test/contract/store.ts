@@ -58,6 +58,23 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
   const sessions = (store: Store): Promise<StoredSession[]> => collect(store.loadSessions());
 
   describe(`store contract: ${name}`, () => {
+    withStore('keeps what is remembered of users', async (store, reopen) => {
+      store.putUser('alice', { groups: ['lab', 'teachers'] });
+      store.putUser('bob: é', { groups: [] });
+      store.putUser('carol', { groups: ['lab'] });
+      store.putUser('alice', { groups: ['lab'] });
+      store.deleteUser('carol');
+      store.deleteUser('nobody');
+      const again = await reopen();
+      assert.deepEqual(
+        new Map(await collect(again.loadUsers())),
+        new Map([
+          ['alice', { groups: ['lab'] }],
+          ['bob: é', { groups: [] }],
+        ]),
+      );
+    });
+
     withStore('keeps a session as it was saved last', async (store, reopen) => {
       const record = sessionRecord('alice/sensor:1 é', {
         protocol: 5,

@@ -8,6 +8,9 @@ import { test } from 'node:test';
 import { hashPassword } from '../../src/credentials/password-hash.js';
 import { editUsersFile, UsersFile } from '../../src/credentials/users-file.js';
 import { UsageError } from '../../src/errors.js';
+import { eventually } from '../support/deadline.js';
+import { startMosquitto } from '../support/mosquitto.js';
+import { passwordOf, RawClient } from '../support/raw-client.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 const hash = await hashPassword('x');
@@ -84,7 +87,7 @@ test('owner, group and the right of the group to read stay; others lose theirs; 
 test('readers see the old file or the new one, never a part', async (t) => {
   const path = join(await tempFolder(t), 'users');
   const logins = Array.from({ length: 2_000 }, (_, index) => `user${index}`);
-  await editUsersFile(path, (file) => file.withAll(new Map(logins.map((login) => [login, hash]))));
+  await editUsersFile(path, (file) => file.withAll(new Map(logins.map((login) => [login, { hashText: hash }]))));
   let writing = true;
   const sizes = new Set<number>();
   const reading = (async () => {
@@ -155,4 +158,33 @@ test('errors of the system name the file and the remedy', async (t) => {
       (error) => error instanceof UsageError && remedy.test(error.message) && error.message.includes(path),
     );
   }
+});
+
+test('groups stand behind the hash, and an edit keeps them', () => {
+  const file = UsersFile.parse(
+    `alice:${hash}:lab, Teachers,lab,\nbobby:${hash}\ncarol:${hash}:a\u0000b\n  dave:${hash}:\n`,
+  );
+  assert.deepEqual(file.users.get('alice')?.groups, ['lab', 'Teachers']);
+  assert.deepEqual(file.users.get('bobby')?.groups, []);
+  assert.deepEqual(file.users.get('dave')?.groups, []);
+  assert.equal(file.users.get('alice')?.hashText, hash);
+  assert.deepEqual(file.problems, [
+    { line: 3, login: 'carol', problem: 'the name of a group has a character in it that nobody sees' },
+  ]);
+  const edited = file.with('alice', other).with('bobby', hash, ['students']);
+  assert.match(edited.toString(), /^alice:\S+:lab,Teachers\nbobby:\S+:students\n/);
+  assert.equal(edited.users.get('alice')?.hashText, other);
+  assert.deepEqual(edited.with('alice', other, []).users.get('alice')?.groups, []);
+});
+
+test('mosquitto itself reads a file with groups', async (t) => {
+  const mosquitto = await startMosquitto(['alice'], ['topic readwrite #']);
+  t.after(() => mosquitto.stop());
+  const path = join(mosquitto.folder, 'passwd');
+  const [line = ''] = (await readFile(path, 'utf8')).split('\n');
+  await writeFile(path, `${line}:lab,teachers\n${line.replace('alice', 'bob')}\n`);
+  mosquitto.reload();
+  const login = async (as: string) => (await RawClient.attempt(mosquitto, { as, password: passwordOf('alice') })).code;
+  await eventually(5_000, 'the new file to be read', async () => (await login('bob')) === 0);
+  assert.equal(await login('alice'), 0);
 });

@@ -65,6 +65,7 @@ async function filledStore(t: TestContext): Promise<{ folder: string; path: stri
     });
   }
   store.putWill('bob/w', will);
+  store.putUser('bobby', { groups: ['lab'] });
   await store.close();
   return { folder, path };
 }
@@ -74,8 +75,9 @@ async function contents(path: string): Promise<unknown> {
   const sessions = await collect(store.loadSessions());
   const retained = [...store.retained];
   const wills = await collect(store.loadWills());
+  const users = await collect(store.loadUsers());
   await store.close();
-  return { sessions, retained, wills };
+  return { sessions, retained, wills, users };
 }
 
 describe('storage', () => {

@@ -45,6 +45,7 @@ export async function startMosquitto(
     folder,
     caFile: join(folder, 'pem'),
     ca: await readFile(join(folder, 'pem'), 'utf8'),
+    reload: () => void child.kill('SIGHUP'),
     async stop() {
       child.kill();
       await gone;
@@ -56,6 +57,8 @@ export async function startMosquitto(
 export interface Mosquitto extends Target {
   readonly folder: string;
   readonly caFile: string;
+  /** Reads its files again. */
+  reload(): void;
   stop(): Promise<void>;
 }
 
