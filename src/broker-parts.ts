@@ -1,9 +1,11 @@
 import type { Rulebook } from './acl/rulebook.js';
 import type { Hub } from './aedes/hub.js';
 import type { Connection } from './connection/connection.js';
+import type { Account } from './fairness/account.js';
 import type { Ledger } from './fairness/ledger.js';
 import type { Scheduler } from './fairness/scheduler.js';
 import type { Counters } from './observe/counters.js';
+import type { History } from './observe/history.js';
 import type { Accounts } from './session/accounts.js';
 import type { Distribution } from './session/distribution.js';
 import type { RuleChanges } from './session/rule-changes.js';
@@ -23,6 +25,9 @@ export interface BrokerParts {
   readonly ledger: Ledger;
   readonly rules: Rulebook;
   readonly ruleChanges: RuleChanges;
+  readonly history: History;
+  /** Whom the operators' work and what is kept for them belong to. */
+  readonly operators: Account;
 }
 
 /** By the names that Prometheus gets, without prefix. */

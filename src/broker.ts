@@ -13,12 +13,14 @@ import { type Arrival, Stranger } from './connection/stranger.js';
 import { type CredentialGuard, createCredentialGuard } from './credentials/guard.js';
 import { openBackend } from './credentials/open-backend.js';
 import { createRevalidation, type LiveSession } from './credentials/revalidation.js';
+import { Account } from './fairness/account.js';
 import { Ledger } from './fairness/ledger.js';
 import { guardMemory } from './fairness/memory-guard.js';
 import { Networks } from './fairness/networks.js';
 import { Scheduler } from './fairness/scheduler.js';
 import { type Listener, openListener } from './listener/listener.js';
 import { newCounters } from './observe/counters.js';
+import { History } from './observe/history.js';
 import type { Log } from './observe/log.js';
 import { createRateLimited, type RateLimited } from './observe/rate-limited.js';
 import { Router } from './routing/router.js';
@@ -155,12 +157,15 @@ class ComposedBroker implements Broker {
     const scheduler = new Scheduler((error) => log.error({ err: error }, 'a piece of work failed'));
     const ledger = new Ledger(limits);
     const networks = new Networks(ledger);
+    // No login has a space in it.
+    const operators = ledger.open(new Account('the operators', ledger));
+    const history = new History(clock, (bytes) => operators.balances.history.add(bytes));
     const connections = new Set<Connection>();
     const router = new Router();
     const accounts = new Accounts({ ledger, store });
     const account = (login: string) => accounts.open(login);
     const rules = new Rulebook(acl, (login) => accounts.known(login)?.groups ?? NO_GROUPS);
-    const common = { limits, log, noisyLog, clock, counters, store, router, scheduler, accounts, account };
+    const common = { limits, log, noisyLog, clock, counters, history, store, router, scheduler, accounts, account };
 
     const quota = new RetainedQuota(common);
     const distribution = new Distribution({ ...common, quota });
@@ -192,6 +197,7 @@ class ComposedBroker implements Broker {
     this.#closers.push(() => new Promise<void>((resolve) => hub.close(resolve)));
     this.#parts = {
       ...{ hub, connections, accounts, sessions, store, distribution, counters, scheduler, ledger, rules, ruleChanges },
+      ...{ history, operators },
     };
     return { sessions, connections, wills };
   }

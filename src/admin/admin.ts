@@ -3,7 +3,9 @@ import type { AdminConfig } from '../config/config.js';
 import { openHealth } from '../observe/health.js';
 import type { Log } from '../observe/log.js';
 import { openAudit } from './audit.js';
+import { connectionRoutes } from './connections.js';
 import type { AdminContext } from './context.js';
+import { denialRoutes } from './denials.js';
 import type { Route } from './route.js';
 import { Router } from './router.js';
 import { openAdminSocket } from './socket.js';
@@ -48,5 +50,5 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
 
 /** Everything below `/v1`; docs/openapi.yaml says the same in words. */
 export function adminRoutes(context: AdminContext): readonly Route[] {
-  return [...statusRoutes(context)];
+  return [...statusRoutes(context), ...connectionRoutes(context), ...denialRoutes(context)];
 }

@@ -11,8 +11,11 @@ type Registry = ReadonlyMap<string, () => Promise<Command>>;
 export const commands: Registry = new Map<string, () => Promise<Command>>([
   ['acl', async () => (await import('./acl.js')).command],
   ['certs', async () => (await import('./certs.js')).command],
+  ['clients', async () => (await import('./clients.js')).command],
   ['config', async () => (await import('./config.js')).command],
   ['credentials', async () => (await import('./credentials.js')).command],
+  ['denials', async () => (await import('./denials.js')).command],
+  ['kick', async () => (await import('./kick.js')).command],
   ['serve', async () => (await import('./serve.js')).command],
   ['status', async () => (await import('./status.js')).command],
   ['storage', async () => (await import('./storage.js')).command],

@@ -1,5 +1,6 @@
 import { PUBREL, type Qos } from '../mqtt/packets.js';
 import type { Message, Publication } from '../mqtt/publication.js';
+import type { Traffic } from '../mqtt/traffic.js';
 import type { Outlet } from '../session/outlet.js';
 import type { Outbox } from './outbox.js';
 import type { Wire } from './wire.js';
@@ -8,10 +9,12 @@ import type { Wire } from './wire.js';
 export class ClientOutlet implements Outlet {
   readonly #outbox: Outbox;
   readonly #wire: Wire;
+  readonly #traffic: Traffic;
 
-  constructor(outbox: Outbox, wire: Wire) {
+  constructor(outbox: Outbox, wire: Wire, traffic: Traffic) {
     this.#outbox = outbox;
     this.#wire = wire;
+    this.#traffic = traffic;
   }
 
   get hasRoom(): boolean {
@@ -23,10 +26,12 @@ export class ClientOutlet implements Outlet {
   }
 
   publication(publication: Publication, qos: Qos, packetId: number, retain: boolean): void {
+    this.#traffic.publishesSent++;
     this.#wire.publication(this.#outbox, publication, qos, packetId, retain);
   }
 
   message(message: Message, qos: Qos, packetId: number, retain: boolean, dup: boolean): void {
+    this.#traffic.publishesSent++;
     this.#wire.message(this.#outbox, message, qos, packetId, retain, dup);
   }
 

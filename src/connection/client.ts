@@ -87,7 +87,7 @@ export class Client implements ConnectedClient, Task {
 
   /** CONNACK is written: the session's messages may follow. */
   attach(): void {
-    this.session.outgoing.attach(new ClientOutlet(this.connection.outbox, this.wire));
+    this.session.outgoing.attach(new ClientOutlet(this.connection.outbox, this.wire, this.connection.traffic));
   }
 
   handle(chunk: Buffer, start: number, bodyStart: number, end: number): number {

@@ -4,10 +4,14 @@ import type { LimitsConfig } from '../config/config.js';
 import type { Account } from '../fairness/account.js';
 import type { Networks } from '../fairness/networks.js';
 import type { Scheduler } from '../fairness/scheduler.js';
+import { Traffic } from '../mqtt/traffic.js';
+import type { History } from '../observe/history.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { CloseReason } from '../session/close-reason.js';
-import type { Holder } from '../session/user-account.js';
+import type { Session } from '../session/session.js';
+import type { Holder, UserAccount } from '../session/user-account.js';
+import { tellEnd } from './comings.js';
 import type { FrameHandler, FrameSource } from './frame-handler.js';
 import { FrameReader } from './frame-reader.js';
 import { Outbox } from './outbox.js';
@@ -19,9 +23,6 @@ const LINGER_MS = 2_000;
 /** What a connection takes: socket and TLS state outside of the heap, and what the broker keeps for it. */
 export const CONNECTION_BYTES = 40 * 1024;
 
-/** Connects of one user, and ends of connections, that have a line each within the limiter's period. */
-export const COMINGS_LOGGED = 20;
-
 export interface ConnectionContext {
   /** Every open connection, from its TLS handshake to its close. */
   readonly connections: Set<Connection>;
@@ -29,6 +30,7 @@ export interface ConnectionContext {
   readonly networks: Networks;
   readonly clock: Clock;
   readonly limits: Pick<LimitsConfig, 'connectTimeoutMs' | 'drainTimeoutMs'>;
+  readonly history: History;
   readonly log: Log;
   /** For lines that a client can cause as often as it likes. */
   readonly noisyLog: RateLimited;
@@ -38,6 +40,9 @@ export interface ConnectionContext {
 export interface ConnectedClient extends FrameHandler {
   readonly login: string;
   readonly clientId: string;
+  readonly account: UserAccount;
+  readonly session: Session;
+  readonly wire: { readonly version: string };
   /** What the credential backend needs to check later whether the user is still entitled. */
   readonly proof: unknown;
   /** Milliseconds without a packet after which the connection is closed [MQTT-3.1.2-24]; 0: never. */
@@ -56,6 +61,11 @@ export interface ConnectedClient extends FrameHandler {
  * what leaves goes through the Outbox. `close` is the only way out.
  */
 export class Connection implements FrameSource, Holder {
+  /** By which operators call it: no two connections of a broker have the same. */
+  readonly n: number;
+  /** When it came: milliseconds since 1970. */
+  readonly openedAt: number;
+  readonly traffic = new Traffic();
   readonly outbox: Outbox;
   readonly reader: FrameReader;
   readonly address: string;
@@ -87,6 +97,8 @@ export class Connection implements FrameSource, Holder {
     stranger: (connection: Connection, account: Account) => FrameHandler,
   ) {
     this.#context = context;
+    this.n = context.history.nextConnection();
+    this.openedAt = context.clock.epochMs();
     this.socket = socket;
     this.address = address;
     const network = context.networks.enter(address);
@@ -94,7 +106,7 @@ export class Connection implements FrameSource, Holder {
     this.#account = network;
     network.balances.connections.add(CONNECTION_BYTES);
     this.reader = new FrameReader(socket, context.scheduler, this, stranger(this, network));
-    this.outbox = new Outbox(socket, context.scheduler, this.reader, network);
+    this.outbox = new Outbox(socket, context.scheduler, this.reader, network, this.traffic);
     this.reader.onReading = () => this.outbox.resume();
     this.outbox.onDrained = () => this.#client?.pump();
     readOnAfterWriteError(socket, context.clock, () => this.outbox.close());
@@ -103,6 +115,7 @@ export class Connection implements FrameSource, Holder {
     context.connections.add(this);
     socket.on('data', (chunk: Buffer) => {
       this.#heardAtMs = context.clock.monotonicMs();
+      this.traffic.bytesReceived += chunk.length;
       this.reader.read(chunk);
       this.reader.waitFor(this.outbox.answersRead);
     });
@@ -123,6 +136,11 @@ export class Connection implements FrameSource, Holder {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** How long nothing has come from it. */
+  get silentMs(): number {
+    return this.#context.clock.monotonicMs() - this.#heardAtMs;
   }
 
   /** CONNECT is here and being checked; what follows it waits. */
@@ -213,7 +231,7 @@ export class Connection implements FrameSource, Holder {
     this.#closed = true;
     this.reader.close();
     this.#context.connections.delete(this);
-    this.#logClose(reason, detail);
+    tellEnd(this.#context, this, this.#network.name, reason, detail);
     this.#client?.gone(reason);
     this.#closeSocket(reason);
     for (const done of this.#onClosed.splice(0)) done();
@@ -224,7 +242,10 @@ export class Connection implements FrameSource, Holder {
     this.outbox.close();
     this.#account.balances.connections.add(-CONNECTION_BYTES);
     this.#context.networks.leave(this.#network);
-    this.#client?.settled();
+    const client = this.#client;
+    if (client === null) return;
+    client.account.traffic.add(this.traffic);
+    client.settled();
   }
 
   #closeSocket(reason: CloseReason): void {
@@ -243,28 +264,6 @@ export class Connection implements FrameSource, Holder {
       cancel();
       this.#settle();
     });
-  }
-
-  #logClose(reason: CloseReason, detail: string | undefined): void {
-    const { log, noisyLog } = this.#context;
-    const client = this.#client;
-    const why = detail === undefined ? { reason } : { reason, detail };
-    if (client !== null) {
-      const { login, clientId } = client;
-      const line = (suppressed: number) =>
-        log.info({ login, client: clientId, ...why, ...(suppressed > 0 ? { suppressed } : {}) }, 'disconnected');
-      // A device that comes and goes all the time must not hide why another one is thrown out.
-      noisyLog.user(login).line(`disconnected:${reason}`, line, COMINGS_LOGGED);
-    } else if (reason !== 'refused') {
-      noisyLog
-        .network(this.#network.name)
-        .line('closed', (suppressed) =>
-          log.info(
-            { address: this.address, ...why, ...(suppressed > 0 ? { suppressed } : {}) },
-            'connection closed before CONNECT was accepted',
-          ),
-        );
-    }
   }
 
   /** The socket is gone. What it brought is handled all the same: nothing else will ever bring it again. */

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Account } from '../fairness/account.js';
 import type { Flushable, Scheduler } from '../fairness/scheduler.js';
 import { lengthBytes, writeLength } from '../mqtt/packets.js';
+import type { Traffic } from '../mqtt/traffic.js';
 import { Valve } from '../valve.js';
 import { giveBuffer, LARGE_BYTES } from './buffer-pool.js';
 import { GatheredBytes, UNCOPIED_BYTES } from './gathered-bytes.js';
@@ -50,6 +51,7 @@ export class Outbox implements Flushable {
   readonly #socket: Duplex;
   readonly #reader: ReadingState;
   readonly #scheduler: Scheduler;
+  readonly #traffic: Traffic;
   readonly #gathered = new GatheredBytes();
   #account: Account;
   /** Bytes of answers among `bytes`: they grow with what the peer sends, whether or not it reads. */
@@ -65,11 +67,12 @@ export class Outbox implements Flushable {
   #onEnded: (() => void) | null = null;
   readonly #written = (): void => this.#afterWrite();
 
-  constructor(socket: Duplex, scheduler: Scheduler, reader: ReadingState, account: Account) {
+  constructor(socket: Duplex, scheduler: Scheduler, reader: ReadingState, account: Account, traffic: Traffic) {
     this.#socket = socket;
     this.#reader = reader;
     this.#scheduler = scheduler;
     this.#account = account;
+    this.#traffic = traffic;
   }
 
   /** Who pays, from here on. */
@@ -242,6 +245,7 @@ export class Outbox implements Flushable {
     const { data, pooled } = this.#gathered.take(WRITE_BYTES);
     this.#pooled = pooled;
     this.#inFlightBytes = data.length;
+    this.#traffic.bytesSent += data.length;
     this.bytes -= data.length;
     this.#answerBytes = Math.min(this.#answerBytes, this.bytes);
     this.busy = true;

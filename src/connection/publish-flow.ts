@@ -1,11 +1,12 @@
 import '../mqtt/buffer-slices.js';
 import { isUtf8 } from 'node:buffer';
-import { bracketHint } from '../acl/hint.js';
+import { bracketHint, denialText } from '../acl/hint.js';
 import type { Job } from '../fairness/job.js';
 import { PUBACK, PUBCOMP, PUBREC } from '../mqtt/packets.js';
 import { Publication } from '../mqtt/publication.js';
 import { isValidTopicName } from '../mqtt/topics.js';
 import type { Counters } from '../observe/counters.js';
+import type { History } from '../observe/history.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { Route, Router, RouteSearch } from '../routing/router.js';
@@ -34,6 +35,7 @@ export interface PublishContext {
   readonly distribution: Distribution;
   readonly store: Store;
   readonly counters: Counters;
+  readonly history: History;
   readonly log: Log;
   readonly noisyLog: RateLimited;
 }
@@ -76,6 +78,7 @@ export class PublishFlow {
     const context = this.#context;
     const session = this.#session;
     context.counters.messagesReceived++;
+    this.#connection.traffic.publishesReceived++;
 
     const { topics } = session.account;
     const key = chunk.latin1Slice(topicStart, topicEnd);
@@ -258,9 +261,10 @@ export class PublishFlow {
   }
 
   #deny(topic: string): void {
-    const { counters, noisyLog, log } = this.#context;
+    const { counters, history, noisyLog, log } = this.#context;
     counters.publishesDenied++;
     const { login, clientId } = this.#session;
+    history.denied(this.#session, 'publish', topic, 'denied', () => denialText(login, topic));
     noisyLog.user(login).line(`publish:${clientId}`, (suppressed) => {
       const hint = bracketHint(login, topic);
       log.warn(

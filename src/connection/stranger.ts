@@ -4,6 +4,7 @@ import type { Account } from '../fairness/account.js';
 import { CONNECT, LARGEST_CONNECT_BYTES } from '../mqtt/packets.js';
 import { isValidTopicName } from '../mqtt/topics.js';
 import type { Counters } from '../observe/counters.js';
+import type { History } from '../observe/history.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import { scopedId } from '../session/gate.js';
@@ -13,8 +14,9 @@ import type { Sessions } from '../session/sessions.js';
 import type { UserAccount } from '../session/user-account.js';
 import { type WillMessage, willBytes } from '../session/will.js';
 import type { Store } from '../store/contract.js';
+import { COMINGS_LOGGED } from './comings.js';
 import { type ConnectRequest, connackVersion5Refused, decodeConnect, protocolOf } from './connect-packet.js';
-import { COMINGS_LOGGED, CONNECTION_BYTES, type Connection } from './connection.js';
+import { CONNECTION_BYTES, type Connection } from './connection.js';
 import type { FrameHandler } from './frame-handler.js';
 import { ProtocolError } from './protocol-error.js';
 import type { Identification, RegisteredClient, Registry } from './registry.js';
@@ -44,6 +46,7 @@ export interface StrangerContext {
   readonly ruleChanges: Pick<RuleChanges, 'setGroups'>;
   readonly store: Pick<Store, 'fault' | 'committed'>;
   readonly counters: Counters;
+  readonly history: History;
   readonly log: Log;
   readonly noisyLog: RateLimited;
   readonly registry: Registry;
@@ -162,7 +165,7 @@ export class Stranger implements FrameHandler {
   /** Nobody else has the client id now: finds the session, and makes the client. */
   #open(wire: Wire, request: ConnectRequest, who: Accepted, account: UserAccount, registered: RegisteredClient): void {
     const connection = this.#connection;
-    const { sessions, registry, limits, counters, store } = this.#context;
+    const { sessions, registry, limits, counters, history, store } = this.#context;
     const { login, clientId } = registered;
     const opened = sessions.open(account, clientId, request.clean, wire.level);
     if (opened === null) {
@@ -180,6 +183,7 @@ export class Stranger implements FrameHandler {
       ...{ connection, registered, account, session, wire, will, keepaliveMs, proof: who.proof },
     });
     counters.connectionsAccepted++;
+    history.began({ n: connection.n, login, clientId });
     this.#logArrival(who, clientId, wire, request.clean, present);
     const answer = () => {
       connection.outbox.packet(wire.connack('accepted', present));
@@ -230,8 +234,9 @@ export class Stranger implements FrameHandler {
   }
 
   #logRefusal(login: string | undefined, clientId: string | undefined, reason: string, more: object): void {
-    const { log, noisyLog } = this.#context;
+    const { history, log, noisyLog } = this.#context;
     const { address } = this.#connection;
+    history.refused(address, login ?? null, clientId ?? null, reason);
     noisyLog.network(this.account.name).line(`refused:${reason}:${login?.slice(0, 64)}`, (suppressed) =>
       log.warn(
         {

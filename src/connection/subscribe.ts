@@ -1,10 +1,12 @@
-import { bracketHint } from '../acl/hint.js';
+import { bracketHint, denialText } from '../acl/hint.js';
 import type { LimitsConfig } from '../config/config.js';
 import type { Job } from '../fairness/job.js';
 import { grantOf } from '../mqtt/grant.js';
 import type { Qos } from '../mqtt/packets.js';
 import { isValidTopicFilter } from '../mqtt/topics.js';
 import type { Counters } from '../observe/counters.js';
+import type { History } from '../observe/history.js';
+import { limitHint } from '../observe/in-words.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { Gate } from '../session/gate.js';
@@ -39,6 +41,7 @@ export interface SubscribeContext {
   readonly store: Store;
   readonly limits: Pick<LimitsConfig, 'subscriptionsPerSession' | 'subscriptionsPerUser'>;
   readonly counters: Counters;
+  readonly history: History;
   readonly log: Log;
   readonly noisyLog: RateLimited;
 }
@@ -178,9 +181,11 @@ function stored({ filter, qos, options }: RequestedSubscription): StoredSubscrip
 }
 
 function deny(context: SubscribeContext, session: Session, filter: string, reason: SubscribeRefusal): void {
-  const { counters, noisyLog, log } = context;
+  const { counters, history, noisyLog, log } = context;
   counters.subscriptionsDenied++;
   const { login, clientId } = session;
+  const help = () => (reason === 'denied' ? denialText(login, filter) : limitHint(reason));
+  history.denied(session, 'subscribe', filter, reason, help);
   noisyLog.user(login).line(`subscribe:${reason}:${clientId}`, (suppressed) => {
     const hint = bracketHint(login, filter);
     log.warn(

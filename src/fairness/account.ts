@@ -25,6 +25,8 @@ export const balanceNames = [
   'storing',
   /** Messages whose distribution takes longer than a slice. */
   'jobs',
+  /** What the operator's view keeps of what happened: denials, ends, traces. */
+  'history',
 ] as const;
 
 export type BalanceName = (typeof balanceNames)[number];
@@ -90,7 +92,7 @@ export class Account implements Owner {
         sessions: balance(),
       },
       ...{ queues: balance(), subscriptions: balance(), topics: balance(), wills: balance(), retained: balance() },
-      ...{ received: balance(), storing: balance(), jobs: balance() },
+      ...{ received: balance(), storing: balance(), jobs: balance(), history: balance() },
     };
   }
 
@@ -114,7 +116,8 @@ export class Account implements Owner {
 
   /** Of what it holds, the bytes that go when its connections end. What is on disk too stays. */
   get connectedBytes(): number {
-    const { retained, queues, sessions, received, storing } = this.balances;
-    return this.heldBytes - retained.bytes - queues.bytes - sessions.bytes - received.bytes - storing.bytes;
+    const { retained, queues, sessions, received, storing, history } = this.balances;
+    const stays = [retained, queues, sessions, received, storing, history];
+    return stays.reduce((bytes, balance) => bytes - balance.bytes, this.heldBytes);
   }
 }

@@ -18,7 +18,7 @@ export interface OutgoingContext extends WindowContext {
   readonly clock: Clock;
   readonly retained: RetainedIndex;
   readonly counters: { messagesDelivered: number };
-  onDropped(reason: DropReason): void;
+  onDropped(reason: DropReason, topic: string): void;
 }
 
 /**
@@ -284,6 +284,6 @@ export class OutgoingQueue {
   #drop(reason: DropReason, publication: Publication): void {
     this.#pace.fills();
     if (this.#outlet !== null) this.#pace.press(publication);
-    this.#context.onDropped(reason);
+    this.#context.onDropped(reason, publication.topic);
   }
 }

@@ -42,6 +42,8 @@ export class Session implements Subscriber, ClientIdentity {
   holder: Holder | null = null;
   /** Nothing of it is left; who still has it at hand leaves it alone. */
   ended = false;
+  /** Messages that were dropped on their way to the client. */
+  drops = 0;
 
   readonly #gate: Gate;
   #receivedIds: Set<number> | null = null;

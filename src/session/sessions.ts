@@ -5,6 +5,8 @@ import type { Scheduler } from '../fairness/scheduler.js';
 import { type Grant, grantOf } from '../mqtt/grant.js';
 import type { ProtocolLevel } from '../mqtt/packets.js';
 import type { Counters } from '../observe/counters.js';
+import type { History } from '../observe/history.js';
+import { limitHint } from '../observe/in-words.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { Router } from '../routing/router.js';
@@ -27,6 +29,7 @@ export interface SessionsOptions {
   readonly log: Log;
   readonly noisyLog: RateLimited;
   readonly counters: Counters;
+  readonly history: History;
 }
 
 /** What a session takes, without its subscriptions and messages. */
@@ -203,7 +206,7 @@ export class Sessions {
     createdAt: number,
     lastSeenAt: number,
   ): Session {
-    const { limits, clock, store, gate, log, noisyLog, counters } = this.#options;
+    const { limits, clock, store, gate, history, log, noisyLog, counters } = this.#options;
     const outgoing = new OutgoingQueue(
       {
         limits,
@@ -212,8 +215,10 @@ export class Sessions {
         retained: store.retained,
         counters,
         whenStored: (callback) => store.whenStored(callback),
-        onDropped(reason) {
+        onDropped(reason, topic) {
           counters.messagesDropped++;
+          session.drops++;
+          history.denied(session, 'deliver', topic, reason, () => limitHint(reason));
           noisyLog
             .user(account.login)
             .line(`drop:${clientId}`, (suppressed) =>

@@ -1,6 +1,7 @@
 import { Account } from '../fairness/account.js';
 import type { Ledger } from '../fairness/ledger.js';
 import { levelsOf } from '../mqtt/topics.js';
+import { Traffic } from '../mqtt/traffic.js';
 import type { CloseReason } from './close-reason.js';
 import { KnownTopics } from './known-topics.js';
 
@@ -30,6 +31,8 @@ export class UserAccount extends Account {
   readonly topics: KnownTopics;
   /** What the credential backend said when the user logged in last; another list whenever it is another one. */
   groups = NO_GROUPS;
+  /** Of the connections that have ended. */
+  readonly traffic = new Traffic();
   persistentSessions = 0;
   retainedMessages = 0;
   /** Topics and payloads of queued messages. */

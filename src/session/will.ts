@@ -1,8 +1,10 @@
+import { denialText } from '../acl/hint.js';
 import { type Job, perform } from '../fairness/job.js';
 import type { Scheduler } from '../fairness/scheduler.js';
 import type { Qos } from '../mqtt/packets.js';
 import { Publication } from '../mqtt/publication.js';
 import type { Counters } from '../observe/counters.js';
+import type { History } from '../observe/history.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { Store } from '../store/contract.js';
@@ -25,6 +27,7 @@ export interface WillsOptions {
   readonly scheduler: Scheduler;
   readonly account: (login: string) => UserAccount;
   readonly counters: Counters;
+  readonly history: History;
   readonly log: Log;
   readonly noisyLog: RateLimited;
 }
@@ -89,13 +92,14 @@ export class Wills {
 
   /** If its owner may write to its topic now; otherwise it is dropped, as a denied publish is. */
   *#publish(client: ClientIdentity, will: WillMessage, account: UserAccount): Job {
-    const { gate, distribution, counters, log, noisyLog } = this.#options;
+    const { gate, distribution, counters, history, log, noisyLog } = this.#options;
     const { login, clientId } = client;
     const { topic, payload, qos, retain } = will;
     if (gate.mayPublish(client, topic)) {
       yield* distribution.posting(Publication.of(topic, payload, qos, retain, login, clientId), account);
     } else {
       counters.publishesDenied++;
+      history.denied(client, 'will', topic, 'denied', () => denialText(login, topic));
       noisyLog
         .user(login)
         .line('will-denied', (suppressed) =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compileAcl } from '../../src/acl/acl.js';
-import { bracketHint } from '../../src/acl/hint.js';
+import { bracketHint, denialText } from '../../src/acl/hint.js';
 import { UsageError } from '../../src/errors.js';
 
 const standard = compileAcl([{ access: 'readwrite', topic: 'iotlab/%u/#' }]);
@@ -240,4 +240,23 @@ test('the hint for brackets copied from the documentation', () => {
   for (const topic of ['iotlab/alice/test', 'iotlab/bob', '<', 'iotlab/a<b>', 'iotlab/alice/x/<y>']) {
     assert.equal(bracketHint('alice', topic), null, topic);
   }
+});
+
+test('a denial is explained to its user, in a sentence about nobody else', () => {
+  const told = [
+    ['iotlab/<alice>/test', /brackets included: iotlab\/alice/],
+    ['/iotlab/alice/test', /does not begin with a slash: iotlab\/alice/],
+    ['iotlab/Alice/test', /capitals and spaces matter: iotlab\/alice/],
+    ['iotlab/alice /test', /capitals and spaces matter/],
+    ['IoTLAB/alice/test', /capitals matter: iotlab\/alice/],
+    ['alice/test', /iotlab\/ is missing in front: iotlab\/alice/],
+    ['#', /covers what others publish too: iotlab\/alice\/#/],
+    ['iotlab/#', /covers what others publish too/],
+    ['$share/group/iotlab/+/x', /covers what others publish too/],
+    ['$SYS/broker/uptime', /no \$SYS here/],
+    ['iotlab/bob/test', /^iotlab\/bob\/test is outside of what alice may use$/],
+    ['weather', /^weather is outside of what alice may use$/],
+  ] as const;
+  for (const [topic, sentence] of told) assert.match(denialText('alice', topic), sentence, topic);
+  assert.ok(denialText('alice', `iotlab/bob/${'x'.repeat(60_000)}`).length < 300);
 });

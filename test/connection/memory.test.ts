@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { describe, test } from 'node:test';
 import { Outbox } from '../../src/connection/outbox.js';
+import { Traffic } from '../../src/mqtt/traffic.js';
 import { networkAccount, newLedger, newScheduler, userAccount } from '../support/accounts.js';
 import { eventually } from '../support/deadline.js';
 import * as mqtt from '../support/packets.js';
@@ -15,7 +16,13 @@ describe('the outbox of a peer that does not read', () => {
   function stuckOutbox() {
     const writes: (() => void)[] = [];
     const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => void writes.push(done) });
-    const outbox = new Outbox(socket, newScheduler(), { expectsMore: false, waiting: false }, networkAccount());
+    const outbox = new Outbox(
+      socket,
+      newScheduler(),
+      { expectsMore: false, waiting: false },
+      networkAccount(),
+      new Traffic(),
+    );
     return { outbox, writes };
   }
 

@@ -3,6 +3,7 @@ import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Outbox } from '../../src/connection/outbox.js';
+import { Traffic } from '../../src/mqtt/traffic.js';
 import { networkAccount, newScheduler } from '../support/accounts.js';
 
 /** A socket that keeps what it is given and takes its time: `release` completes the write under way. */
@@ -39,7 +40,7 @@ test('bytes leave in the order they were given, whatever the mixture and however
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
       const socket = new SlowSocket();
-      const outbox = new Outbox(socket, newScheduler(), quiet, networkAccount());
+      const outbox = new Outbox(socket, newScheduler(), quiet, networkAccount(), new Traffic());
       const expected: Buffer[] = [];
       let last: { chunk: Buffer; end: number } = { chunk: chunks[0]!, end: 0 };
       const verbatim = (chunk: Buffer, start: number, end: number) => {
@@ -87,7 +88,7 @@ test('everything of one turn is one write, and messages that came together leave
     writes.push(chunk);
     done();
   };
-  const outbox = new Outbox(socket, newScheduler(), quiet, networkAccount());
+  const outbox = new Outbox(socket, newScheduler(), quiet, networkAccount(), new Traffic());
   const chunk = Buffer.allocUnsafeSlow(1_000);
   for (let at = 0; at < 1_000; at += 100) outbox.verbatim(chunk, at, at + 100);
   await nextTurn();
@@ -98,7 +99,7 @@ test('everything of one turn is one write, and messages that came together leave
 test('answers are held while received bytes wait to be handled, messages are not', async () => {
   const socket = new SlowSocket();
   const reading = { expectsMore: false, waiting: true };
-  const outbox = new Outbox(socket, newScheduler(), reading, networkAccount());
+  const outbox = new Outbox(socket, newScheduler(), reading, networkAccount(), new Traffic());
   outbox.acknowledge(0x40, 1);
   await nextTurn();
   assert.equal(socket.taken.length, 0);

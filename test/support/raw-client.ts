@@ -39,6 +39,9 @@ function contextFor(ca: string): tls.SecureContext {
 export class RawClient implements AsyncDisposable {
   readonly socket: tls.TLSSocket;
   readonly clientId: string;
+  /** Inside of TLS. */
+  sentBytes = 0;
+  receivedBytes = 0;
   readonly #tcp: net.Socket;
   #packets: mqtt.Packet[] = [];
   #over: Error | null = null;
@@ -51,6 +54,7 @@ export class RawClient implements AsyncDisposable {
     this.clientId = clientId;
     const reader = new mqtt.PacketReader();
     socket.on('data', (bytes: Buffer) => {
+      this.receivedBytes += bytes.length;
       try {
         for (const packet of reader.read(bytes)) this.#packets.push(packet);
       } catch (error) {
@@ -99,7 +103,9 @@ export class RawClient implements AsyncDisposable {
   }
 
   send(...packets: readonly Uint8Array[]): void {
-    this.socket.write(Buffer.concat(packets));
+    const bytes = Buffer.concat(packets);
+    this.sentBytes += bytes.length;
+    this.socket.write(bytes);
   }
 
   /** Packets that have come in and nobody has asked for. */

@@ -1,0 +1,192 @@
+import type { Connection } from '../connection/connection.js';
+import { grantedQos } from '../mqtt/grant.js';
+import type { EndedConnection } from '../observe/history.js';
+import { endInWords } from '../observe/in-words.js';
+import type { AdminContext } from './context.js';
+import { inSlices, type Steps } from './in-slices.js';
+import { type AdminRequest, type Answer, json, notFound, type Route } from './route.js';
+import { TopList } from './top-list.js';
+
+const CONNECTIONS_PER_STEP = 32;
+
+/** What a list can be sorted by, and whether the largest comes first. */
+const sorts = {
+  n: true,
+  login: false,
+  client: false,
+  address: false,
+  received: true,
+  sent: true,
+  publishes: true,
+  queued: true,
+  silent: true,
+  dropped: true,
+} as const;
+type Sort = keyof typeof sorts;
+
+/** Who is connected, who was, and the end of it. */
+export function connectionRoutes(context: AdminContext): readonly Route[] {
+  const { parts, controls } = context;
+
+  function* list({ query }: AdminRequest): Steps<Answer> {
+    const { login, address, state, limit, cursor } = query;
+    const sort = query.sort as Sort;
+    const found = new TopList<object>(limit as number, sorts[sort], cursor as string | undefined);
+    const fits = (it: { readonly login: string; readonly address: string }) =>
+      (login === undefined || it.login === login) && (address === undefined || it.address === address);
+    let count = 0;
+    if (state !== 'closed') {
+      for (const connection of parts.connections) {
+        const { client } = connection;
+        if (fits({ login: client?.login ?? '', address: connection.address })) {
+          const row = openRow(connection);
+          found.add(keyOf(row, sort), connection.n, row);
+        }
+        if (++count % CONNECTIONS_PER_STEP === 0) yield;
+      }
+    }
+    if (state !== 'open') {
+      for (const ended of parts.history.endedConnections(login as string | undefined)) {
+        if (fits(ended)) {
+          const row = endedRow(ended);
+          found.add(keyOf(row, sort), ended.n, row);
+        }
+        if (++count % CONNECTIONS_PER_STEP === 0) yield;
+      }
+    }
+    return json({ connections: found.items, total: found.total, next: found.next });
+  }
+
+  function find(params: AdminRequest['params']): Connection {
+    const n = Number(params.n);
+    for (const connection of parts.connections) if (connection.n === n) return connection;
+    throw notFound(`there is no open connection ${params.n}; GET /v1/connections lists them`);
+  }
+
+  function kickUser({ params, query }: AdminRequest): Answer {
+    const ended = controls.disconnect(params.login!, query.client as string | undefined);
+    return json({ ended });
+  }
+
+  return [
+    {
+      method: 'GET',
+      path: '/connections',
+      query: {
+        login: { kind: 'text' },
+        address: { kind: 'text' },
+        state: { kind: 'choice', words: ['open', 'closed', 'any'], otherwise: 'open' },
+        sort: { kind: 'choice', words: Object.keys(sorts), otherwise: 'n' },
+        limit: { kind: 'integer', min: 1, max: 1_000, otherwise: 100 },
+        cursor: { kind: 'text' },
+      },
+      answer: (request) => inSlices(parts, list(request)),
+    },
+    {
+      method: 'GET',
+      path: '/connections/{n}',
+      answer: ({ params }) => {
+        const connection = find(params);
+        return json({ ...openRow(connection), subscriptions: subscriptionsOf(connection) });
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/connections/{n}',
+      answer: ({ params }) => {
+        find(params).close('kicked');
+        return json({ ended: 1 });
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/users/{login}/connections',
+      query: { client: { kind: 'text' } },
+      answer: kickUser,
+    },
+  ];
+}
+
+type Row = ReturnType<typeof openRow> | ReturnType<typeof endedRow>;
+
+function openRow(connection: Connection) {
+  const { n, address, openedAt, client, traffic } = connection;
+  const common = { n, state: 'open' as const, address, since: dateOf(openedAt), ...traffic };
+  const silentSeconds = Math.round(connection.silentMs / 1_000);
+  // Nothing is known of it but where it is from.
+  if (client === null) return { ...common, login: null, client: null, protocol: null, silentSeconds, ...nothing };
+  const { session, wire } = client;
+  const { inflightMessages, queuedMessages } = session.outgoing.backlog;
+  return {
+    ...{ ...common, login: client.login, client: client.clientId, protocol: wire.version, silentSeconds },
+    ...{ clean: !session.persistent, keepaliveSeconds: client.keepaliveMs / 1_500 },
+    ...{ subscriptionCount: session.subscriptions.size, inflightMessages, queuedMessages },
+    droppedMessages: session.drops,
+  };
+}
+
+const nothing = {
+  ...{ clean: null, keepaliveSeconds: null, subscriptionCount: 0, inflightMessages: 0, queuedMessages: 0 },
+  droppedMessages: 0,
+};
+
+function endedRow(ended: EndedConnection) {
+  const { n, address, login, clientId: client, protocol, openedAt, endedAt, reason, detail } = ended;
+  const { publishesReceived, publishesSent, bytesReceived, bytesSent } = ended;
+  return {
+    ...{
+      n,
+      state: 'closed' as const,
+      address,
+      login,
+      client,
+      protocol,
+      since: dateOf(openedAt),
+      until: dateOf(endedAt),
+    },
+    ...{ reason, detail, inWords: endInWords(reason, detail) },
+    ...{ publishesReceived, publishesSent, bytesReceived, bytesSent },
+  };
+}
+
+function keyOf(row: Row, sort: Sort): string | number {
+  switch (sort) {
+    case 'n':
+      return row.n;
+    case 'login':
+      return row.login ?? '';
+    case 'client':
+      return row.client ?? '';
+    case 'address':
+      return row.address;
+    case 'received':
+      return row.bytesReceived;
+    case 'sent':
+      return row.bytesSent;
+    case 'publishes':
+      return row.publishesReceived + row.publishesSent;
+    case 'queued':
+      return row.state === 'open' ? row.queuedMessages : 0;
+    case 'dropped':
+      return row.state === 'open' ? row.droppedMessages : 0;
+    case 'silent':
+      return row.state === 'open' ? row.silentSeconds : 0;
+  }
+}
+
+/** The first of them: a session may have ten thousand. */
+const SHOWN_SUBSCRIPTIONS = 200;
+
+function subscriptionsOf({ client }: Connection): object[] {
+  if (client === null) return [];
+  const shown: object[] = [];
+  for (const [filter, grant] of client.session.subscriptions) {
+    if (shown.length >= SHOWN_SUBSCRIPTIONS) break;
+    shown.push({ filter, qos: grantedQos(grant) });
+  }
+  return shown;
+}
+
+export function dateOf(epochMs: number): string {
+  return new Date(epochMs).toISOString();
+}

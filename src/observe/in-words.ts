@@ -1,0 +1,63 @@
+/** Why something could not be kept or granted, for whoever asked for it: what is reached, and what helps. */
+const limits: Readonly<Record<string, string>> = {
+  'too-many-subscriptions':
+    'as many filters as are allowed (limits.subscriptionsPerSession, subscriptionsPerUser, memoryPerUser): one with a wildcard stands for many',
+  'too-many-retained': 'the retained messages that were asked for before are not all sent yet: try again in a while',
+  'queue-full':
+    'the client takes its messages slower than they come: its queue is full (limits.queuedMessages, queuedBytes)',
+  'user-quota':
+    'the queues of all clients of this login hold as much as they may (limits.queuedBytesPerUser, memoryPerUser)',
+  'not-reading': 'the client does not read what it is sent: messages of QoS 0 are not kept for it',
+};
+
+export function limitHint(reason: string): string {
+  return limits[reason] ?? reason;
+}
+
+/** Why a connection ended, in a sentence for its user. */
+const ends: Readonly<Record<string, string>> = {
+  disconnect: 'the client said goodbye',
+  'peer-closed': 'the client, or the network between, closed the connection without a word',
+  'socket-error': 'the network broke the connection',
+  'protocol-error': 'the client sent what MQTT does not allow',
+  'internal-error': 'a defect of the broker; its log describes it',
+  refused: 'its CONNECT was refused',
+  'connect-timeout': 'no CONNECT came in time (limits.connectTimeoutMs)',
+  'keepalive-timeout': 'nothing came from the client for one and a half times its keepalive',
+  'drain-timeout': 'the client did not read what it was sent (limits.drainTimeoutMs)',
+  'taken-over':
+    'another connection of the same user took its place with the same client id; two programs that share one end each other again and again: give each its own',
+  revoked: 'the account was removed, disabled or given a new password',
+  kicked: 'an operator ended it',
+  'memory-limit': 'memory was short, and this user held most of it',
+  'store-fault': 'what had to be stored could not be, and was not acknowledged: the client sends it again',
+  'broker-stopping': 'the broker was stopped',
+};
+
+export function endInWords(reason: string, detail: string | null): string {
+  const words = ends[reason] ?? reason;
+  return detail === null ? words : `${words}: ${detail}`;
+}
+
+/** Why a CONNECT was refused, in a sentence for operators; users are never told. */
+const refusals: Readonly<Record<string, string>> = {
+  'unsupported-protocol': 'a version of the protocol that is not spoken here',
+  'client-id-rejected': 'the client id is missing or too long',
+  'wrong-password': 'the password is wrong',
+  'unknown-user': 'there is no such user',
+  'no-login': 'no user name was given',
+  'no-password': 'no password was given',
+  'invalid-login': 'it cannot be a login (credentials.loginPattern)',
+  'invalid-password': 'the password is empty, or not text',
+  disabled: 'the account is disabled',
+  ambiguous: 'two entries of the directory claim the login',
+  throttled: 'too many wrong passwords from this address: one guess a second is tried',
+  'backend-unavailable': 'the credential backend does not answer',
+  'too-many-logins': 'too many want to log in at once',
+  'too-many-connections': 'the user has as many connections as are allowed (limits.connectionsPerUser)',
+  'too-many-sessions': 'the user has as many sessions as are allowed (limits.sessionsPerUser)',
+};
+
+export function refusalInWords(reason: string): string {
+  return refusals[reason] ?? ends[reason] ?? reason;
+}

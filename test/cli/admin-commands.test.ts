@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { runCli } from '../../src/cli/command-line.js';
+import { table } from '../../src/cli/table.js';
+import { captureIo } from '../support/command-io.js';
+import { freshId, RawClient } from '../support/raw-client.js';
+import { useTestBroker } from '../support/test-broker.js';
+
+const broker = useTestBroker();
+
+async function run(...args: string[]) {
+  const config = join(broker.folder, 'broker.yaml');
+  await writeFile(config, JSON.stringify({ admin: { socket: 'admin.sock' } }));
+  const io = captureIo();
+  const code = await runCli([...args, '--config', config], io);
+  return { code, out: io.out(), err: io.err() };
+}
+
+test('clients: who is connected, and whose connection has ended', async () => {
+  const clientId = `${freshId()}\nroot  \u001b[2J`;
+  await using alice = await RawClient.connect(broker, { as: 'alice', clientId });
+  await alice.subscribe(['iotlab/alice/#', 0]);
+  const { code, out } = await run('clients', 'alice');
+  assert.equal(code, 0);
+  const lines = out.trimEnd().split('\n');
+  assert.equal(lines.length, 2, 'a line feed in a client id begins no line');
+  assert.match(lines[0]!, /^ *N {2}LOGIN {2}CLIENT .* SUBS {2}QUEUED/);
+  assert.match(lines[1]!, /^ *\d+ {2}alice {2}\S+\\nroot {2}\\u001b\[2J {2}127\.0\.0\.1 {2}3\.1\.1/);
+  const json = JSON.parse((await run('clients', '--json', '--sort', 'received')).out);
+  assert.equal(json[0].client, clientId);
+  await alice.disconnect();
+  const ended = await run('clients', 'alice', '--ended', '--limit', '1');
+  assert.match(ended.out, /127\.0\.0\.1 {2}3\.1\.1 .* disconnect\n$/);
+  assert.equal((await run('clients', '--sort', 'size')).code, 2);
+  assert.equal((await run('clients', '--limit', '0')).code, 2);
+});
+
+test('clients: more than a page is read page by page, and what is left out is said', async () => {
+  const clients = await Promise.all([1, 2, 3].map(() => RawClient.connect(broker, { as: 'bob' })));
+  const { out, err } = await run('clients', 'bob', '--limit', '2');
+  assert.deepEqual([out.split('\n').length, err], [4, '2 of 3; --limit shows more\n']);
+  await Promise.all(clients.map((client) => client.disconnect()));
+});
+
+test('kick: a login, one of its clients, or a connection', async () => {
+  const connect = () => RawClient.connect(broker, { as: 'alice' });
+  const [one, two, three] = [await connect(), await connect(), await connect()];
+  const [{ n }] = JSON.parse((await run('clients', 'alice', '--json')).out);
+  assert.deepEqual(await run('kick', '--connection', String(n)), { code: 0, out: '1 connection ended\n', err: '' });
+  await three.closed();
+  assert.equal((await run('kick', 'alice', '--client', two.clientId)).out, '1 connection ended\n');
+  await two.closed();
+  assert.equal((await run('kick', 'alice')).out, '1 connection ended\n');
+  await one.closed();
+  assert.deepEqual(await run('kick', 'alice'), { code: 1, out: '0 connections ended\n', err: '' });
+  const gone = await run('kick', '--connection', String(n));
+  assert.deepEqual([gone.code, /no open connection/.test(gone.err)], [2, true]);
+  assert.equal((await run('kick')).code, 2);
+  assert.equal((await run('kick', 'alice', '--connection', '1')).code, 2);
+});
+
+test('denials: what was denied, and what helps', async () => {
+  await using alice = await RawClient.connect(broker, { as: 'alice' });
+  await alice.publish('iotlab/<alice>/x', '', { qos: 1 });
+  await alice.publish('iotlab/<alice>/x', '', { qos: 1 });
+  const { out } = await run('denials', 'alice');
+  assert.match(out, /ago {3,}2 {2}alice {2}\S+ {2}publish {2}iotlab\/<alice>\/x {2}denied {2}"<alice>" is meant/);
+  assert.equal(JSON.parse((await run('denials', '--json', '--limit', '1')).out).length, 1);
+});
+
+test('a table is as wide as it must be, and nothing in it begins a line', () => {
+  const text = table(
+    ['N', 'NAME', 'LAST'],
+    [
+      [1, 'a\nb', 'x'],
+      [100, `${'y'.repeat(70)}`, ''],
+    ],
+  );
+  assert.deepEqual(text.split('\n'), [
+    `  N  NAME${' '.repeat(56)}  LAST`,
+    `  1  a\\nb${' '.repeat(56)}  x`,
+    `100  ${'y'.repeat(59)}…`,
+    '',
+  ]);
+});
