@@ -29,6 +29,7 @@ ensureDebianPackages({
   mosquitto_sub: 'mosquitto-clients',
   mosquitto_passwd: 'mosquitto',
   slapd: 'slapd',
+  haproxy: 'haproxy',
   ldapadd: 'ldap-utils',
   '/usr/bin/python3 paho.mqtt.client': 'python3-paho-mqtt',
 });

@@ -1,5 +1,5 @@
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
 import type { CredentialBackend } from './credentials/backend.js';
 import type { CertificateSource } from './listener/certificate-source.js';
 import type { PublicationListener } from './session/distribution.js';
@@ -11,6 +11,6 @@ export interface BrokerSeams {
   readonly certificates?: CertificateSource;
   readonly openDatabase?: OpenDatabase;
   /** What a connection reads from and writes to; it must behave as the socket would. */
-  readonly wrapSocket?: (socket: TLSSocket) => Duplex;
+  readonly wrapSocket?: (socket: Socket) => Duplex;
   readonly onPublication?: PublicationListener;
 }

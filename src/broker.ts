@@ -47,7 +47,7 @@ export interface Broker {
   stop(): Promise<void>;
   /** Reads certificate, key and CA again. */
   reload(): Promise<void>;
-  /** The port in use, once started. */
+  /** The port in use, once started; 0 when only a proxy lets clients in. */
   readonly port: number;
   /** The admin port in use, once started; null when it is turned off. */
   readonly adminPort: number | null;
@@ -137,7 +137,8 @@ class ComposedBroker implements Broker {
     this.#closers.push(() => this.#listener!.close());
     log.info(
       {
-        port: this.port,
+        ...(config.listener.proxy.exclusive ? {} : { port: this.port }),
+        ...proxyDoors(config.listener.proxy),
         backend: config.credentials.backend,
         store: config.storage.path,
         sessions: sessions.size,
@@ -282,6 +283,11 @@ class ComposedBroker implements Broker {
       }
     }
   }
+}
+
+/** For the log: where a proxy hands clients over. */
+function proxyDoors({ socket, port }: Config['listener']['proxy']): object {
+  return { ...(socket === '' ? {} : { proxySocket: socket }), ...(port === 0 ? {} : { proxyPort: port }) };
 }
 
 function* liveSessions(connections: Iterable<Connection>): Generator<LiveSession> {

@@ -33,7 +33,9 @@ export async function prepareFirstStart(
   log: Log,
   hasTerminal: boolean,
 ): Promise<FirstStart> {
-  const { created } = await ensureCertificates(listener);
+  // Behind a proxy that ends TLS on the same machine there is nothing to show a certificate for.
+  const behind = listener.proxy.exclusive && listener.proxy.port === 0;
+  const created = !behind && (await ensureCertificates(listener)).created;
   if (created) log.info({ folder: dirname(listener.cert), ca: listener.ca }, 'made a development CA and certificate');
   if (credentials.backend !== 'file') return { login: null, password: null };
   const { path } = credentials.file;

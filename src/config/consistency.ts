@@ -10,7 +10,20 @@ export interface Inconsistency {
 
 /** What no key shows alone. Only what is certain not to work is listed. */
 export function inconsistencies(config: Config): Inconsistency[] {
-  return [...ofCredentials(config), ...ofGroups(config), ...ofRules(config), ...ofLimits(config)];
+  return [...ofProxy(config), ...ofCredentials(config), ...ofGroups(config), ...ofRules(config), ...ofLimits(config)];
+}
+
+function ofProxy({ listener: { proxy } }: Config): Inconsistency[] {
+  const found: Inconsistency[] = [];
+  if (proxy.exclusive && proxy.socket === '' && proxy.port === 0) {
+    const text = 'leaves no way in: set listener.proxy.socket or listener.proxy.port';
+    found.push({ key: 'listener.proxy.exclusive', text });
+  }
+  if (proxy.port !== 0 && proxy.ca === '') {
+    const text = 'is needed with listener.proxy.port: who has a certificate of it may say who a client is';
+    found.push({ key: 'listener.proxy.ca', text });
+  }
+  return found;
 }
 
 function ofCredentials({ credentials }: Config): Inconsistency[] {

@@ -1,5 +1,6 @@
 import { whyNotAGroupName } from '../group-name.js';
 import { whyNotARuleTopic } from '../mqtt/rule-topic.js';
+import { listener } from './listener-schema.js';
 import {
   bytes,
   choice,
@@ -22,17 +23,6 @@ const mebibyte = 1024 * 1024;
  * The one place where a key is declared: its type, default, check and description. config.ts derives the types;
  * validate.ts, defaults.ts and reference.ts walk it. Default paths are relative to the package's folder.
  */
-
-const listener = section('Where clients connect. TLS only: there is no key for a plaintext port.', {
-  host: text('::', 'Address to listen on. "::" is every IPv6 and IPv4 address of the machine.'),
-  port: integer(8883, 'TCP port; 0 takes any free one.', { max: 65_535 }),
-  cert: path('certs/server.pem', 'Server certificate (PEM), with its intermediate certificates behind it.'),
-  key: path('certs/server.key', 'Private key of the certificate (PEM).'),
-  ca: path(
-    'certs/iot-lab-ca.pem',
-    'What clients trust (PEM, may be a bundle). Shown to people, never asked of clients.',
-  ),
-});
 
 const ldap = section('Used with "backend: ldap".', {
   urls: texts(['ldaps://localhost:636'], 'Servers, tried in this order.', {

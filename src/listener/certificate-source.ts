@@ -10,10 +10,14 @@ import { type Material, makeSecureContext, readMaterial } from './secure-context
 /** The certificate that new connections get, kept up to date with the files. */
 export interface CertificateSource {
   context(): SecureContext;
+  /** The same as PEM: another object whenever it is another certificate. */
+  pair(): CertificatePair;
   /** Reads the files now. Resolves also when they are unusable: then the old ones stay, and the log says why. */
   reload(): Promise<void>;
   close(): void;
 }
+
+export type CertificatePair = Pick<Material, 'certPem' | 'keyPem'>;
 
 const dayMs = 86_400_000;
 /** Ticket keys live in the context: whoever steals them reads TLS 1.2 sessions resumed with them, so not for long. */
@@ -87,6 +91,7 @@ export async function openCertificateSource(options: {
 
   return {
     context: () => context,
+    pair: () => material,
     reload: () => inTurn(0),
     close() {
       closed = true;

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
-import { issueAuthority, issueServer, type KeyType, type Pair, toPem, type Validity } from './issue.js';
+import { issueAuthority, issueFor, type KeyType, type Pair, type Purpose, toPem, type Validity } from './issue.js';
 
 export const dayMs = 86_400_000;
 const authorityDays = 3650;
@@ -20,6 +20,8 @@ export interface IssueRequest extends Partial<Validity> {
   /** DNS names and IP addresses; the defaults are those of `serverNames()`. */
   readonly names?: readonly string[];
   readonly keyType?: KeyType;
+  /** `server` unless told otherwise. */
+  readonly purpose?: Purpose;
 }
 
 export interface AuthorityRequest extends Partial<Validity> {
@@ -65,8 +67,8 @@ export function authorityOf(pair: Pair): Authority {
   return {
     ...toPem(pair),
     issue(request = {}) {
-      const { names = serverNames(), keyType = 'ec' } = request;
-      return toPem(issueServer(pair, 'iotlab-broker', names, keyType, validFor(serverDays, request)));
+      const { names = serverNames(), keyType = 'ec', purpose = 'server' } = request;
+      return toPem(issueFor(purpose, pair, 'iotlab-broker', names, keyType, validFor(serverDays, request)));
     },
   };
 }

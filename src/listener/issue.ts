@@ -61,6 +61,7 @@ const identifiers = {
   authorityKeyIdentifier: '2.5.29.35',
   extendedKeyUsage: '2.5.29.37',
   serverAuthentication: '1.3.6.1.5.5.7.3.1',
+  clientAuthentication: '1.3.6.1.5.5.7.3.2',
   ecdsaWithSha256: '1.2.840.10045.4.3.2',
   rsaWithSha256: '1.2.840.113549.1.1.11',
 };
@@ -76,21 +77,26 @@ export function issueAuthority(name: string, keyType: KeyType, validity: Validit
   return { certificate, key };
 }
 
-/** A server certificate for `names` (DNS names and IP addresses), signed by `authority`. */
-export function issueServer(
+/** What a certificate is shown for: by the broker to its clients, or by a proxy to the broker. */
+export type Purpose = 'server' | 'proxy';
+
+/** A certificate for `names` (DNS names and IP addresses), signed by `authority`. */
+export function issueFor(
+  purpose: Purpose,
   authority: Pair,
   name: string,
   names: readonly string[],
   keyType: KeyType,
   validity: Validity,
 ): Pair {
+  const shownFor = purpose === 'server' ? identifiers.serverAuthentication : identifiers.clientAuthentication;
   const { publicKey, privateKey: key } = generateKeys(keyType);
   // digitalSignature; and keyEncipherment, which only an RSA key is ever used for, by TLS 1.2 clients without ECDHE.
   const usage = keyType === 'rsa' ? bits(Buffer.from([0xa0]), 5) : bits(Buffer.from([0x80]), 7);
   const certificate = certify({ name: commonName(name), publicKey }, issuerOf(authority), validity, [
     extension(identifiers.basicConstraints, true, sequence()),
     extension(identifiers.keyUsage, true, usage),
-    extension(identifiers.extendedKeyUsage, false, sequence(objectId(identifiers.serverAuthentication))),
+    extension(identifiers.extendedKeyUsage, false, sequence(objectId(shownFor))),
     extension(identifiers.alternativeNames, false, sequence(...names.map(alternativeName))),
   ]);
   return { certificate, key };

@@ -19,8 +19,8 @@ export interface Material {
 
 /** Reads and checks the three files; throws `UsageError` naming the file, its key in the configuration, and the remedy. */
 export async function readMaterial(files: CertificateFiles): Promise<Material> {
-  const certPem = await read('listener.cert', files.cert);
-  const keyPem = await read('listener.key', files.key);
+  const certPem = await readPemFile('listener.cert', files.cert);
+  const keyPem = await readPemFile('listener.key', files.key);
   const chain = parse('listener.cert', files.cert, () => readBundle(certPem));
   const key = parse('listener.key', files.key, () => readKey(keyPem));
   if (!chain[0]!.checkPrivateKey(key)) {
@@ -64,23 +64,31 @@ const ciphers = [...new Set([...preferred, ...constants.defaultCoreCipherList.sp
  * TLS 1.2 and 1.3, whatever Node's command line says. Each context has session ticket keys of its own, known to nobody
  * and kept nowhere, so making a new one is how they rotate.
  */
-export function makeSecureContext({ certPem, keyPem }: Pick<Material, 'certPem' | 'keyPem'>): tls.SecureContext {
-  return tls.createSecureContext({
+export function makeSecureContext(pair: Pick<Material, 'certPem' | 'keyPem'>): tls.SecureContext {
+  // No client's certificate is ever asked for. An empty list rather than none: with Node's own roots in the context,
+  // every handshake would search them for the server's issuer.
+  return tls.createSecureContext(secureOptions(pair, []));
+}
+
+/** `authorities` are those of the peers' certificates. */
+export function secureOptions(
+  { certPem, keyPem }: Pick<Material, 'certPem' | 'keyPem'>,
+  authorities: string[],
+): tls.SecureContextOptions {
+  return {
     cert: certPem,
     key: keyPem,
-    // No client certificate is ever asked for. An empty list rather than none: with Node's own roots in the context,
-    // every handshake would search them for the server's issuer.
-    ca: [],
+    ca: authorities,
     minVersion: 'TLSv1.2',
     maxVersion: 'TLSv1.3',
     ciphers,
     honorCipherOrder: true,
     // A client without AES instructions puts ChaCha20 first, and then gets it. Renegotiation costs a handshake for free.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_PRIORITIZE_CHACHA,
-  });
+  };
 }
 
-async function read(key: string, file: string): Promise<string> {
+export async function readPemFile(key: string, file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (cause) {

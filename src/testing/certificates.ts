@@ -58,17 +58,21 @@ export function throwAwayCa(): string {
 /** The certificates of one broker: valid, unless a fault says otherwise. Nothing is read from a file. */
 export function testCertificates(faults: FaultBoard): CertificateSource {
   const contexts = new Map<CertificateKind, SecureContext>();
+  const pair = (kind: CertificateKind) => {
+    const { cert: certPem, key: keyPem } = certificateOf(kind);
+    return { certPem, keyPem };
+  };
   return {
     context() {
       const kind = faults.strike('certificate', {})?.parameters.kind ?? 'valid';
       let context = contexts.get(kind);
       if (context === undefined) {
-        const { cert: certPem, key: keyPem } = certificateOf(kind);
-        context = makeSecureContext({ certPem, keyPem });
+        context = makeSecureContext(pair(kind));
         contexts.set(kind, context);
       }
       return context;
     },
+    pair: () => pair('valid'),
     reload: async () => {},
     close: () => contexts.clear(),
   };

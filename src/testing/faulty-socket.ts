@@ -1,5 +1,5 @@
+import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../clock.js';
 import { readOnAfterWriteError } from '../connection/read-on.js';
 import { CONNECT, PUBLISH } from '../mqtt/packets.js';
@@ -17,7 +17,7 @@ const bufferedBytes = 65_536;
  * faults concern.
  */
 export class FaultySocket extends Duplex implements Holder {
-  readonly #raw: TLSSocket;
+  readonly #raw: Socket;
   readonly #faults: FaultBoard;
   readonly #changed: () => void;
   readonly #incoming = new FrameCutter();
@@ -40,7 +40,7 @@ export class FaultySocket extends Duplex implements Holder {
   /** … but the bytes that are being written. */
   #lastWords = false;
 
-  constructor(raw: TLSSocket, { faults, clock, changed }: { faults: FaultBoard; clock: Clock; changed: () => void }) {
+  constructor(raw: Socket, { faults, clock, changed }: { faults: FaultBoard; clock: Clock; changed: () => void }) {
     super({ allowHalfOpen: true, highWaterMark: bufferedBytes });
     this.#raw = raw;
     this.#faults = faults;

@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { test } from 'node:test';
 import tls, { type TLSSocket } from 'node:tls';
+import { defaultConfig } from '../../src/config/defaults.js';
 import { UsageError } from '../../src/errors.js';
 import { makeAuthority } from '../../src/listener/certificates.js';
 import { openListener } from '../../src/listener/listener.js';
@@ -310,7 +311,7 @@ test('what cannot be opened is said with its key and the remedy', async (t) => {
   const limits = { handshakeTimeoutMs: 1000, connections: 10, connectionsPerAddress: 10 };
   const opening = (config: object) =>
     openListener({
-      config: { host: '127.0.0.1', port: 0, ...files, ...config },
+      config: defaultConfig({ listener: { host: '127.0.0.1', port: 0, ...files, ...config } }).listener,
       limits,
       log: captureLog().log,
       clock: new ManualClock(),

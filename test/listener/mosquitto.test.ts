@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import type { TLSSocket } from 'node:tls';
 import { type TestListener, testListener } from '../support/test-listener.js';
 
 /** Says yes to a CONNECT and nothing more: enough for mosquitto_pub at QoS 0. */
-function sayYes(socket: TLSSocket): void {
+function sayYes(socket: Socket): void {
   socket.once('data', () => socket.write(Buffer.from([0x20, 2, 0, 0]))).on('end', () => socket.end());
 }
 

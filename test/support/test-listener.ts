@@ -4,8 +4,11 @@ import type { TestContext } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import tls from 'node:tls';
 import { systemClock } from '../../src/clock.js';
+import type { ListenerConfig } from '../../src/config/config.js';
+import { defaultConfig } from '../../src/config/defaults.js';
 import { type Authority, type IssueRequest, makeAuthority } from '../../src/listener/certificates.js';
-import { type Listener, type ListenerOptions, openListener, type Peer } from '../../src/listener/listener.js';
+import { type Listener, type ListenerOptions, openListener } from '../../src/listener/listener.js';
+import type { Peer } from '../../src/listener/reception.js';
 import { type CapturedLog, captureLog } from './captured-log.js';
 import { eventually } from './deadline.js';
 import { tempFolder } from './temp-folder.js';
@@ -31,6 +34,7 @@ export async function testListener(
     clock?: ListenerOptions['clock'];
     certificate?: IssueRequest;
     host?: string;
+    proxy?: Partial<ListenerConfig['proxy']>;
     onConnection?: ListenerOptions['onConnection'];
   } = {},
 ): Promise<TestListener> {
@@ -47,12 +51,14 @@ export async function testListener(
   const captured = captureLog();
   const accepted: TestListener['accepted'] = [];
   const listener = await openListener({
-    config: { host: overrides.host ?? '127.0.0.1', port: 0, ...files },
+    config: defaultConfig({
+      listener: { host: overrides.host ?? '127.0.0.1', port: 0, ...files, proxy: overrides.proxy },
+    }).listener,
     limits: { handshakeTimeoutMs: 5000, connections: 100, connectionsPerAddress: 100, ...overrides.limits },
     log: captured.log,
     clock: overrides.clock ?? systemClock,
     onConnection(socket, peer) {
-      accepted.push({ socket, peer });
+      accepted.push({ socket: socket as TLSSocket, peer });
       socket.on('error', () => {});
       if (overrides.onConnection) overrides.onConnection(socket, peer);
       else socket.on('data', (data) => socket.write(data)).on('end', () => socket.end());
@@ -62,7 +68,7 @@ export async function testListener(
   return {
     ...captured,
     listener,
-    port: listener.port,
+    port: listener.port!,
     authority,
     files,
     accepted,
@@ -72,7 +78,7 @@ export async function testListener(
         const socket = tls.connect({
           host: '127.0.0.1',
           servername: 'localhost',
-          port: listener.port,
+          port: listener.port!,
           ca: authority.cert,
           ...options,
         });

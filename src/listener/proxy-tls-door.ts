@@ -1,0 +1,220 @@
+import net from 'node:net';
+import tls, { type TLSSocket } from 'node:tls';
+import type { ListenerConfig } from '../config/config.js';
+import { UsageError } from '../errors.js';
+import { stateOf, watchFiles } from '../file-watch.js';
+import { networkOf, normalizeAddress } from '../network.js';
+import { listenTcp } from './bind.js';
+import { readBundle } from './bundle.js';
+import type { CertificatePair, CertificateSource } from './certificate-source.js';
+import { handshakeFailure } from './handshake-failure.js';
+import { type ProxyArrival, receiveProxyHeader } from './proxy-arrival.js';
+import type { Door, Reception } from './reception.js';
+import { readPemFile, secureOptions } from './secure-context.js';
+
+export interface ProxyTlsDoor extends Door {
+  /** Reads the CA of the proxies again. Never rejects. */
+  reload(): Promise<void>;
+  close(): void;
+}
+
+/** What came in, from accept on. */
+interface Arriving {
+  readonly raw: net.Socket;
+  readonly address: string;
+  readonly port: number;
+  /** What the header in front of TLS said. */
+  relayed: ProxyArrival | null;
+  cancelDeadline: () => void;
+}
+
+/**
+ * Where a proxy on another machine brings clients in: over TLS, with a certificate of its own. The header stands in
+ * front of the handshake, as HAProxy and nginx send it, or behind it; not one byte of a client is read before the
+ * proxy's certificate was found good. Throws `UsageError` when host, port or CA won't do.
+ *
+ * Unlike the clients' door this is a `tls.Server`: only there Node.js tells what OpenSSL thinks of a peer's certificate.
+ */
+export async function openProxyTlsDoor(
+  reception: Reception,
+  proxy: ListenerConfig['proxy'],
+  certificates: CertificateSource,
+): Promise<ProxyTlsDoor> {
+  const { clock, log, limits } = reception;
+  const key = 'listener.proxy.ca';
+  let seen = await stateOf([proxy.ca]);
+  let authorities = await readAuthorities(proxy.ca);
+  let pair: CertificatePair = certificates.pair();
+  const mayConnect = allowed(proxy.addresses);
+  /** By the proxy's address and port, which is all that a secure socket tells of its TCP connection. */
+  const arriving = new Map<string, Arriving>();
+  const options = () => secureOptions(pair, [authorities]);
+
+  const secure = tls.createServer({
+    ...options(),
+    // Refused below, where there is a reason to tell.
+    ...{ requestCert: true, rejectUnauthorized: false, handshakeTimeout: limits.handshakeTimeoutMs },
+  });
+  const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (raw) => {
+    const { remoteAddress, remotePort = 0 } = raw;
+    if (remoteAddress === undefined) return void raw.destroy();
+    const it: Arriving = {
+      ...{ raw, address: normalizeAddress(remoteAddress), port: remotePort, relayed: null },
+      // One for all that has to happen until a client is there.
+      cancelDeadline: clock.after(limits.handshakeTimeoutMs, () =>
+        refuse(it, `not complete after ${limits.handshakeTimeoutMs} ms`),
+      ),
+    };
+    raw.on('error', ignore).once('close', it.cancelDeadline);
+    if (!mayConnect(it.address)) refuse(it, 'the address is not among listener.proxy.addresses');
+    else if (reception.enter(raw)) firstBytes(it);
+  });
+
+  /** Whichever comes first: the header, or TLS. */
+  function firstBytes(it: Arriving): void {
+    const { raw } = it;
+    const gone = () => raw.destroy();
+    raw.once('end', gone).once('data', (bytes: Buffer) => {
+      raw.off('end', gone).pause().unshift(bytes);
+      if (bytes[0] === 22) begin(it);
+      else header(raw, it, (relayed) => begin(Object.assign(it, { relayed })));
+    });
+  }
+
+  function begin(it: Arriving): void {
+    if (pair !== certificates.pair()) {
+      pair = certificates.pair();
+      secure.setSecureContext(options());
+    }
+    const id = idOf(it.raw);
+    arriving.set(id, it);
+    it.raw.once('close', () => arriving.delete(id));
+    secure.emit('connection', it.raw);
+  }
+
+  secure.on('secureConnection', (socket: TLSSocket) => {
+    const it = arriving.get(idOf(socket));
+    if (it === undefined) return void socket.destroy();
+    arriving.delete(idOf(socket));
+    socket.on('error', ignore);
+    const why = whyNotAProxy(socket, proxy.names);
+    if (why !== null) refuse(it, why);
+    else if (it.relayed === null) header(socket, it, (relayed) => handOver(it, socket, relayed));
+    else if (it.relayed.kind === 'relayed') handOver(it, socket, it.relayed);
+    else firstWord(it, socket);
+  });
+  secure.on('tlsClientError', (error, socket) => {
+    const it = arriving.get(idOf(socket));
+    socket.destroy();
+    if (it !== undefined) refuse(it, handshakeFailure(error));
+  });
+
+  function header(socket: net.Socket, it: Arriving, then: (arrival: ProxyArrival) => void): void {
+    receiveProxyHeader(socket, { clock, timeoutMs: limits.handshakeTimeoutMs }, (arrival) => {
+      if (arrival.kind === 'relayed' || arrival.kind === 'own') return then(arrival);
+      if (arrival.kind === 'gone') it.raw.destroy();
+      else refuse(it, arrival.reason);
+    });
+  }
+
+  /** Most of what a proxy opens for itself are checks that never say one. */
+  function firstWord(it: Arriving, socket: TLSSocket): void {
+    const gone = () => it.raw.destroy();
+    socket.once('end', gone).once('data', (bytes: Buffer) => {
+      socket.off('end', gone).pause().unshift(bytes);
+      handOver(it, socket, { kind: 'own' });
+    });
+  }
+
+  function handOver(it: Arriving, socket: TLSSocket, arrival: ProxyArrival): void {
+    const relayed = arrival.kind === 'relayed';
+    const address = relayed ? normalizeAddress(arrival.address) : it.address;
+    if (!reception.admit(it.raw, networkOf(address))) return;
+    it.cancelDeadline();
+    socket.off('error', ignore).resume();
+    reception.handOver(it.raw, socket, { address, port: relayed ? arrival.port : it.port });
+  }
+
+  function refuse({ raw, address }: Arriving, reason: string): void {
+    arriving.delete(idOf(raw));
+    raw.destroy();
+    reception.warn(
+      'proxy-refused',
+      address,
+      { reason },
+      `Connection closed on listener.proxy.port: ${address}: ${reason}`,
+    );
+  }
+
+  reception.watch(server);
+  const closed = new Promise<void>((resolve) => server.once('close', resolve));
+  const complaints = { host: 'listener.proxy.host:', port: 'listener.proxy.port: port' };
+  await listenTcp(server, proxy.host, proxy.port, complaints);
+
+  async function reload(): Promise<void> {
+    const state = await stateOf([proxy.ca]);
+    try {
+      authorities = await readAuthorities(proxy.ca);
+      secure.setSecureContext(options());
+      log.info({ file: proxy.ca }, `${key}: read again`);
+    } catch (error) {
+      log.error(
+        { file: proxy.ca },
+        `The new CA of the proxies is not used, the old one stays: ${(error as Error).message}`,
+      );
+    }
+    seen = state;
+  }
+  const stopWatching = watchFiles({ files: [proxy.ca], clock, seen: () => seen, onChange: reload });
+
+  return {
+    port: (server.address() as net.AddressInfo).port,
+    stopAccepting: () => void server.close(),
+    reload,
+    close: stopWatching,
+    closed,
+  };
+}
+
+/** What a TCP connection and the secure one that it carries have in common. */
+const idOf = ({ remoteAddress, remotePort }: net.Socket) => `${remoteAddress} ${remotePort}`;
+
+/** What is wrong with the certificate that was shown, or null. */
+function whyNotAProxy(socket: TLSSocket, names: readonly string[]): string | null {
+  // Asked first: Node.js calls a resumed session authorized when there was no certificate in it.
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return 'it showed no certificate (HAProxy: crt)';
+  if (!socket.authorized) {
+    const code = String(socket.authorizationError);
+    return `its certificate is not good: ${code.toLowerCase().replaceAll('_', ' ')}`;
+  }
+  if (names.length === 0 || names.some((name) => certificate.checkHost(name) !== undefined)) return null;
+  return 'its certificate has none of listener.proxy.names';
+}
+
+async function readAuthorities(file: string): Promise<string> {
+  const pem = await readPemFile('listener.proxy.ca', file);
+  try {
+    readBundle(pem);
+  } catch (cause) {
+    throw new UsageError(`listener.proxy.ca: ${file} is unusable: ${(cause as Error).message}. Expected: a PEM file.`, {
+      code: 'E_CERTIFICATE',
+      cause,
+    });
+  }
+  return pem;
+}
+
+/** Whether a connection from the address is a proxy's: from any, when there is no list. */
+function allowed(networks: readonly string[]): (address: string) => boolean {
+  if (networks.length === 0) return () => true;
+  const list = new net.BlockList();
+  for (const network of networks) {
+    const [address = '', bits] = network.split('/', 2);
+    const family = net.isIPv6(address) ? 'ipv6' : 'ipv4';
+    list.addSubnet(address, Number(bits ?? (family === 'ipv6' ? 128 : 32)), family);
+  }
+  return (address) => list.check(address, net.isIPv6(address) ? 'ipv6' : 'ipv4');
+}
+
+function ignore(): void {}
