@@ -4,6 +4,7 @@ import { createLog } from '../observe/log.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
 import { type FirstStart, prepareFirstStart, terminalOf, welcomeLines } from './first-start.js';
+import { restrainHeapGrowth } from './heap-growth.js';
 import { untilSignalled } from './until-signalled.js';
 
 async function serve(file: string | undefined, io: CommandIo): Promise<number> {
@@ -13,6 +14,7 @@ async function serve(file: string | undefined, io: CommandIo): Promise<number> {
   const used = configFile(file, io.env);
   if (used === null) log.info('no configuration file: the defaults');
   else log.info({ file: used }, 'configuration');
+  const heap = restrainHeapGrowth();
   let first: FirstStart = { login: null, password: null };
   let told = false;
   try {
@@ -35,6 +37,8 @@ async function serve(file: string | undefined, io: CommandIo): Promise<number> {
     // The command line prints one line; whoever is debugging wants the stack too.
     log.debug({ err: error }, 'serve failed');
     throw error;
+  } finally {
+    heap.close();
   }
 }
 

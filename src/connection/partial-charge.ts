@@ -2,8 +2,10 @@ import type { Account } from '../fairness/account.js';
 import type { PartialFrame } from './frames.js';
 import { ProtocolError } from './protocol-error.js';
 
-/** A frame that came in part is not counted up to this size. */
-const UNCOUNTED_BYTES = 16 * 1024;
+/** A frame that came in part is not counted up to this size: that happens at the end of every record that is read. */
+const UNCOUNTED_BYTES = 1024;
+/** Up to this size it is never refused. */
+const UNREFUSED_BYTES = 16 * 1024;
 /** And has room up to this size, however full its user's account is: an UNSUBSCRIBE gives back. */
 const ALWAYS_BYTES = 256 * 1024;
 
@@ -29,7 +31,7 @@ export class PartialCharge {
     const more = bytes - this.#bytes;
     if (more === 0) return;
     const { partial } = this.#account.balances;
-    if (more > 0 && partial.bytes + more > ALWAYS_BYTES && !this.#account.hasRoom(more)) {
+    if (bytes > UNREFUSED_BYTES && more > 0 && partial.bytes + more > ALWAYS_BYTES && !this.#account.hasRoom(more)) {
       throw new ProtocolError('quota', 'too many packets that came in part');
     }
     this.#bytes = bytes;

@@ -1,6 +1,7 @@
 import type { SecureContext } from 'node:tls';
 import * as mqtt from '../../support/packets.js';
 import { type Answer, messageOf } from './answers.js';
+import { abandon, type Call, knock } from './caller.js';
 import { blocksOf, connectPacket, type Sender } from './encode.js';
 import { Link, type Target } from './link.js';
 import type { ConnectStep, Level, PacketStep, Step, Tally } from './program.js';
@@ -31,6 +32,7 @@ export class Actor implements Sender {
   #link: Link | null = null;
   #connackCode: number | null = null;
   #acknowledges = true;
+  #releases = true;
   #round = 0;
   #packetId = 0;
   /** Answers that have to come, by packet type. */
@@ -79,6 +81,12 @@ export class Actor implements Sender {
         return this.#connect(step);
       case 'part':
         return this.#sendPart(step.of, step.keep);
+      case 'dribble':
+        return this.#dribble(step.of, step.bytes);
+      case 'knock':
+        return this.#call(knock(step.hex, step.at), step.ms);
+      case 'abandon':
+        return this.#call(abandon(this.#stage.context), step.ms);
       case 'reading':
         if (this.#link) this.#link.reading = step.on;
         return;
@@ -130,6 +138,7 @@ export class Actor implements Sender {
     this.#leave((link) => link.cut());
     this.level = step.level ?? 4;
     this.#acknowledges = step.acknowledges ?? true;
+    this.#releases = step.releases ?? true;
     this.#connackCode = null;
     const giveBack = await this.#stage.connectTurn();
     try {
@@ -165,6 +174,25 @@ export class Actor implements Sender {
     await this.#send(bytes.subarray(0, Math.floor(bytes.length * keep)));
   }
 
+  async #dribble(step: PacketStep, count: number): Promise<void> {
+    const bytes = Buffer.concat([...blocksOf(step, this)].flat());
+    this.#stage.tally.sentBytes += Math.min(count, bytes.length);
+    await this.#link?.dribble(bytes.subarray(0, count));
+    await this.#send(bytes.subarray(count));
+  }
+
+  async #call(call: Call, ms: number): Promise<void> {
+    const { target, localAddress } = this.#stage;
+    await call(target, localAddress, async (gone) => {
+      let isGone = false;
+      void gone.then(() => {
+        isGone = true;
+        this.#changed();
+      });
+      await this.#until(() => isGone, ms);
+    });
+  }
+
   async #send(...parts: readonly Buffer[]): Promise<void> {
     if (this.#link === null) return;
     for (const { length } of parts) this.#stage.tally.sentBytes += length;
@@ -192,7 +220,7 @@ export class Actor implements Sender {
     this.#came(type);
     if (type === mqtt.PUBLISH) this.#message(answer);
     else if (type === mqtt.CONNACK) this.#connackCode = head[1] ?? -1;
-    else if (type === mqtt.PUBREC) this.#reply(mqtt.pubrel(head.readUInt16BE(0)));
+    else if (type === mqtt.PUBREC) this.#release(head.readUInt16BE(0));
     else if (type === mqtt.PUBREL) this.#reply(mqtt.pubcomp(head.readUInt16BE(0)));
     else if (type === mqtt.UNSUBACK) tally.unsubscribed += 1;
     else if (type === mqtt.PUBACK || type === mqtt.PUBCOMP) tally.published += 1;
@@ -216,6 +244,12 @@ export class Actor implements Sender {
     this.#stage.tally.messages += 1;
     this.#stage.tally.messageBytes += payloadBytes;
     if (id > 0 && this.#acknowledges) this.#reply(answer.flags & 4 ? mqtt.pubrec(id) : mqtt.puback(id));
+  }
+
+  #release(id: number): void {
+    if (this.#releases) this.#reply(mqtt.pubrel(id));
+    // Nothing more comes of it.
+    else this.#came(mqtt.PUBCOMP);
   }
 
   /** All replies of a turn leave together. */

@@ -27,6 +27,7 @@ the same is watched without one.
   --strength N        share of its connections and of what is set up, above 0 (1)
   --table             a Markdown table at the end
   --replay FILE       a program of the corpus; may be given several times
+  --heap MB           gives the broker that much (--max-old-space-size)
   --list              the attacks that have a name
 
 Exit codes: 0 everything held, 1 something did not, or nothing could be judged; 2 wrong usage.
@@ -66,6 +67,7 @@ function readOptions(args: readonly string[]) {
         seconds: { type: 'string', default: '10' },
         strength: { type: 'string', default: '1' },
         table: { type: 'boolean', default: false },
+        heap: { type: 'string' },
         replay: { type: 'string', multiple: true, default: [] },
         list: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
@@ -82,7 +84,7 @@ async function run(values: ReturnType<typeof readOptions>): Promise<number> {
     console.log(help);
     return 0;
   }
-  const numbers = (name: 'minutes' | 'shrink-minutes' | 'seconds' | 'strength', least: number): number => {
+  const numbers = (name: 'minutes' | 'shrink-minutes' | 'seconds' | 'strength' | 'heap', least: number): number => {
     const number = Number(values[name]);
     if (!(number >= least)) throw new UsageFault(`--${name} ${values[name]}: it must be a number from ${least} on.`);
     return number;
@@ -99,7 +101,8 @@ async function run(values: ReturnType<typeof readOptions>): Promise<number> {
     cases.push(...found.map(({ attack, modest }) => ({ program: attack, modest })));
   }
   for (const file of values.replay) cases.push({ program: await readProgram(file), modest: null });
-  await using ground = await Ground.make();
+  const heapMb = values.heap === undefined ? undefined : numbers('heap', 64);
+  await using ground = await Ground.make(heapMb);
   if (cases.length > 0) return await runCases(ground, cases, values.table);
   const { seed } = values;
   console.log(`swarm: seed ${seed}`);

@@ -67,7 +67,7 @@ const isAnEnd = (it: Step): boolean =>
   ['disconnect', 'cut', 'part'].includes(it.do) || (it.do === 'raw' && it.times === undefined);
 
 function step(random: Random, mostBytes: number): Step {
-  const kind = random.between(1, 22);
+  const kind = random.between(1, 25);
   if (kind <= 12) return packet(random, mostBytes);
   if (kind === 13) return { do: 'part', of: packet(random, mostBytes), keep: random.between(1, 99) / 100 };
   if (kind === 14) return { do: 'reading', on: random.chance(0.3) };
@@ -76,7 +76,15 @@ function step(random: Random, mostBytes: number): Step {
   if (kind === 18) return { do: 'messages', count: random.near(1_000), withinMs: 2_000 };
   if (kind === 19) return { do: 'raw', hex: random.pick(beginnings) };
   if (kind === 20) return { do: 'raw', hex: random.chance(0.3) ? noise(random) : random.pick(malformed) };
+  if (kind === 21) return { do: 'dribble', of: packet(random, mostBytes), bytes: random.near(1_000) };
+  if (kind === 22) return { do: 'abandon', ms: random.near(200) };
+  if (kind === 23) return knock(random);
   return { do: random.pick(['disconnect', 'cut']) };
+}
+
+function knock(random: Random): Step {
+  const hex = random.pick(['', '16', '16030100', '1603010200010001fc0303', '47455420', noise(random)]);
+  return { do: 'knock', hex, ms: random.near(1_000), ...(random.chance(0.5) ? { at: 'admin' } : {}) };
 }
 
 function connect(random: Random): ConnectStep {
@@ -91,6 +99,7 @@ function connect(random: Random): ConnectStep {
     ...(random.chance(0.3) ? { will: will(random) } : {}),
     ...(random.chance(0.05) ? { login: random.pick(['ghost{c}', 'ghost{r}', 'alice', '']) } : {}),
     ...(random.chance(0.1) ? { acknowledges: false } : {}),
+    ...(random.chance(0.1) ? { releases: false } : {}),
   };
 }
 

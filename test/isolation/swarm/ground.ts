@@ -32,26 +32,29 @@ function numbered(login: string): string[] {
 export class Ground implements AsyncDisposable {
   readonly #folder: string;
   readonly #ca: string;
+  readonly #flags: readonly string[];
   readonly #running = new Set<ChildProcess>();
   #brokers = 0;
   readonly #endAll = () => {
     for (const child of this.#running) child.kill('SIGKILL');
   };
 
-  private constructor(folder: string, ca: string) {
+  private constructor(folder: string, ca: string, heapMb: number | undefined) {
     this.#folder = folder;
     this.#ca = ca;
+    this.#flags = heapMb === undefined ? [] : [`--max-old-space-size=${heapMb}`];
     process.on('exit', this.#endAll);
   }
 
-  static async make(): Promise<Ground> {
+  /** `heapMb`: what the brokers are given, instead of what Node.js takes by itself. */
+  static async make(heapMb?: number): Promise<Ground> {
     const folder = await mkdtemp(join(tmpdir(), 'iotlab-broker-swarm-'));
     await writeFile(join(folder, 'broker.yaml'), configuration());
     const create = ['certs', 'create', '--key', 'rsa', '--config', join(folder, 'broker.yaml')];
     await promisify(execFile)(process.execPath, [main, ...create]);
     const lines = logins.map((login) => `${login}:${quickHash(login === quietLogin ? login : attackerLogin)}\n`);
     await writeFile(join(folder, 'users'), lines.join(''), { mode: 0o600 });
-    return new Ground(folder, await readFile(join(folder, 'ca.pem'), 'utf8'));
+    return new Ground(folder, await readFile(join(folder, 'ca.pem'), 'utf8'), heapMb);
   }
 
   /** A broker with an empty store. */
@@ -60,7 +63,7 @@ export class Ground implements AsyncDisposable {
     const folder = join(this.#folder, `broker-${this.#brokers}`);
     await mkdir(folder);
     await writeFile(join(folder, 'broker.yaml'), configuration('../'));
-    const broker = new Broker(folder, this.#ca, this.#running);
+    const broker = new Broker(folder, this.#ca, this.#flags, this.#running);
     await broker.start();
     return broker;
   }
@@ -95,21 +98,24 @@ function quickHash(login: string): string {
 export class Broker {
   readonly #folder: string;
   readonly #ca: string;
+  readonly #flags: readonly string[];
   readonly #running: Set<ChildProcess>;
   #child: ChildProcess | null = null;
   #port = 0;
+  #adminPort = 0;
   #starts = 0;
   /** Until clients could connect, the last time. */
   startMs = 0;
 
-  constructor(folder: string, ca: string, running: Set<ChildProcess>) {
+  constructor(folder: string, ca: string, flags: readonly string[], running: Set<ChildProcess>) {
     this.#folder = folder;
     this.#ca = ca;
+    this.#flags = flags;
     this.#running = running;
   }
 
   get target(): Target {
-    return { host: '127.0.0.1', port: this.#port, ca: this.#ca };
+    return { host: '127.0.0.1', port: this.#port, adminPort: this.#adminPort, ca: this.#ca };
   }
 
   get pid(): number {
@@ -136,14 +142,19 @@ export class Broker {
     const startMs = performance.now();
     // To a file: reading what an attack makes it say would cost this process time.
     await using log = await open(this.#log, 'w');
-    const child = spawn(process.execPath, [main, 'serve', '--config', join(this.#folder, 'broker.yaml')], {
-      stdio: ['ignore', log.fd, log.fd],
-    });
+    const child = spawn(
+      process.execPath,
+      [...this.#flags, main, 'serve', '--config', join(this.#folder, 'broker.yaml')],
+      {
+        stdio: ['ignore', log.fd, log.fd],
+      },
+    );
     this.#child = child;
     this.#running.add(child);
     child.once('exit', () => this.#running.delete(child));
     await eventually(startTimeoutMs, 'the broker listens', async () => {
       const text = await readFile(this.#log, 'utf8');
+      this.#adminPort = Number(/"port":(\d+)[^\n]*"msg":"health:/.exec(text)?.[1] ?? 0);
       this.#port = Number(/"port":(\d+)[^\n]*"msg":"broker started"/.exec(text)?.[1] ?? 0);
       const ending = await this.ending();
       if (ending !== null) throw new Error(`The broker ${ending}`);

@@ -6,6 +6,8 @@ import { type Answer, AnswerReader } from './answers.js';
 export interface Target {
   readonly host: string;
   readonly port: number;
+  /** Where operators ask for its health. */
+  readonly adminPort: number;
   /** PEM of the authority that signed the server's certificate. */
   readonly ca: string;
 }
@@ -85,6 +87,22 @@ export class Link {
       this.#socket.on('drain', go);
       this.#socket.on('close', go);
     });
+  }
+
+  /** One TLS record for each byte. Resolves when all of them have left, or the connection has ended. */
+  async dribble(bytes: Buffer): Promise<void> {
+    for (let at = 0; at < bytes.length && this.#open; at += 1) {
+      const byte = bytes.subarray(at, at + 1);
+      this.sentBytes += 1;
+      // What is written before the one before it has left would share its record.
+      await new Promise<void>((resolve) => {
+        this.#socket.once('close', resolve);
+        this.#socket.write(byte, () => {
+          this.#socket.off('close', resolve);
+          resolve();
+        });
+      });
+    }
   }
 
   set reading(on: boolean) {

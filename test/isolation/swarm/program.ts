@@ -59,6 +59,8 @@ export interface ConnectStep {
   readonly password?: string;
   /** Whether messages that come in are acknowledged. */
   readonly acknowledges?: boolean;
+  /** Whether its own messages at QoS 2 are released when they were received. */
+  readonly releases?: boolean;
 }
 
 export interface SubscribeStep {
@@ -103,6 +105,12 @@ export type Step =
   | PacketStep
   /** Only the first part (0 to 1) of what the step would send. The rest never comes. */
   | { readonly do: 'part'; readonly of: PacketStep; readonly keep: number }
+  /** What the step would send, but its first bytes in TLS records of one byte each. */
+  | { readonly do: 'dribble'; readonly of: PacketStep; readonly bytes: number }
+  /** A TCP connection that says this, no TLS, and stays for a while; to the broker, or to its port for operators. */
+  | { readonly do: 'knock'; readonly hex: string; readonly ms: number; readonly at?: 'admin' }
+  /** A TLS handshake that the client begins and leaves after so long, by a reset. */
+  | { readonly do: 'abandon'; readonly ms: number }
   | { readonly do: 'reading'; readonly on: boolean }
   /** Waits for the answer to everything that was sent. */
   | { readonly do: 'answers'; readonly withinMs?: number }

@@ -96,7 +96,10 @@ const dropOption: Way = way((holder, key, value) => {
   if (Array.isArray(holder) || essential.has(key) || lists.has(key) || key === 'of') return [];
   // Inside a text row or a step, whatever has a default.
   const plain = typeof value !== 'object' || key === 'will';
-  const needed = ['filters', 'topics', 'topic', 'hex'].includes(key) || (key === 'count' && 'do' in holder);
+  const needed =
+    ['filters', 'topics', 'topic', 'hex'].includes(key) ||
+    (key === 'count' && 'do' in holder) ||
+    holder.do === 'dribble';
   return plain && !needed ? [() => delete holder[key]] : [];
 });
 
