@@ -29,21 +29,3 @@ export interface BrokerParts {
   /** Whom the operators' work and what is kept for them belong to. */
   readonly operators: Account;
 }
-
-/** By the names that Prometheus gets, without prefix. */
-export function metricsOf({ counters, sessions, store, ledger }: BrokerParts): Record<string, number> {
-  return {
-    sessions: sessions.size,
-    retained_messages: store.retained.size,
-    connections_accepted_total: counters.connectionsAccepted,
-    connections_refused_total: counters.connectionsRefused,
-    messages_received_total: counters.messagesReceived,
-    messages_delivered_total: counters.messagesDelivered,
-    messages_dropped_total: counters.messagesDropped,
-    publishes_denied_total: counters.publishesDenied,
-    subscriptions_denied_total: counters.subscriptionsDenied,
-    memory_reliefs_total: counters.memoryReliefs,
-    held_bytes: ledger.heldBytes,
-    held_bytes_limit: ledger.limitForAll,
-  };
-}

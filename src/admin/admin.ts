@@ -1,17 +1,20 @@
-import { metricsOf } from '../broker-parts.js';
 import type { AdminConfig } from '../config/config.js';
-import { openHealth } from '../observe/health.js';
 import type { Log } from '../observe/log.js';
+import { createRateLimited } from '../observe/rate-limited.js';
 import { openAudit } from './audit.js';
 import { connectionRoutes } from './connections.js';
 import type { AdminContext } from './context.js';
 import { denialRoutes } from './denials.js';
+import { healthOf } from './health.js';
+import { Metrics } from './metrics.js';
+import { openAdminPort } from './port.js';
 import type { Route } from './route.js';
 import { Router } from './router.js';
 import { openAdminSocket } from './socket.js';
 import { statusRoutes } from './status.js';
+import { Token } from './token.js';
 
-export interface AdminOptions extends AdminContext {
+export interface AdminOptions extends Omit<AdminContext, 'startedAtMs'> {
   readonly config: AdminConfig;
   readonly log: Log;
 }
@@ -24,25 +27,27 @@ export interface Admin {
 
 /** Opens the doors of the operator: the socket of the commands, and the port of health and metrics. */
 export async function openAdmin(options: AdminOptions): Promise<Admin> {
-  const { config, clock, parts } = options;
+  const { config, clock } = options;
   const log = options.log.child({ part: 'admin' });
+  const context: AdminContext = { ...options, startedAtMs: clock.monotonicMs() };
   const audit = openAudit(config.auditFile, { clock, log });
-  const router = new Router({ routes: adminRoutes(options), audit, log });
-  const health = await openHealth({
-    ...{ config, log: options.log, clock },
-    state: () => ({
-      connections: parts.connections.size,
-      storeFault: parts.store.fault?.code ?? null,
-      credentialsFault: options.credentialsFault(),
-      stopping: options.stopping(),
-    }),
-    metrics: () => metricsOf(parts),
+  const noisyLog = createRateLimited({ clock });
+  const router = new Router({ routes: adminRoutes(context), audit, log });
+  const door = { router, audit, noisyLog, names: [config.host, ...config.names] };
+  const token = new Token(config.port === 0 ? '' : config.tokenFile, log);
+  await token.load();
+  const metrics = new Metrics(context);
+  const port = await openAdminPort({
+    ...{ config, door, token, log: options.log },
+    health: () => healthOf(context),
+    metrics: (accept) => metrics.answer(accept),
   });
-  const socket = await openAdminSocket(config.socket, router, log);
+  const socket = await openAdminSocket(config.socket, door, log);
   return {
-    port: health.port,
+    port: port.port,
     async close() {
-      await Promise.all([socket?.close(), health.close()]);
+      await Promise.all([socket?.close(), port.close()]);
+      noisyLog.close();
       await audit.close();
     },
   };

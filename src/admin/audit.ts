@@ -13,6 +13,8 @@ export interface AuditEntry {
   readonly status: number;
   /** `done`, or the code of the refusal. */
   readonly result: string;
+  /** Such lines that were left out before this one. */
+  readonly suppressed?: number;
 }
 
 /** Who asked for what, from where, and what came of it: refusals too. No secret is in it. */
@@ -66,7 +68,7 @@ export function openAudit(path: string, { clock, log }: { readonly clock: Clock;
   }
 
   return {
-    write({ caller, what, body, status, result }) {
+    write({ caller, what, body, status, result, suppressed = 0 }) {
       if (path === '') return;
       if (waiting.length >= MOST_WAITING) {
         lost++;
@@ -82,6 +84,7 @@ export function openAudit(path: string, { clock, log }: { readonly clock: Clock;
         ...(body === null ? {} : { body }),
         status,
         result,
+        ...(suppressed > 0 ? { suppressed } : {}),
         ...(lost > 0 ? { lost } : {}),
       };
       lost = 0;

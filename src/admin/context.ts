@@ -14,6 +14,8 @@ export interface AdminContext {
   readonly parts: BrokerParts;
   readonly controls: Controls;
   readonly clock: Clock;
+  /** By the clock's monotonic time. */
+  readonly startedAtMs: number;
   /** The credential backend's name. */
   readonly backend: string;
   /** The code of what keeps the credential backend from answering; null while it does. */

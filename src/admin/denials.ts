@@ -17,12 +17,13 @@ export function denialRoutes({ parts }: AdminContext): readonly Route[] {
     const found = new TopList<object>(query.limit as number, true, undefined);
     let count = 0;
     for (const denial of history.denials(login)) {
-      found.add(denial.lastAt, ++count, denialRow(denial));
+      // Of two at the same moment the later one stands first.
+      found.add(denial.lastAt, -++count, denialRow(denial));
       if (count % ENTRIES_PER_STEP === 0) yield;
     }
     for (const refusal of history.refusals()) {
       if (++count % ENTRIES_PER_STEP === 0) yield;
-      if (login === undefined || refusal.login === login) found.add(refusal.lastAt, count, refusalRow(refusal));
+      if (login === undefined || refusal.login === login) found.add(refusal.lastAt, -count, refusalRow(refusal));
     }
     return json({ denials: found.items, total: found.total });
   }

@@ -1,4 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isIP } from 'node:net';
+import type { RateLimited } from '../observe/rate-limited.js';
+import type { Audit } from './audit.js';
 import { jsonText } from './json-text.js';
 import type { Answer, Caller, Sink } from './route.js';
 import { problem, type Router } from './router.js';
@@ -13,34 +16,73 @@ const headers = {
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
 };
 
-/** Answers a request of `caller`, who has shown that he may ask; what a browser may have been led to is refused. */
+export interface Door {
+  readonly router: Router;
+  readonly audit: Audit;
+  /** For refusals. */
+  readonly noisyLog: RateLimited;
+  /** Names, besides addresses and `localhost`, that lead here. */
+  readonly names: readonly string[];
+}
+
+/**
+ * Answers a request of `caller`, who has shown that he may ask. What a browser may have been led to is refused.
+ * `becomesStream` is asked before an answer that goes on and on; false: there are too many.
+ */
 export async function answerRequest(
-  router: Router,
+  door: Door,
   caller: Omit<Caller, 'claims'>,
   request: IncomingMessage,
   response: ServerResponse,
+  becomesStream: () => boolean,
 ): Promise<void> {
-  const method = request.method ?? '';
-  const refusal = whyNot(request);
+  const refusal = whyNot(request, door.names);
   if (refusal !== null) {
-    send(response, refusal);
+    refuse(door, caller, request, response, refusal);
     return;
   }
   const body = await readBody(request);
-  if (body === 'too-large' || body === 'gone') {
-    if (body === 'too-large') {
-      response.setHeader('connection', 'close');
-      send(response, problem(413, 'too-large', `a body has at most ${BODY_BYTES} bytes`));
-    }
+  if (body === 'gone') return;
+  if (body === 'too-large') {
+    const tooLarge = problem(413, 'too-large', `a body has at most ${BODY_BYTES} bytes`);
+    refuse(door, caller, request, response, tooLarge);
     return;
   }
   const claims = request.headers['x-operator'];
   const asked = { ...caller, claims: typeof claims === 'string' ? claims.slice(0, 64) : null };
-  send(response, await router.answer({ method, url: request.url ?? '/', body, caller: asked }));
+  const { method = '', url = '/' } = request;
+  const answer = await door.router.answer({ method, url, body, caller: asked });
+  if (answer.kind !== 'stream' || becomesStream()) send(response, answer);
+  else send(response, problem(503, 'too-many-streams', 'as many streams as may be are open'));
 }
 
-/** Programs send no Origin, and JSON as JSON: what does otherwise is a page in somebody's browser. */
-function whyNot({ headers: given, method }: IncomingMessage): Answer | null {
+/** Refuses, and tells the audit log: not more often than it can bear, since anybody may be the cause. */
+export function refuse(
+  { audit, noisyLog }: Pick<Door, 'audit' | 'noisyLog'>,
+  caller: Omit<Caller, 'claims'>,
+  request: IncomingMessage,
+  response: ServerResponse,
+  refusal: Answer,
+): void {
+  const { status, value } = refusal as Extract<Answer, { kind: 'json' }>;
+  const { code } = (value as { error: { code: string } }).error;
+  const what = `${request.method} ${(request.url ?? '').slice(0, 200)}`;
+  noisyLog.network(caller.address ?? caller.door).line(code, (suppressed) => {
+    audit.write({ caller: { ...caller, claims: null }, what, body: null, status, result: code, suppressed });
+  });
+  // The body that may follow is never read.
+  response.setHeader('connection', 'close');
+  send(response, refusal);
+}
+
+/**
+ * Programs send no Origin, JSON as JSON, and the name that they were given: what does otherwise is a page in somebody's
+ * browser, perhaps under a name of its own that leads here.
+ */
+function whyNot({ headers: given, method }: IncomingMessage, names: readonly string[]): Answer | null {
+  if (!isKnownHost(given.host, names)) {
+    return problem(403, 'wrong-host', 'the name in Host is none of this broker; admin.names lists those that are');
+  }
   if (given.origin !== undefined || given['sec-fetch-site'] !== undefined) {
     return problem(403, 'foreign-origin', 'this interface is for programs, not for pages in a browser');
   }
@@ -51,6 +93,15 @@ function whyNot({ headers: given, method }: IncomingMessage): Answer | null {
     return problem(415, 'wrong-type', 'a body is application/json');
   }
   return null;
+}
+
+function isKnownHost(host: string | undefined, names: readonly string[]): boolean {
+  if (host === undefined) return false;
+  const name = host
+    .replace(/:\d{1,5}$/, '')
+    .replace(/^\[(.*)\]$/, '$1')
+    .toLowerCase();
+  return name === 'localhost' || isIP(name) !== 0 || names.includes(name);
 }
 
 function readBody(request: IncomingMessage): Promise<string | null | 'too-large' | 'gone'> {

@@ -4,8 +4,7 @@ import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { Fault, whyNoFile } from '../errors.js';
 import type { Log } from '../observe/log.js';
-import { answerRequest } from './door.js';
-import type { Router } from './router.js';
+import { answerRequest, type Door } from './door.js';
 
 /** What the kernel takes for the path of a socket, but for the zero at its end: 108 bytes on Linux, 104 elsewhere. */
 const PATH_BYTES = process.platform === 'linux' ? 107 : 103;
@@ -24,7 +23,7 @@ export interface AdminSocket {
  * account of the machine can, as it could open a port. Null when it cannot be made: clients are served all the same, and
  * the log says what to do.
  */
-export async function openAdminSocket(path: string, router: Router, log: Log): Promise<AdminSocket | null> {
+export async function openAdminSocket(path: string, door: Door, log: Log): Promise<AdminSocket | null> {
   if (path === '') return null;
   const server = createServer({
     maxHeaderSize: HEADER_BYTES,
@@ -37,7 +36,9 @@ export async function openAdminSocket(path: string, router: Router, log: Log): P
   server.maxConnections = CONNECTIONS;
   server.on('request', (request, response) => {
     const caller = { door: 'socket', address: null } as const;
-    answerRequest(router, caller, request, response).catch((err) => log.error({ err }, 'the admin socket failed'));
+    answerRequest(door, caller, request, response, () => true).catch((err) => {
+      log.error({ err }, 'the admin socket failed');
+    });
   });
   let inode: bigint;
   try {

@@ -1,25 +1,20 @@
 import { packageVersion } from '../config/package-folder.js';
 import type { AdminContext } from './context.js';
+import { healthOf } from './health.js';
 import { json, type Route } from './route.js';
 
 /** How the broker is, in one answer. */
 export function statusRoutes(context: AdminContext): readonly Route[] {
-  const { parts, clock, backend, credentialsFault, stopping, controls } = context;
-  const startedAtMs = clock.monotonicMs();
+  const { parts, backend, controls } = context;
   const version = packageVersion();
 
   function status() {
     const { store, connections, sessions, ledger } = parts;
-    const storeFault = store.fault?.code ?? null;
-    const credentials = credentialsFault();
+    const { status, uptime: uptimeSeconds, store: storeState, credentials: state } = healthOf(context);
     const logins = new Set<string>();
     for (const { client } of connections) if (client !== null) logins.add(client.login);
     return {
-      status: stopping() ? 'stopping' : storeFault !== null ? 'failing' : credentials !== null ? 'degraded' : 'ok',
-      version,
-      uptimeSeconds: Math.floor((clock.monotonicMs() - startedAtMs) / 1_000),
-      store: storeFault ?? 'ok',
-      credentials: { backend, state: credentials ?? 'ok' },
+      ...{ status, version, uptimeSeconds, store: storeState, credentials: { backend, state } },
       connections: connections.size,
       usersOnline: logins.size,
       sessions: sessions.size,

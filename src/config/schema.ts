@@ -186,6 +186,13 @@ const admin = section(
     auditFile: path('data/audit.jsonl', 'Who changed what, or was refused, one line of JSON each; empty keeps none.', {
       empty: true,
     }),
+    tokenFile: path('data/admin.token', 'Token for all but health and totals at the port; made if it is not there.', {
+      empty: true,
+    }),
+    names: texts([], 'Names, besides localhost and addresses, by which programs may call the port.', {
+      accepts: 'a host name in small letters',
+      problem: (it) => (/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(it) ? null : ''),
+    }),
     host: text('127.0.0.1', 'Health and metrics over plain HTTP: the address; keep it on the loopback interface.'),
     port: integer(9883, 'Their TCP port; 0 turns it off.', { max: 65_535 }),
   },

@@ -10,6 +10,7 @@ import { json } from '../../src/admin/route.js';
 import { Router } from '../../src/admin/router.js';
 import { openAdminSocket } from '../../src/admin/socket.js';
 import { systemClock } from '../../src/clock.js';
+import { createRateLimited } from '../../src/observe/rate-limited.js';
 import { askAdmin, codeOf } from '../support/admin.js';
 import { captureLog } from '../support/captured-log.js';
 import { tempFolder } from '../support/temp-folder.js';
@@ -29,12 +30,15 @@ async function scene(t: TestContext) {
     ],
     onAnswer: (route, status) => counted.push(`${route} ${status}`),
   });
+  const noisyLog = createRateLimited({ clock: systemClock });
+  t.after(() => noisyLog.close());
+  const door = { router, audit, noisyLog, names: [] };
   const open = async () => {
-    const socket = await openAdminSocket(path, router, log);
+    const socket = await openAdminSocket(path, door, log);
     t.after(() => socket?.close());
     return socket;
   };
-  return { folder, path, log, lines, open, counted, audit, auditFile };
+  return { folder, path, log, lines, open, counted, audit, auditFile, door };
 }
 
 test('is for its owner from its first moment on, and goes with the broker', async (t) => {
@@ -79,11 +83,10 @@ test('what a broker that died left is replaced; one that lives is not robbed; a 
 });
 
 test('a path that is too long is said to be, and nothing else suffers', async (t) => {
-  const { log, lines, folder } = await scene(t);
-  const router = { answer: async () => json({}) } as unknown as Router;
-  assert.equal(await openAdminSocket(join(folder, 'x'.repeat(100)), router, log), null);
+  const { log, lines, folder, door } = await scene(t);
+  assert.equal(await openAdminSocket(join(folder, 'x'.repeat(100)), door, log), null);
   assert.match(JSON.stringify(lines().at(-1)), /a socket's may have 10\d/);
-  assert.equal(await openAdminSocket('', router, log), null);
+  assert.equal(await openAdminSocket('', door, log), null);
 });
 
 test('what a page in a browser may send is refused, and told to the audit log where it would change something', async (t) => {
@@ -99,6 +102,7 @@ test('what a page in a browser may send is refused, and told to the audit log wh
   };
   assert.deepEqual(await ask({ origin: 'https://evil.example' }), [403, 'foreign-origin']);
   assert.deepEqual(await ask({ origin: 'null' }), [403, 'foreign-origin']);
+  assert.deepEqual(await ask({ host: 'evil.example' }), [403, 'wrong-host']);
   assert.deepEqual(await ask({ 'sec-fetch-site': 'cross-site' }), [403, 'foreign-origin']);
   assert.deepEqual(await ask({ 'content-type': 'text/plain' }, '{}'), [415, 'wrong-type']);
   assert.deepEqual(await ask({ 'content-type': 'application/x-www-form-urlencoded' }, 'a=1'), [415, 'wrong-type']);

@@ -28,7 +28,7 @@ async function setup(t: TestContext) {
     listener: { host: '127.0.0.1', port: 0, ...files },
     credentials: { file: { path } },
     storage: { path: 'memory' },
-    admin: { port: 0, socket: '', auditFile: '' },
+    admin: { port: 0, socket: '', auditFile: '', tokenFile: '' },
   });
   const broker = await createBroker(config, { log: captured.log });
   await broker.start();

@@ -80,6 +80,7 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
           port: settings.admin?.port ?? 0,
           socket: join(folder, 'admin.sock'),
           auditFile: join(folder, 'audit.jsonl'),
+          tokenFile: join(folder, 'admin.token'),
         },
       },
       { log: logs.log, clock: systemClock, ...options.seams },
