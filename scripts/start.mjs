@@ -1,5 +1,6 @@
 // `npm start`: in a fresh clone installs and builds first, then serves. Arguments go to the command:
 // `npm start -- --config my.yaml`.
+import './node-version.mjs';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';

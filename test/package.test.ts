@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -32,4 +32,39 @@ test('the package has its configuration examples, and nothing of whoever packs i
   const { stdout: status } = await run('git', ['status', '--porcelain', '--untracked-files=all'], { cwd: folder });
   const seen = own.filter((file) => status.includes(file));
   assert.deepEqual(seen, [], 'git would take these');
+});
+
+const text = (file: string) => readFile(join(packageFolder(), file), 'utf8');
+
+test('what is packed is small, and has no test and no source map', { timeout: 60_000 }, async () => {
+  const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: packageFolder() });
+  const [{ size, files }] = JSON.parse(stdout) as [{ size: number; files: { path: string }[] }];
+  assert.ok(size < 1_000_000, `${size} bytes`);
+  const paths = files.map(({ path }) => path);
+  assert.ok(paths.includes('dist/main.js') && paths.includes('dist/testing/index.d.cts'));
+  const unwanted = paths.filter((path) => !/^(dist|config|docs|certs)\/|^[A-Z]+(\.md)?$|^package\.json$/.test(path));
+  assert.deepEqual([...unwanted, ...paths.filter((path) => /\.map$|\.test\./.test(path))], []);
+});
+
+test('the version is the same everywhere, and has its place in CHANGELOG.md', async () => {
+  const { version, engines } = JSON.parse(await text('package.json'));
+  const images = ['broker', 'directory', 'frontend'].map((name) => `docker/${name}/Dockerfile`);
+  for (const file of images) assert.match(await text(file), new RegExp(`^ARG VERSION=${version}$`, 'm'), file);
+  assert.ok((await text('config/production/compose.yaml')).includes(`IOTLAB_VERSION:-${version}}`));
+  assert.match(await text('CHANGELOG.md'), new RegExp(`^## (Unreleased \\(${version}\\)|${version} \\()`, 'm'));
+  assert.equal(engines.node, `>=${/OLDEST_NODE = (\d+)/.exec(await text('src/main.ts'))?.[1]}`);
+});
+
+test("the broker's image names the licences of the packages in it", async () => {
+  const { packages } = JSON.parse(await text('package-lock.json')) as {
+    packages: Record<string, { license?: string; dev?: boolean; devOptional?: boolean }>;
+  };
+  const inImage = Object.entries(packages).filter(
+    ([path, { dev, devOptional }]) => path !== '' && !dev && !devOptional,
+  );
+  assert.ok(inImage.length > 50);
+  // What says nothing in its package.json says it in its README; see docker/broker/licences.mjs.
+  const licences = new Set(inImage.flatMap(([, { license }]) => license ?? []));
+  const [, label = ''] = /image\.licenses="([^"]+)"/.exec(await text('docker/broker/Dockerfile')) ?? [];
+  assert.deepEqual(label.split(' AND ').sort(), [...licences].sort());
 });
