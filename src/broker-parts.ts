@@ -1,6 +1,7 @@
 import type { Rulebook } from './acl/rulebook.js';
 import type { Hub } from './aedes/hub.js';
 import type { Connection } from './connection/connection.js';
+import type { LiveSession } from './credentials/revalidation.js';
 import type { Account } from './fairness/account.js';
 import type { Ledger } from './fairness/ledger.js';
 import type { Scheduler } from './fairness/scheduler.js';
@@ -28,4 +29,14 @@ export interface BrokerParts {
   readonly history: History;
   /** Whom the operators' work and what is kept for them belong to. */
   readonly operators: Account;
+}
+
+/** Whose credentials are asked for again from time to time. */
+export function* liveSessions(connections: Iterable<Connection>): Generator<LiveSession> {
+  for (const connection of connections) {
+    const { client, closed } = connection;
+    if (client !== null && !closed) {
+      yield { login: client.login, proof: client.proof, close: (reason) => connection.close(reason) };
+    }
+  }
 }

@@ -3,7 +3,7 @@ import { Rulebook } from './acl/rulebook.js';
 import { type Admin, openAdmin } from './admin/admin.js';
 import { Hub } from './aedes/hub.js';
 import { drain, withDeadline } from './broker-drain.js';
-import type { BrokerParts } from './broker-parts.js';
+import { type BrokerParts, liveSessions } from './broker-parts.js';
 import type { BrokerSeams } from './broker-seams.js';
 import { type Clock, systemClock } from './clock.js';
 import type { Config } from './config/config.js';
@@ -12,7 +12,7 @@ import { Connection } from './connection/connection.js';
 import { type Arrival, Stranger } from './connection/stranger.js';
 import { type CredentialGuard, createCredentialGuard } from './credentials/guard.js';
 import { openBackend } from './credentials/open-backend.js';
-import { createRevalidation, type LiveSession } from './credentials/revalidation.js';
+import { createRevalidation } from './credentials/revalidation.js';
 import { Account } from './fairness/account.js';
 import { Ledger } from './fairness/ledger.js';
 import { guardMemory } from './fairness/memory-guard.js';
@@ -35,9 +35,9 @@ import { Wills } from './session/will.js';
 import type { Store } from './store/contract.js';
 import { openStore } from './store/store.js';
 
-/** How often keepalives and drain deadlines are looked at. */
+/** How often keepalives, drain deadlines, Will delays and the expiry of sessions are looked at. */
 const TICK_MS = 1_000;
-/** How often sessions that nobody came back to are looked for. */
+/** How often messages that expired while they waited are looked for; what is sent is looked at as it is sent. */
 const EXPIRY_PERIOD_MS = 60_000;
 
 export interface Broker {
@@ -126,10 +126,11 @@ class ComposedBroker implements Broker {
     this.#closers.push(() => noisyLog.close());
 
     const { sessions, connections, wills } = await this.#wire(store, guard, acl, noisyLog);
-    await wills.fireLeft();
+    await wills.fireLeft((login, clientId) => sessions.get(login, clientId)?.expiryMs ?? 0);
+    sessions.expire();
     await this.parts.scheduler.whenIdle();
     this.parts.accounts.releaseIdle();
-    this.#watch(guard, connections, sessions);
+    this.#watch(guard, connections, sessions, wills);
     // Before the listener: a port that is taken must not cost clients their connections.
     this.#admin = await this.#openAdmin(guard);
     this.#closers.push(() => this.#admin!.close());
@@ -182,17 +183,20 @@ class ComposedBroker implements Broker {
     });
     hub.join(distribution, account);
     if (this.#seams.onPublication) distribution.onPublication(this.#seams.onPublication);
-    const sessions = new Sessions({ ...common, gate: hub, sessionExpiryMs: storage.sessionExpiryMs });
-    const ruleChanges = new RuleChanges({ ...common, rules, sessions, gate: hub });
     const wills = new Wills({ ...common, gate: hub, distribution });
+    const sessions = new Sessions({
+      ...{ ...common, gate: hub, sessionExpiryMs: storage.sessionExpiryMs },
+      onEnded: (session) => wills.ended(session),
+    });
+    const ruleChanges = new RuleChanges({ ...common, rules, sessions, gate: hub });
     const clients = { ...common, gate: hub, registry: hub, sessions, distribution, wills };
     const strangers = {
-      ...{ ...common, registry: hub, sessions, ruleChanges },
+      ...{ ...common, registry: hub, sessions, ruleChanges, wills },
       admit: (arrival: Arrival) => new Client(clients, arrival),
     };
 
     for await (const [login, user] of store.loadUsers()) accounts.restore(login, user);
-    for (const message of store.retained) quota.added(message);
+    distribution.restoreRetained();
     for await (const stored of store.loadSessions()) sessions.restore(stored);
     await hub.listen();
     this.#closers.push(() => new Promise<void>((resolve) => hub.close(resolve)));
@@ -244,7 +248,7 @@ class ComposedBroker implements Broker {
     return found.length;
   }
 
-  #watch(guard: CredentialGuard, connections: ReadonlySet<Connection>, sessions: Sessions): void {
+  #watch(guard: CredentialGuard, connections: ReadonlySet<Connection>, sessions: Sessions, wills: Wills): void {
     const clock = this.#clock;
     guard.onRevoked((login) => {
       const count = this.disconnect(login, undefined, 'revoked');
@@ -263,8 +267,13 @@ class ComposedBroker implements Broker {
     const cancelTicks = clock.every(TICK_MS, () => {
       const nowMs = clock.monotonicMs();
       for (const connection of connections) connection.tick(nowMs);
+      sessions.expire();
+      wills.tick();
     });
-    const cancelExpiry = clock.every(EXPIRY_PERIOD_MS, () => sessions.expire());
+    const cancelExpiry = clock.every(EXPIRY_PERIOD_MS, () => {
+      sessions.expireMessages();
+      this.parts.distribution.expireRetained();
+    });
     const memory = guardMemory({ ...this.parts, clock, log: this.#log });
     this.#closers.push(() => {
       memory.close();
@@ -288,13 +297,4 @@ class ComposedBroker implements Broker {
 /** For the log: where a proxy hands clients over. */
 function proxyDoors({ socket, port }: Config['listener']['proxy']): object {
   return { ...(socket === '' ? {} : { proxySocket: socket }), ...(port === 0 ? {} : { proxyPort: port }) };
-}
-
-function* liveSessions(connections: Iterable<Connection>): Generator<LiveSession> {
-  for (const connection of connections) {
-    const { client, closed } = connection;
-    if (client !== null && !closed) {
-      yield { login: client.login, proof: client.proof, close: (reason) => connection.close(reason) };
-    }
-  }
 }

@@ -157,7 +157,18 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
   ['broker-drain', ['broker-parts']],
   [
     'broker-parts',
-    ['acl', 'type aedes/hub.ts', 'connection', 'session', 'store', 'fairness', 'observe', 'config', ...nouns],
+    [
+      'acl',
+      'type aedes/hub.ts',
+      'connection',
+      'credentials',
+      'session',
+      'store',
+      'fairness',
+      'observe',
+      'config',
+      ...nouns,
+    ],
   ],
   ['broker-seams', ['listener', 'connection', 'session', 'credentials', 'store', 'observe', 'config', ...nouns]],
   [

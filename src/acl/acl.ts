@@ -31,6 +31,8 @@ export interface UserAcl {
   deliver(topic: string): AclDecision;
   /** The filters that are granted, for reading and for writing: two users of the same have the same answers. */
   readonly grants: string;
+  /** The first place that is the user's to read and write as a whole, with a slash behind it; null: the rules name none. */
+  readonly home: string | null;
 }
 
 const denied: AclDecision = Object.freeze({ allowed: false, rule: null });
@@ -67,6 +69,12 @@ export function compileAcl(rules: readonly AclRuleConfig[], groups: readonly Gro
         subscribe: (filter) => decideFilter(read, filter),
         deliver: (topic) => decide(read, topic),
         grants: JSON.stringify([filtersOf(write), filtersOf(read)]),
+        home: homeIn(
+          bind(
+            mine.filter((rule) => rule.read && rule.write && rule.personal),
+            login,
+          ),
+        ),
       };
     },
   };
@@ -93,6 +101,10 @@ function bind(rules: readonly Rule[], login: string): readonly LoginRule[] {
 }
 
 const filtersOf = (rules: readonly LoginRule[]): string[] => [...new Set(rules.map(({ filter }) => filter))].sort();
+function homeIn(rules: readonly LoginRule[]): string | null {
+  const rule = rules.find(({ filter }) => filter.endsWith('/#') && !/[+#]/.test(filter.slice(0, -1)));
+  return rule === undefined ? null : rule.filter.slice(0, -1);
+}
 
 function decide(rules: readonly LoginRule[], topic: string): AclDecision {
   for (let i = 0; i < rules.length; i += 1) {

@@ -26,6 +26,8 @@ export interface Rule {
   readonly write: boolean;
   /** Is it for this person: one of its users, or a member of one of its groups? A rule that names nobody is for all. */
   isFor(person: Person): boolean;
+  /** Its topic has the login in it. */
+  readonly personal: boolean;
   /** The rule with `%u` filled in; null when the login cannot stand in a topic level, so that it grants nothing. */
   forLogin(login: string): LoginRule | null;
 }
@@ -34,6 +36,7 @@ export interface Rule {
 export interface LoginRule {
   /** The decision to hand out when this rule grants: made once. */
   readonly granted: AclDecision;
+  /** The topic filter, with the login in it. */
   readonly filter: string;
   matches(topic: string): boolean;
   covers(filter: string): boolean;
@@ -56,6 +59,7 @@ export function compileRule(config: AclRuleConfig): Rule {
     read: config.access !== 'write',
     write: config.access !== 'read',
     isFor: (person) => forAll || logins.has(person.login) || keys.some((key) => person.groups.has(key)),
+    personal: topic.includes(placeholder),
     forLogin(login) {
       if (!topic.includes(placeholder)) return loginRule(topic, granted);
       if (!canStandInALevel(login)) return null;

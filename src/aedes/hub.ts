@@ -191,6 +191,10 @@ export class Hub extends Aedes implements Registry, Gate {
     for (const other of others) other();
   }
 
+  homeOf(login: string): string | null {
+    return this.#rules.of(login).home;
+  }
+
   unregister(registered: RegisteredClient): void {
     const client = this.#inside.clients[registered.id];
     if (client?.registered === registered) this.#inside.unregisterClient(client);

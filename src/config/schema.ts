@@ -213,6 +213,21 @@ const limits = section('How much one client, one user or all of them may ask for
     // Half of the packet ids: the search for a free one must find it.
     max: 32_767,
   }),
+  receiveMaximum: integer(
+    1_024,
+    'The same the other way round: what clients of MQTT 5 are told to leave unacknowledged.',
+    {
+      min: 1,
+      max: 65_535,
+    },
+  ),
+  topicAliasMaximum: integer(64, 'Topic aliases of a client of MQTT 5, in each direction; 0 turns them off.', {
+    min: 0,
+    max: 65_535,
+  }),
+  maxKeepaliveMs: durationMs(0, 'Longest keepalive: clients of MQTT 5 with a longer one are told so; 0 tells nobody.', {
+    min: 0,
+  }),
   queuedMessages: integer(1_000, 'Messages queued for a session beyond those; the newest are dropped.', { min: 0 }),
   queuedBytes: bytes(16 * mebibyte, 'Bytes queued for a session.', { min: 1_024 }),
   queuedBytesPerUser: bytes(32 * mebibyte, 'Bytes queued for all sessions of a user.', { min: 1_024 }),

@@ -1,5 +1,6 @@
 import { PUBREL, type Qos } from '../mqtt/packets.js';
 import type { Message, Publication } from '../mqtt/publication.js';
+import { Reason } from '../mqtt/reason-codes.js';
 import type { Traffic } from '../mqtt/traffic.js';
 import type { Outlet } from '../session/outlet.js';
 import type { Outbox } from './outbox.js';
@@ -25,17 +26,36 @@ export class ClientOutlet implements Outlet {
     return this.#outbox.bytes;
   }
 
-  publication(publication: Publication, qos: Qos, packetId: number, retain: boolean): void {
-    this.#traffic.publishesSent++;
-    this.#wire.publication(this.#outbox, publication, qos, packetId, retain);
+  get receiveMaximum(): number {
+    return this.#wire.receiveMaximum;
   }
 
-  message(message: Message, qos: Qos, packetId: number, retain: boolean, dup: boolean): void {
-    this.#traffic.publishesSent++;
-    this.#wire.message(this.#outbox, message, qos, packetId, retain, dup);
+  publication(
+    publication: Publication,
+    qos: Qos,
+    packetId: number,
+    retain: boolean,
+    identifiers: readonly number[] | null,
+  ): boolean {
+    const sent = this.#wire.publication(this.#outbox, publication, qos, packetId, retain, identifiers);
+    if (sent) this.#traffic.publishesSent++;
+    return sent;
   }
 
-  pubrel(packetId: number): void {
-    this.#wire.acknowledge(this.#outbox, PUBREL, packetId);
+  message(
+    message: Message,
+    qos: Qos,
+    packetId: number,
+    retain: boolean,
+    dup: boolean,
+    identifiers: readonly number[] | null,
+  ): boolean {
+    const sent = this.#wire.message(this.#outbox, message, qos, packetId, retain, dup, identifiers);
+    if (sent) this.#traffic.publishesSent++;
+    return sent;
+  }
+
+  pubrel(packetId: number, known: boolean): void {
+    this.#wire.acknowledge(this.#outbox, PUBREL, packetId, known ? Reason.SUCCESS : Reason.PACKET_IDENTIFIER_NOT_FOUND);
   }
 }

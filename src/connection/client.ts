@@ -1,6 +1,7 @@
 import type { LimitsConfig } from '../config/config.js';
 import type { Scheduler, Task } from '../fairness/scheduler.js';
 import {
+  AUTH,
   CONNECT,
   DISCONNECT,
   PINGREQ,
@@ -25,7 +26,7 @@ import { type PublishContext, PublishFlow } from './publish-flow.js';
 import type { RegisteredClient, Registry } from './registry.js';
 import type { Arrival } from './stranger.js';
 import { type SubscribeContext, subscribe, unsubscribe } from './subscribe.js';
-import type { Wire } from './wire.js';
+import type { Farewell, Wire } from './wire.js';
 
 /** The largest packet that is no PUBLISH: ten thousand filters of a hundred bytes. */
 const LARGEST_CONTROL_BYTES = 1024 * 1024;
@@ -55,6 +56,8 @@ export class Client implements ConnectedClient, Task {
   readonly #context: ClientContext;
   readonly #publishFlow: PublishFlow;
   readonly #will: WillMessage | null;
+  /** What CONNECT said about the session's expiry. */
+  readonly #askedExpirySeconds: number | null;
   /** It is in the user's line, to be sent what is queued. */
   #lined = false;
 
@@ -68,7 +71,9 @@ export class Client implements ConnectedClient, Task {
     this.proof = arrival.proof;
     this.account = arrival.account;
     this.#will = arrival.will;
+    this.#askedExpirySeconds = arrival.askedExpirySeconds;
     this.#publishFlow = new PublishFlow(context, arrival);
+    this.wire.balance = this.account.balances.aliases;
     if (this.#will !== null) context.wills.keep(this.session, this.#will);
     this.connection.accepted(this);
   }
@@ -111,7 +116,7 @@ export class Client implements ConnectedClient, Task {
       case PUBCOMP:
         return this.#acknowledged(type, chunk, start, bodyStart, end);
       case PUBREL:
-        this.#publishFlow.pubrel(wire.readAcknowledgement(chunk, start, bodyStart, end));
+        this.#publishFlow.pubrel(wire.readAcknowledgement(chunk, start, bodyStart, end).packetId);
         return 1;
       case SUBSCRIBE: {
         const { subscriptionsPerSession: most } = this.#context.limits;
@@ -126,11 +131,12 @@ export class Client implements ConnectedClient, Task {
         return 1;
       }
       case DISCONNECT: // [MQTT-3.14.1-1]
-        wire.checkEmpty(chunk, start, bodyStart, end);
-        connection.close('disconnect');
+        this.#leave(wire.readDisconnect(chunk, start, bodyStart, end));
         return 1;
       case CONNECT:
         throw new ProtocolError('MQTT-3.1.0-2', 'a second CONNECT');
+      case AUTH:
+        throw new ProtocolError('MQTT-4.12.0-6', 'AUTH, where no enhanced authentication was agreed on');
       default:
         throw new ProtocolError('MQTT-2.2.2-2', `a packet of type ${type}, which clients do not send`);
     }
@@ -139,15 +145,32 @@ export class Client implements ConnectedClient, Task {
   /** PUBACK, PUBREC or PUBCOMP of a message that was sent to the client. */
   #acknowledged(type: number, chunk: Buffer, start: number, bodyStart: number, end: number): number {
     const { outgoing } = this.session;
-    const packetId = this.wire.readAcknowledgement(chunk, start, bodyStart, end);
+    const { packetId, failed } = this.wire.readAcknowledgement(chunk, start, bodyStart, end);
     let met: Acknowledged;
     if (type === PUBACK) met = outgoing.puback(packetId);
-    else if (type === PUBREC) met = outgoing.pubrec(packetId);
+    else if (type === PUBREC) met = failed ? outgoing.refused(packetId) : outgoing.pubrec(packetId);
     else met = outgoing.pubcomp(packetId);
     if (met !== 'wrong-kind') return 1;
     // Its place in the window would never be free again.
     const name = type === PUBACK ? 'PUBACK' : type === PUBREC ? 'PUBREC' : 'PUBCOMP';
     throw new ProtocolError('MQTT-4.8.0-1', `a ${name} where packet id ${packetId} expects another acknowledgement`);
+  }
+
+  /** The client's DISCONNECT. It may change how long its session is kept, but not begin to have it kept (3.14.2.2.2). */
+  #leave({ publishesWill, sessionExpirySeconds }: Farewell): void {
+    if (sessionExpirySeconds !== null) {
+      if (this.#askedExpirySeconds === 0 && sessionExpirySeconds !== 0) {
+        throw new ProtocolError('MQTT-3.14.2.2.2', 'a Session Expiry Interval in DISCONNECT where CONNECT had none');
+      }
+      const { sessions } = this.#context;
+      this.session.expiryMs = sessions.expiryOf(sessionExpirySeconds);
+    }
+    this.connection.close(publishesWill ? 'disconnect-with-will' : 'disconnect');
+  }
+
+  /** What the client is told before the broker closes. */
+  goodbye(reason: CloseReason, error: ProtocolError | null): Buffer | null {
+    return this.wire.goodbye(reason, error?.reason ?? null, error?.message ?? null);
   }
 
   /** Sends what is queued, when it is the user's turn. */
@@ -175,12 +198,13 @@ export class Client implements ConnectedClient, Task {
     const { registry, sessions, wills } = this.#context;
     this.account.connections.delete(this.connection);
     registry.unregister(this.registered);
-    if (this.session.holder === this.connection) sessions.leave(this.session);
-    if (this.#will !== null) {
-      if (reason === 'disconnect')
-        wills.discard(this.session, this.#will); // [MQTT-3.14.4-3]
-      else wills.fire(this.session, this.#will);
-    }
+    this.wire.balance = null;
+    const { session } = this;
+    if (session.holder === this.connection) sessions.leave(session);
+    if (this.#will === null) return;
+    if (reason === 'disconnect')
+      wills.discard(session, this.#will); // [MQTT-3.14.4-3]
+    else wills.left(session, this.#will, session.ended ? 0 : session.expiryMs);
   }
 
   settled(): void {

@@ -2,28 +2,18 @@ import '../mqtt/buffer-slices.js';
 import { type IConnectPacket, parser as makeParser, type Packet } from 'mqtt-packet';
 import type { Qos } from '../mqtt/packets.js';
 import type { WillMessage } from '../session/will.js';
+import type { ConnectRequest } from './connect-request.js';
 import { ProtocolError } from './protocol-error.js';
 import type { Wire } from './wire.js';
 import { wire31, wire31Bridge, wire311, wire311Bridge } from './wire3.js';
-
-export interface ConnectRequest {
-  readonly clientId: string;
-  readonly clean: boolean;
-  readonly keepaliveSeconds: number;
-  readonly username: string | undefined;
-  readonly password: Buffer | undefined;
-  readonly will: WillMessage | null;
-}
-
-/** A client of version 5 is told in its own language that version 5 is not spoken here (0x84). */
-export const connackVersion5Refused: Buffer = Buffer.from([0x20, 3, 0, 0x84, 0]);
 
 /** Another broker's client says by this bit of the level that it is one. */
 const BRIDGE = 0x80;
 
 /**
  * The protocol name and level of a CONNECT, before anything else of it is looked at: they decide in which language the
- * rest is written, and how a refusal must look. Null for a name that is not MQTT's [MQTT-3.1.2-1].
+ * rest is written, and how a refusal must look. Null for a name that is not MQTT's [MQTT-3.1.2-1]. Version 5 has no wire
+ * here: it makes one for each client.
  */
 export function protocolOf(body: Buffer): { level: number; wire: Wire | null } | null {
   if (body.length < 2) return null;
@@ -62,11 +52,22 @@ export function decodeConnect(frame: Buffer, bodyStart: number): ConnectRequest 
   return {
     clientId,
     clean: packet.clean ?? true,
+    sessionExpirySeconds: (packet.clean ?? true) ? 0 : null,
     keepaliveSeconds: packet.keepalive ?? 0,
     username,
     password,
-    will: will ? { topic: will.topic, payload: Buffer.from(will.payload), qos: will.qos, retain: will.retain } : null,
+    will: will ? willOf(will) : null,
+    wantsResponseInformation: false,
   };
+}
+
+function willOf({
+  topic,
+  payload,
+  qos,
+  retain,
+}: Pick<WillMessage, 'topic' | 'payload' | 'qos' | 'retain'>): WillMessage {
+  return { topic, payload: Buffer.from(payload), qos, retain, delaySeconds: 0, expirySeconds: null, properties: null };
 }
 
 /** mqtt-packet on one whole frame: synchronous, a fresh parser each time, since an error leaves the old one half-way. */

@@ -51,6 +51,8 @@ export interface ConnectedClient extends FrameHandler {
   pump(): void;
   /** The connection is closed. A `disconnect` is the client's own word. */
   gone(reason: CloseReason): void;
+  /** What the client is told before the broker closes; null: nothing. */
+  goodbye(reason: CloseReason, error: ProtocolError | null): Buffer | null;
   /** Nothing of the connection is left in the account. */
   settled(): void;
 }
@@ -172,13 +174,23 @@ export class Connection implements FrameSource, Holder {
     this.close('refused');
   }
 
+  /** Sends an answer; false, and closes, when it is larger than what the client takes (null) [MQTT-3.1.2-24]. */
+  answer(packet: Buffer | null): boolean {
+    if (packet === null) {
+      this.failed(new ProtocolError('too-large', 'the answer would be larger than what the client takes'));
+      return false;
+    }
+    this.outbox.packet(packet);
+    return true;
+  }
+
   ended(): void {
     if (!this.#connecting) this.close(this.#endReason);
   }
 
   failed(error: unknown): void {
     if (error instanceof ProtocolError) {
-      this.close('protocol-error', `${error.message} [${error.tag}]`);
+      this.close('protocol-error', error);
       return;
     }
     this.#context.log.error({ err: error, login: this.#client?.login }, 'a packet could not be handled');
@@ -226,12 +238,16 @@ export class Connection implements FrameSource, Holder {
   }
 
   /** Ends the connection, once. A `disconnect` is the client's own word. */
-  close(reason: CloseReason, detail?: string): void {
+  close(reason: CloseReason, error: ProtocolError | null = null): void {
     if (this.#closed) return;
     this.#closed = true;
     this.reader.close();
     this.#context.connections.delete(this);
+    const detail = error === null ? undefined : `${error.message} [${error.tag}]`;
     tellEnd(this.#context, this, this.#network.name, reason, detail);
+    // Not before CONNACK [MQTT-3.14.0-1].
+    const goodbye = this.#answered ? (this.#client?.goodbye(reason, error) ?? null) : null;
+    if (goodbye !== null) this.outbox.packet(goodbye);
     this.#client?.gone(reason);
     this.#closeSocket(reason);
     for (const done of this.#onClosed.splice(0)) done();

@@ -1,11 +1,10 @@
 import type { Duplex } from 'node:stream';
 import type { Account } from '../fairness/account.js';
 import type { Flushable, Scheduler } from '../fairness/scheduler.js';
-import { lengthBytes, writeLength } from '../mqtt/packets.js';
 import type { Traffic } from '../mqtt/traffic.js';
 import { Valve } from '../valve.js';
 import { giveBuffer, LARGE_BYTES } from './buffer-pool.js';
-import { GatheredBytes, UNCOPIED_BYTES } from './gathered-bytes.js';
+import { GatheredBytes } from './gathered-bytes.js';
 
 /** A socket that has not taken this much gets no further messages until it has; QoS 0 messages are dropped. */
 const OUTBOX_LIMIT_BYTES = 1024 * 1024;
@@ -92,48 +91,21 @@ export class Outbox implements Flushable {
     if (!this.#marked && !this.busy) this.#mark();
   }
 
-  /** Sends a PUBLISH made of a first byte, the topic and payload found in `chunk`, and a packet id (0: none). */
-  publish(
-    head: number,
-    chunk: Buffer,
-    topicStart: number,
-    topicEnd: number,
-    packetId: number,
-    payloadStart: number,
-    end: number,
-  ): void {
-    if (this.closed) return;
-    const topicBytes = topicEnd - topicStart;
-    const payloadBytes = end - payloadStart;
-    const idBytes = packetId === 0 ? 0 : 2;
-    const length = topicBytes + idBytes + payloadBytes;
-    const headerBytes = 1 + lengthBytes(length) + topicBytes + idBytes;
+  /** Makes room for `bytes` of a message in `buffer`, and returns the offset at which they go. */
+  reserve(bytes: number): number {
     this.#urgent = true;
-    // A large payload is one for all receivers.
-    const copied = payloadBytes < UNCOPIED_BYTES;
-    let i = this.#reserve(copied ? headerBytes + payloadBytes : headerBytes);
-    const buffer = this.#gathered.buffer!;
-    buffer[i++] = head;
-    i = writeLength(buffer, length, i);
-    if (copied && idBytes === 2 && payloadStart === topicEnd + 2) {
-      // The bytes came in with a packet id in between: one copy, then our own id over theirs.
-      chunk.copy(buffer, i, topicStart, end);
-      buffer[i + topicBytes] = packetId >> 8;
-      buffer[i + topicBytes + 1] = packetId & 255;
-      return;
-    }
-    chunk.copy(buffer, i, topicStart, topicEnd);
-    i += topicBytes;
-    if (idBytes === 2) {
-      buffer[i++] = packetId >> 8;
-      buffer[i++] = packetId & 255;
-    }
-    if (copied) {
-      chunk.copy(buffer, i, payloadStart, end);
-      return;
-    }
-    this.#count(payloadBytes);
-    this.#gathered.range(chunk, payloadStart, end);
+    return this.#reserve(bytes);
+  }
+
+  /** Where `reserve` has made room. */
+  get buffer(): Buffer {
+    return this.#gathered.buffer!;
+  }
+
+  /** Adds bytes behind what was reserved last, uncopied. They must not change any more. */
+  append(chunk: Buffer, start: number, end: number): void {
+    this.#count(end - start);
+    this.#gathered.range(chunk, start, end);
   }
 
   /** Sends PUBACK, PUBREC, PUBREL or PUBCOMP: a first byte and a packet id. */

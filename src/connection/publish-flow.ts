@@ -1,25 +1,25 @@
 import '../mqtt/buffer-slices.js';
 import { isUtf8 } from 'node:buffer';
-import { bracketHint, denialText } from '../acl/hint.js';
+import { denialText } from '../acl/hint.js';
+import type { Clock } from '../clock.js';
+import type { LimitsConfig } from '../config/config.js';
 import type { Job } from '../fairness/job.js';
-import { PUBACK, PUBCOMP, PUBREC } from '../mqtt/packets.js';
+import { PUBACK, PUBCOMP, PUBREC, type Qos } from '../mqtt/packets.js';
 import { Publication } from '../mqtt/publication.js';
+import { Reason, type ReasonCode } from '../mqtt/reason-codes.js';
 import { isValidTopicName } from '../mqtt/topics.js';
-import type { Counters } from '../observe/counters.js';
-import type { History } from '../observe/history.js';
-import type { Log } from '../observe/log.js';
-import type { RateLimited } from '../observe/rate-limited.js';
 import type { Route, Router, RouteSearch } from '../routing/router.js';
-import { Deque } from '../session/deque.js';
 import { type Distribution, findRoute, NODES_PER_STEP } from '../session/distribution.js';
 import type { Gate } from '../session/gate.js';
 import { KNOWN_TOPIC_BYTES, type KnownTopic } from '../session/known-topics.js';
 import type { Session } from '../session/session.js';
 import type { Store } from '../store/contract.js';
 import { Valve } from '../valve.js';
+import { Answers } from './answers.js';
 import type { Connection } from './connection.js';
+import { type DenialContext, tellPublishDenied } from './denials.js';
 import { ProtocolError } from './protocol-error.js';
-import type { Wire } from './wire.js';
+import type { PublishHead, Wire } from './wire.js';
 
 /** QoS 2 messages of one user that are received and not released; whoever goes on without releasing is closed. */
 const RECEIVED_PER_USER = 262_144;
@@ -29,22 +29,19 @@ const WAITING_ANSWERS = 8_192;
 /** The same for the bytes of a user's messages that the store has and the disk has not. */
 const STORING_BYTES = 8 * 1024 * 1024;
 
-export interface PublishContext {
+export interface PublishContext extends DenialContext {
   readonly router: Router;
   readonly gate: Gate;
   readonly distribution: Distribution;
   readonly store: Store;
-  readonly counters: Counters;
-  readonly history: History;
-  readonly log: Log;
-  readonly noisyLog: RateLimited;
+  readonly clock: Clock;
+  readonly limits: LimitsConfig;
 }
 
-/** An answer that waits until its message is safe. Answers leave in the order of the messages [MQTT-4.6.0-2]. */
-interface Answer {
-  readonly type: number;
-  readonly packetId: number;
-  safe: boolean;
+/** Why a message is not taken: MQTT 5 says it, earlier versions acknowledge and drop. */
+interface Refusal {
+  readonly code: ReasonCode;
+  readonly text: string;
 }
 
 /** The publishing side of one connection: PUBLISH and PUBREL in, PUBACK, PUBREC and PUBCOMP out. */
@@ -53,14 +50,22 @@ export class PublishFlow {
   readonly #connection: Connection;
   readonly #session: Session;
   readonly #wire: Wire;
-  readonly #answers = new Deque<Answer>();
+  readonly #answers: Answers;
   readonly #answersValve = new Valve();
+  readonly #version5: boolean;
+  /** Answers that may wait before the publisher is not read further: in MQTT 5 it was told how many. */
+  readonly #waitingAnswers: number;
+  /** QoS 2 messages that came over this connection and are not released; counted for MQTT 5 alone. */
+  #unreleased = 0;
 
   constructor(context: PublishContext, client: { connection: Connection; session: Session; wire: Wire }) {
     this.#context = context;
     this.#connection = client.connection;
     this.#session = client.session;
     this.#wire = client.wire;
+    this.#version5 = client.wire.level === 5;
+    this.#answers = new Answers({ ...client, store: context.store, onLeft: () => this.#openIfRoom() });
+    this.#waitingAnswers = this.#version5 ? Math.min(WAITING_ANSWERS, context.limits.receiveMaximum) : WAITING_ANSWERS;
   }
 
   /**
@@ -69,40 +74,41 @@ export class PublishFlow {
    * Bench row "QoS 0, 10 users, 1 → 1": this function, the route and the outbox are what a message costs.
    */
   publish(chunk: Buffer, start: number, bodyStart: number, end: number): number {
-    const { qos, retain, topicStart, topicEnd, packetId, payloadStart } = this.#wire.readPublish(
-      chunk,
-      start,
-      bodyStart,
-      end,
-    );
+    const head = this.#wire.readPublish(chunk, start, bodyStart, end);
+    const { qos, retain, topicStart, topicEnd, packetId, whole } = head;
     const context = this.#context;
     const session = this.#session;
     context.counters.messagesReceived++;
     this.#connection.traffic.publishesReceived++;
 
     const { topics } = session.account;
-    const key = chunk.latin1Slice(topicStart, topicEnd);
-    const known = topics.get(key) ?? this.#judge(key, chunk, topicStart, topicEnd);
+    const key = head.chunk.latin1Slice(topicStart, topicEnd);
+    const known = topics.get(key) ?? this.#judge(key, head.chunk, topicStart, topicEnd);
     if (qos === 2 && !this.#receive(packetId)) return 1; // Received before: only the answer is due [MQTT-4.3.3-2].
-    if (!known.allowed) {
-      // The service acknowledges and drops. The packet id of QoS 2 takes part in the flow like any other.
-      this.#deny(known.topic);
-      if (qos !== 0) this.#answerAfterStore(qos === 1 ? PUBACK : PUBREC, packetId);
-      return 1;
+    if (!known.allowed || head.responseTopic !== null || retain) {
+      const refusal = this.#whyNot(head, known);
+      if (refusal !== null) {
+        this.#refuse(refusal, qos, packetId);
+        return 1;
+      }
     }
     const publication = new Publication(
-      chunk,
+      head.chunk,
       start,
       topicStart - 2,
       topicEnd,
-      payloadStart,
-      end,
+      head.payloadStart,
+      head.end,
       known.topic,
       qos,
       retain,
       session,
-      qos === 0 && !retain,
+      qos === 0 && !retain && whole,
       qos === 2 && session.persistent,
+      head.properties,
+      head.expirySeconds,
+      this.#version5 && whole,
+      head.expirySeconds < 0 ? 0 : context.clock.epochMs(),
     );
     let { route } = known;
     if (route === null || !route.current) {
@@ -161,7 +167,7 @@ export class PublishFlow {
     this.#answer(publication, packetId);
     const { reader } = this.#connection;
     if (publication.valve !== null) reader.waitFor(publication.valve);
-    if (this.#answers.length > WAITING_ANSWERS || this.#session.account.balances.storing.bytes > STORING_BYTES) {
+    if (this.#answers.length > this.#waitingAnswers || this.#session.account.balances.storing.bytes > STORING_BYTES) {
       this.#answersValve.close();
       reader.waitFor(this.#answersValve);
     }
@@ -170,11 +176,13 @@ export class PublishFlow {
   /** PUBREL: the packet id is free again, once that is on disk; then PUBCOMP [MQTT-4.3.3-2]. */
   pubrel(packetId: number): void {
     const session = this.#session;
-    if (session.deleteReceived(packetId)) session.writer?.deleteIncoming(packetId);
-    this.#answerAfterStore(PUBCOMP, packetId);
+    const known = session.deleteReceived(packetId);
+    if (known) session.writer?.deleteIncoming(packetId);
+    if (this.#unreleased > 0) this.#unreleased--;
+    this.#answers.afterStore(PUBCOMP, packetId, known ? Reason.SUCCESS : Reason.PACKET_IDENTIFIER_NOT_FOUND);
   }
 
-  #answer({ qos, ticket, messageBytes }: Publication, packetId: number): void {
+  #answer({ qos, ticket, messageBytes, deliveries }: Publication, packetId: number): void {
     const { distribution, store } = this.#context;
     const { storing } = this.#session.account.balances;
     if (ticket !== null) {
@@ -184,25 +192,16 @@ export class PublishFlow {
         this.#openIfRoom();
       });
     }
-    if (qos === 0) {
-      if (ticket !== null) distribution.commit(ticket);
-      return;
+    if (qos > 0) {
+      const code = deliveries === 0 ? Reason.NO_MATCHING_SUBSCRIBERS : Reason.SUCCESS;
+      this.#answers.whenSafe(ticket, qos === 1 ? PUBACK : PUBREC, packetId, code);
     }
-    const type = qos === 1 ? PUBACK : PUBREC;
-    if (ticket === null && this.#answers.length === 0) {
-      this.#wire.acknowledge(this.#connection.outbox, type, packetId);
-      return;
-    }
-    const answer: Answer = { type, packetId, safe: ticket === null };
-    this.#answers.push(answer);
-    if (ticket === null) return;
-    ticket.whenSafe((failed) => this.#settle(answer, failed));
-    distribution.commit(ticket);
+    if (ticket !== null) distribution.commit(ticket);
   }
 
   /** Whoever waits for answers to leave goes on when half of them have. */
   #openIfRoom(): void {
-    if (!this.#answersValve.closed || this.#answers.length > WAITING_ANSWERS / 2) return;
+    if (!this.#answersValve.closed || this.#answers.length > this.#waitingAnswers / 2) return;
     if (this.#session.account.balances.storing.bytes <= STORING_BYTES / 2) this.#answersValve.open();
   }
 
@@ -210,41 +209,57 @@ export class PublishFlow {
   #receive(packetId: number): boolean {
     const session = this.#session;
     if (session.hasReceived(packetId)) {
-      this.#answerAfterStore(PUBREC, packetId);
+      this.#answers.afterStore(PUBREC, packetId);
       return false;
     }
     if (session.account.receivedMessages >= RECEIVED_PER_USER) {
       throw new ProtocolError('quota', `more than ${RECEIVED_PER_USER} QoS 2 messages without PUBREL`);
     }
+    const { receiveMaximum } = this.#context.limits;
+    // A client that does not keep to it exactly is let be, since there are such; not one that does not keep to it at all.
+    if (this.#version5 && ++this.#unreleased > 2 * receiveMaximum) {
+      throw new ProtocolError(
+        'MQTT-3.3.4-9',
+        `more than ${receiveMaximum} messages of QoS 2 without PUBREL`,
+        Reason.RECEIVE_MAXIMUM_EXCEEDED,
+      );
+    }
     session.addReceived(packetId);
     return true;
   }
 
-  /** Answers once everything before it is answered and, for a persistent session, what is known is on disk. */
-  #answerAfterStore(type: number, packetId: number): void {
-    const { store } = this.#context;
-    const needsStore = this.#session.writer !== null && type !== PUBACK;
-    if (this.#answers.length === 0 && (!needsStore || store.idle)) {
-      this.#wire.acknowledge(this.#connection.outbox, type, packetId);
-      return;
+  /**
+   * Why a message is not taken, besides its form. Of retained ones that do not fit, clients of earlier versions are not
+   * told: theirs are delivered and not kept.
+   */
+  #whyNot(
+    { qos, retain, responseTopic, payloadStart, end, properties }: PublishHead,
+    known: KnownTopic,
+  ): Refusal | null {
+    const { login } = this.#session;
+    if (!known.allowed) {
+      tellPublishDenied(this.#context, this.#session, known.topic);
+      return { code: Reason.NOT_AUTHORIZED, text: denialText(login, known.topic) };
     }
-    const answer: Answer = { type, packetId, safe: false };
-    this.#answers.push(answer);
-    if (needsStore) store.committed((fault) => this.#settle(answer, fault !== null));
-    else this.#settle(answer, false);
+    // Nobody who gets the message could answer there.
+    if (responseTopic !== null && !this.#context.gate.mayPublish(this.#session, responseTopic)) {
+      tellPublishDenied(this.#context, this.#session, responseTopic);
+      return { code: Reason.NOT_AUTHORIZED, text: `Response Topic: ${denialText(login, responseTopic)}` };
+    }
+    if (!retain || qos === 0 || !this.#version5 || end === payloadStart) return null;
+    const bytes = end - payloadStart + (properties?.length ?? 0);
+    if (this.#context.distribution.mayRetain(known.topic, bytes, this.#session.account)) return null;
+    return { code: Reason.QUOTA_EXCEEDED, text: 'the limit of your retained messages is reached: delete some' };
   }
 
-  #settle(answer: Answer, failed: boolean): void {
-    if (failed) {
-      this.#connection.close('store-fault');
-      return;
+  /** The service acknowledges and drops. In MQTT 5 a refused QoS 2 message ends its flow (4.3.3). */
+  #refuse({ code, text }: Refusal, qos: Qos, packetId: number): void {
+    if (qos === 0) return;
+    if (qos === 2 && this.#version5) {
+      this.#session.deleteReceived(packetId);
+      this.#unreleased--;
     }
-    answer.safe = true;
-    for (let first = this.#answers.peek(); first?.safe; first = this.#answers.peek()) {
-      this.#answers.shift();
-      this.#wire.acknowledge(this.#connection.outbox, first.type, first.packetId);
-    }
-    this.#openIfRoom();
+    this.#answers.afterStore(qos === 1 ? PUBACK : PUBREC, packetId, code, text);
   }
 
   /** Checks a topic that the user publishes to for the first time, and asks the access rules. */
@@ -258,25 +273,5 @@ export class PublishFlow {
     const known: KnownTopic = { topic, allowed, route: null, routeBytes: null };
     if (end - start <= KNOWN_TOPIC_BYTES) this.#session.account.topics.add(key, known);
     return known;
-  }
-
-  #deny(topic: string): void {
-    const { counters, history, noisyLog, log } = this.#context;
-    counters.publishesDenied++;
-    const { login, clientId } = this.#session;
-    history.denied(this.#session, 'publish', topic, 'denied', () => denialText(login, topic));
-    noisyLog.user(login).line(`publish:${clientId}`, (suppressed) => {
-      const hint = bracketHint(login, topic);
-      log.warn(
-        {
-          login,
-          client: clientId,
-          topic: topic.slice(0, 200),
-          ...(hint === null ? {} : { hint }),
-          ...(suppressed > 0 ? { suppressed } : {}),
-        },
-        'publish denied',
-      );
-    });
   }
 }

@@ -31,6 +31,8 @@ export interface Registry {
   /** Takes the client in and calls back; an older one with the same id is closed first [MQTT-3.1.4-2]. */
   register(client: RegisteredClient, done: () => void): void;
   unregister(client: RegisteredClient): void;
+  /** Where this user may read and write: a topic that ends with a slash; null when the rules name no such place. */
+  homeOf(login: string): string | null;
   /** CONNACK has left. */
   ready(client: RegisteredClient): void;
   subscribed(client: RegisteredClient, subscriptions: readonly { readonly filter: string; readonly qos: Qos }[]): void;

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Clock } from '../clock.js';
 import type { LimitsConfig } from '../config/config.js';
 import type { Account } from '../fairness/account.js';
 import { CONNECT, LARGEST_CONNECT_BYTES } from '../mqtt/packets.js';
@@ -12,15 +13,19 @@ import type { RuleChanges } from '../session/rule-changes.js';
 import type { Session } from '../session/session.js';
 import type { Sessions } from '../session/sessions.js';
 import type { UserAccount } from '../session/user-account.js';
-import { type WillMessage, willBytes } from '../session/will.js';
+import { type WillMessage, type Wills, willBytes } from '../session/will.js';
 import type { Store } from '../store/contract.js';
+import { connackRefusal5 } from './answers5.js';
 import { COMINGS_LOGGED } from './comings.js';
-import { type ConnectRequest, connackVersion5Refused, decodeConnect, protocolOf } from './connect-packet.js';
+import { decodeConnect, protocolOf } from './connect-packet.js';
+import type { ConnectRequest } from './connect-request.js';
+import { decodeConnect5 } from './connect5.js';
 import { CONNECTION_BYTES, type Connection } from './connection.js';
 import type { FrameHandler } from './frame-handler.js';
 import { ProtocolError } from './protocol-error.js';
 import type { Identification, RegisteredClient, Registry } from './registry.js';
-import type { ConnectOutcome, Wire } from './wire.js';
+import type { ConnectRefusal, Welcome, Wire } from './wire.js';
+import { Wire5 } from './wire5.js';
 
 /** Longer client ids are refused: they are keys of the store and stand in every log line. */
 const CLIENT_ID_BYTES = 1_024;
@@ -36,12 +41,15 @@ export interface Arrival {
   readonly wire: Wire;
   readonly will: WillMessage | null;
   readonly keepaliveMs: number;
+  /** What CONNECT said about the session's expiry. */
+  readonly askedExpirySeconds: number | null;
   /** What the credential backend needs to check later whether the user is still entitled. */
   readonly proof: unknown;
 }
 
 export interface StrangerContext {
-  readonly limits: Pick<LimitsConfig, 'connectionsPerUser' | 'sessionsPerUser'>;
+  readonly limits: LimitsConfig;
+  readonly clock: Clock;
   readonly sessions: Sessions;
   readonly ruleChanges: Pick<RuleChanges, 'setGroups'>;
   readonly store: Pick<Store, 'fault' | 'committed'>;
@@ -50,6 +58,7 @@ export interface StrangerContext {
   readonly log: Log;
   readonly noisyLog: RateLimited;
   readonly registry: Registry;
+  readonly wills: Pick<Wills, 'resumed'>;
   /** Makes the client that frames go to from here on. */
   admit(arrival: Arrival): { attach(): void };
 }
@@ -81,19 +90,40 @@ export class Stranger implements FrameHandler {
     const protocol = protocolOf(frame.subarray(bodyStart));
     if (protocol === null) throw new ProtocolError('MQTT-3.1.2-1', 'CONNECT does not name MQTT');
     const { level, wire } = protocol;
+    if (level === 5 && wire === null) {
+      this.#connect5(frame, bodyStart);
+      return;
+    }
     if (wire === null) {
       this.#logRefusal(undefined, undefined, 'unsupported-protocol', { protocolLevel: level });
-      // [MQTT-3.1.2-2]
-      this.#refuse(level === 5 ? connackVersion5Refused : Buffer.from([0x20, 2, 0, 1]));
+      this.#refuse(Buffer.from([0x20, 2, 0, 1])); // [MQTT-3.1.2-2]
       return;
     }
     const request = decodeConnect(frame, bodyStart);
     if (request.will !== null && !isValidTopicName(request.will.topic)) {
       throw new ProtocolError('MQTT-3.1.3-10', 'a Will topic that is empty or has a wildcard');
     }
+    this.#check(wire, request);
+  }
+
+  /** What is wrong with a CONNECT of version 5 is told in CONNACK (3.1.4). */
+  #connect5(frame: Buffer, bodyStart: number): void {
+    const { limits, clock } = this.#context;
+    try {
+      const { request, settings } = decodeConnect5(frame, bodyStart);
+      this.#check(new Wire5(settings, limits, () => clock.epochMs()), request);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#logRefusal(undefined, undefined, 'protocol-error', { detail: `${error.message} [${error.tag}]` });
+      this.#refuse(connackRefusal5(error.reason));
+    }
+  }
+
+  #check(wire: Wire, request: ConnectRequest): void {
     const { clientId, clean } = request;
-    // MQTT 3.1 has no assigned client ids; 3.1.1 has them for clean sessions only [MQTT-3.1.3-8].
-    if ((clientId === '' && (wire.level === 3 || !clean)) || Buffer.byteLength(clientId) > CLIENT_ID_BYTES) {
+    // MQTT 3.1 has no assigned client ids; 3.1.1 has them for clean sessions only [MQTT-3.1.3-8]; 5 has them always.
+    const nameless = clientId === '' && (wire.level === 3 || (wire.level === 4 && !clean));
+    if (nameless || Buffer.byteLength(clientId) > CLIENT_ID_BYTES) {
       this.#turnAway(wire, 'client-id-rejected', request.username, clientId, 'client-id-rejected');
       return;
     }
@@ -119,7 +149,7 @@ export class Stranger implements FrameHandler {
     } else if (who.kind === 'unavailable') {
       const { code } = who.error;
       this.#turnAway(wire, 'unavailable', username, clientId, 'backend-unavailable', { code });
-    } else if (fault !== null && (!request.clean || request.will !== null)) {
+    } else if (fault !== null && (!request.clean || request.sessionExpirySeconds !== 0 || request.will !== null)) {
       this.#turnAway(wire, 'unavailable', who.login, clientId, 'store-fault', { code: fault.code });
     } else {
       this.#letIn(wire, request, who);
@@ -135,12 +165,12 @@ export class Stranger implements FrameHandler {
     const takesOver = sessions.get(login, clientId)?.holder != null;
     if (account.connections.size >= limits.connectionsPerUser && !takesOver) {
       const limit = limits.connectionsPerUser;
-      this.#turnAway(wire, 'unavailable', login, clientId, 'too-many-connections', { limit });
+      this.#turnAway(wire, 'quota', login, clientId, 'too-many-connections', { limit });
       sessions.release(account);
       return;
     }
     if (!account.hasRoom(CONNECTION_BYTES + (request.will === null ? 0 : willBytes(request.will)))) {
-      this.#turnAway(wire, 'unavailable', login, clientId, 'memory-limit', { held: account.heldBytes });
+      this.#turnAway(wire, 'quota', login, clientId, 'memory-limit', { held: account.heldBytes });
       sessions.release(account);
       return;
     }
@@ -167,26 +197,29 @@ export class Stranger implements FrameHandler {
     const connection = this.#connection;
     const { sessions, registry, limits, counters, history, store } = this.#context;
     const { login, clientId } = registered;
-    const opened = sessions.open(account, clientId, request.clean, wire.level);
+    const expiryMs = sessions.expiryOf(request.sessionExpirySeconds);
+    const opened = sessions.open(account, clientId, { clean: request.clean, expiryMs, level: wire.level });
     if (opened === null) {
       registry.unregister(registered);
       account.connections.delete(connection);
-      this.#turnAway(wire, 'unavailable', login, clientId, 'too-many-sessions', { limit: limits.sessionsPerUser });
+      this.#turnAway(wire, 'quota', login, clientId, 'too-many-sessions', { limit: limits.sessionsPerUser });
       sessions.release(account);
       return;
     }
     const { session, present } = opened;
     session.holder = connection;
-    const { will } = request;
+    if (present) this.#context.wills.resumed(session);
+    const { will, sessionExpirySeconds: askedExpirySeconds } = request;
+    // A client of version 5 is told of a shorter one, and may go on with its own all the same.
     const keepaliveMs = request.keepaliveSeconds * 1_500;
     const client = this.#context.admit({
-      ...{ connection, registered, account, session, wire, will, keepaliveMs, proof: who.proof },
+      ...{ connection, registered, account, session, wire, will, keepaliveMs, askedExpirySeconds, proof: who.proof },
     });
     counters.connectionsAccepted++;
     history.began({ n: connection.n, login, clientId });
     this.#logArrival(who, clientId, wire, request.clean, present);
     const answer = () => {
-      connection.outbox.packet(wire.connack('accepted', present));
+      if (!connection.answer(wire.welcome(this.#welcome(wire, request, session, present)))) return;
       client.attach();
       registry.ready(registered);
       connection.answered();
@@ -201,6 +234,21 @@ export class Stranger implements FrameHandler {
       if (fault === null) answer();
       else connection.close('store-fault');
     });
+  }
+
+  #welcome(wire: Wire, request: ConnectRequest, session: Session, sessionPresent: boolean): Welcome {
+    const { limits, registry } = this.#context;
+    const keptSeconds = Math.floor(session.expiryMs / 1_000);
+    const mostSeconds = Math.floor(limits.maxKeepaliveMs / 1_000);
+    const { keepaliveSeconds } = request;
+    const isLonger = mostSeconds > 0 && (keepaliveSeconds === 0 || keepaliveSeconds > mostSeconds);
+    return {
+      sessionPresent,
+      assignedClientId: request.clientId === '' ? session.clientId : null,
+      sessionExpirySeconds: keptSeconds === request.sessionExpirySeconds ? null : keptSeconds,
+      keepaliveSeconds: isLonger && wire.level === 5 ? mostSeconds : null,
+      responseInformation: request.wantsResponseInformation ? registry.homeOf(session.login) : null,
+    };
   }
 
   #logArrival(who: Accepted, client: string, wire: Wire, clean: boolean, present: boolean): void {
@@ -218,14 +266,14 @@ export class Stranger implements FrameHandler {
 
   #turnAway(
     wire: Wire,
-    outcome: ConnectOutcome,
+    why: ConnectRefusal,
     login: string | undefined,
     clientId: string,
     reason: string,
     more: object = {},
   ): void {
     this.#logRefusal(login, clientId, reason, more);
-    this.#refuse(wire.connack(outcome, false));
+    this.#refuse(wire.refusal(why));
   }
 
   #refuse(connack: Buffer): void {
@@ -240,12 +288,8 @@ export class Stranger implements FrameHandler {
     noisyLog.network(this.account.name).line(`refused:${reason}:${login?.slice(0, 64)}`, (suppressed) =>
       log.warn(
         {
-          login: login?.slice(0, 64),
-          client: clientId?.slice(0, 64),
-          address,
-          reason,
-          ...more,
-          ...(suppressed > 0 ? { suppressed } : {}),
+          ...{ login: login?.slice(0, 64), client: clientId?.slice(0, 64), address, reason },
+          ...{ ...more, ...(suppressed > 0 ? { suppressed } : {}) },
         },
         'connection refused',
       ),

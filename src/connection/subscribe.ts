@@ -1,14 +1,9 @@
-import { bracketHint, denialText } from '../acl/hint.js';
+import type { Clock } from '../clock.js';
 import type { LimitsConfig } from '../config/config.js';
 import type { Job } from '../fairness/job.js';
 import { grantOf } from '../mqtt/grant.js';
 import type { Qos } from '../mqtt/packets.js';
 import { isValidTopicFilter } from '../mqtt/topics.js';
-import type { Counters } from '../observe/counters.js';
-import type { History } from '../observe/history.js';
-import { limitHint } from '../observe/in-words.js';
-import type { Log } from '../observe/log.js';
-import type { RateLimited } from '../observe/rate-limited.js';
 import type { Gate } from '../session/gate.js';
 import { RetainedBatch } from '../session/retained-batch.js';
 import type { Session } from '../session/session.js';
@@ -16,6 +11,7 @@ import type { Sessions } from '../session/sessions.js';
 import { subscriptionBytes } from '../session/user-account.js';
 import type { RetainedMessage, Store, StoredSubscription } from '../store/contract.js';
 import type { Connection } from './connection.js';
+import { type DenialContext, subscribeHelp, tellSubscribeDenied } from './denials.js';
 import { ProtocolError } from './protocol-error.js';
 import type { RegisteredClient, Registry } from './registry.js';
 import type {
@@ -23,6 +19,7 @@ import type {
   RequestedSubscription,
   SubscribeRefusal,
   SubscribeRequest,
+  UnsubscribeAnswer,
   UnsubscribeRequest,
   Wire,
 } from './wire.js';
@@ -33,17 +30,17 @@ const RETAINED_PENDING_PER_USER = 2_000_000;
 const FILTERS_PER_STEP = 8;
 /** Retained messages that are judged in one step. */
 const RETAINED_PER_STEP = 256;
+/** Bits of the subscription options of MQTT 5. */
+const RETAIN_HANDLING = 0x30;
+const ONLY_WHEN_NEW = 0x10;
 
-export interface SubscribeContext {
+export interface SubscribeContext extends DenialContext {
   readonly sessions: Sessions;
   readonly gate: Gate;
   readonly registry: Pick<Registry, 'subscribed' | 'unsubscribed'>;
   readonly store: Store;
   readonly limits: Pick<LimitsConfig, 'subscriptionsPerSession' | 'subscriptionsPerUser'>;
-  readonly counters: Counters;
-  readonly history: History;
-  readonly log: Log;
-  readonly noisyLog: RateLimited;
+  readonly clock: Clock;
 }
 
 /** Who subscribes. */
@@ -60,8 +57,9 @@ export interface Subscribing {
  */
 export function* subscribe(context: SubscribeContext, client: Subscribing, reading: Reading<SubscribeRequest>): Job {
   const { session, connection } = client;
-  const { packetId, subscriptions } = yield* reading;
-  yield* checkFilters(subscriptions.map(({ filter }) => filter));
+  const { packetId, subscriptions, identifier } = yield* reading;
+  if (client.wire.level < 5) yield* checkFilters(subscriptions.map(({ filter }) => filter));
+  let text: string | null = null;
   const answers: (Qos | SubscribeRefusal)[] = [];
   const granted: RequestedSubscription[] = [];
   const batches: RetainedBatch[] = [];
@@ -70,28 +68,36 @@ export function* subscribe(context: SubscribeContext, client: Subscribing, readi
     const { filter, qos, options } = subscription;
     const refusal = whyNot(context, session, subscription);
     if (refusal !== null) {
-      deny(context, session, filter, refusal);
+      tellSubscribeDenied(context, session, filter, refusal);
+      text ??= subscribeHelp(session.login, filter, refusal);
       answers.push(refusal);
     } else {
-      context.sessions.subscribe(session, filter, grantOf(qos, options));
+      const isNew = !session.subscriptions.has(filter);
+      context.sessions.subscribe(session, filter, grantOf(qos, options), identifier);
       granted.push(subscription);
       answers.push(qos);
       // What is published from here on is delivered as a live message, and must not come twice.
-      if (!filter.startsWith('$share/')) yield* findRetained(context, session, subscription, batches);
+      if (wantsRetained(filter, options, isNew)) {
+        yield* findRetained(context, session, subscription, identifier, batches);
+      }
     }
     if (index % FILTERS_PER_STEP === 0) yield;
   }
   // The rules may have changed meanwhile, and taken some back.
   const kept = granted.filter(({ filter }) => session.subscriptions.has(filter));
-  if (!session.ended) session.writer?.subscribe(kept.map(stored));
+  if (!session.ended) session.writer?.subscribe(kept.map((subscription) => stored(subscription, identifier)));
   if (connection.closed) {
     for (const batch of batches) batch.cancel();
     return;
   }
   context.registry.subscribed(client.registered, granted);
   const send = () => {
-    connection.outbox.packet(client.wire.suback(packetId, answers));
-    for (const batch of batches) session.outgoing.deliverRetained(batch); // [MQTT-3.8.4-3]
+    const answered = connection.answer(client.wire.suback(packetId, answers, text));
+    for (const batch of batches) {
+      if (answered)
+        session.outgoing.deliverRetained(batch); // [MQTT-3.8.4-3]
+      else batch.cancel();
+    }
   };
   whenStored(context, client, send, () => {
     for (const batch of batches) batch.cancel();
@@ -106,17 +112,21 @@ export function* unsubscribe(
 ): Job {
   const { session, connection } = client;
   const { packetId, filters } = yield* reading;
-  yield* checkFilters(filters);
+  if (client.wire.level < 5) yield* checkFilters(filters);
   const removed: string[] = [];
+  const answers: UnsubscribeAnswer[] = [];
   for (const [index, filter] of filters.entries()) {
     if (connection.closed) break;
-    if (context.sessions.unsubscribe(session, filter)) removed.push(filter);
+    if (context.sessions.unsubscribe(session, filter)) {
+      removed.push(filter);
+      answers.push('done');
+    } else answers.push(isValidTopicFilter(filter) ? 'none' : 'invalid');
     if (index % FILTERS_PER_STEP === 0) yield;
   }
   if (removed.length > 0 && !session.ended) session.writer?.unsubscribe(removed);
   if (connection.closed) return;
   context.registry.unsubscribed(client.registered, removed);
-  whenStored(context, client, () => connection.outbox.packet(client.wire.unsuback(packetId)));
+  whenStored(context, client, () => void connection.answer(client.wire.unsuback(packetId, answers)));
 }
 
 /** None of a packet's filters is looked at further when one of them is not valid. */
@@ -131,15 +141,18 @@ function* findRetained(
   context: SubscribeContext,
   session: Session,
   { filter, qos }: RequestedSubscription,
+  identifier: number | null,
   batches: RetainedBatch[],
 ): Generator<undefined, void, void> {
   const found = yield* context.store.retained.walk(filter);
   const readable: RetainedMessage[] = [];
+  const now = context.clock.epochMs();
   for (const [index, message] of found.entries()) {
-    if (session.mayReceive(message.topic)) readable.push(message);
+    const isOver = message.expiresAt !== null && message.expiresAt <= now;
+    if (!isOver && session.mayReceive(message.topic)) readable.push(message);
     if (index % RETAINED_PER_STEP === 0) yield;
   }
-  if (readable.length > 0) batches.push(new RetainedBatch(readable, qos, session.account));
+  if (readable.length > 0) batches.push(new RetainedBatch(readable, qos, session.account, identifier));
 }
 
 /** Calls back at once for sessions that end with their connection, otherwise when what was written is on disk. */
@@ -166,6 +179,7 @@ function whyNot(
   { filter, qos }: RequestedSubscription,
 ): SubscribeRefusal | null {
   const { account, subscriptions } = session;
+  if (!isValidTopicFilter(filter)) return 'invalid';
   if (!gate.maySubscribe(session, filter, qos)) return 'denied';
   if (account.retainedPending >= RETAINED_PENDING_PER_USER) return 'too-many-retained';
   if (subscriptions.has(filter)) return null;
@@ -176,28 +190,13 @@ function whyNot(
   return room ? null : 'too-many-subscriptions';
 }
 
-function stored({ filter, qos, options }: RequestedSubscription): StoredSubscription {
-  return { filter, qos, options, identifier: null };
+/** Retain Handling (3.8.3.1); shared subscriptions get none (4.8.2). */
+function wantsRetained(filter: string, options: number, isNew: boolean): boolean {
+  if (filter.startsWith('$share/')) return false;
+  const handling = options & RETAIN_HANDLING;
+  return handling === 0 || (handling === ONLY_WHEN_NEW && isNew);
 }
 
-function deny(context: SubscribeContext, session: Session, filter: string, reason: SubscribeRefusal): void {
-  const { counters, history, noisyLog, log } = context;
-  counters.subscriptionsDenied++;
-  const { login, clientId } = session;
-  const help = () => (reason === 'denied' ? denialText(login, filter) : limitHint(reason));
-  history.denied(session, 'subscribe', filter, reason, help);
-  noisyLog.user(login).line(`subscribe:${reason}:${clientId}`, (suppressed) => {
-    const hint = bracketHint(login, filter);
-    log.warn(
-      {
-        login,
-        client: clientId,
-        filter: filter.slice(0, 200),
-        reason,
-        ...(hint === null ? {} : { hint }),
-        ...(suppressed > 0 ? { suppressed } : {}),
-      },
-      'subscription denied',
-    );
-  });
+function stored({ filter, qos, options }: RequestedSubscription, identifier: number | null): StoredSubscription {
+  return { filter, qos, options, identifier };
 }

@@ -1,5 +1,3 @@
-import '../mqtt/buffer-slices.js';
-import { isUtf8 } from 'node:buffer';
 import { NO_LOCAL, RETAIN_AS_PUBLISHED } from '../mqtt/grant.js';
 import {
   CONNACK,
@@ -16,29 +14,34 @@ import {
   writeLength,
 } from '../mqtt/packets.js';
 import type { Message, Publication } from '../mqtt/publication.js';
+import { checkCount, FILTERS_PER_STEP, fieldEnd, readText } from './fields.js';
 import type { Outbox } from './outbox.js';
 import { ProtocolError } from './protocol-error.js';
+import { writePublish } from './publish-bytes.js';
 import type {
-  ConnectOutcome,
+  Acknowledgement,
+  ConnectRefusal,
+  Farewell,
   PublishHead,
   Reading,
   RequestedSubscription,
   SubscribeRefusal,
   SubscribeRequest,
   UnsubscribeRequest,
+  Welcome,
   Wire,
 } from './wire.js';
 
-/** Filters that are decoded in one step. */
-const FILTERS_PER_STEP = 64;
-
-const connectCodes: Readonly<Record<ConnectOutcome, number>> = {
-  accepted: ConnectCode.ACCEPTED,
+const refusals: Readonly<Record<ConnectRefusal, number>> = {
   'unsupported-protocol': ConnectCode.UNACCEPTABLE_PROTOCOL,
   'client-id-rejected': ConnectCode.IDENTIFIER_REJECTED,
   'not-authorised': ConnectCode.NOT_AUTHORISED,
   unavailable: ConnectCode.SERVER_UNAVAILABLE,
+  quota: ConnectCode.SERVER_UNAVAILABLE,
 };
+
+/** Before version 5, DISCONNECT has no body. */
+const farewell: Farewell = { publishesWill: false, sessionExpirySeconds: null };
 
 /**
  * What a bridge subscribes with: its broker gets nothing back that came from there, and can keep what is retained here.
@@ -51,7 +54,14 @@ class Wire3 implements Wire {
   readonly level: 3 | 4;
   readonly version: string;
   readonly #options: number;
-  readonly #publish: PublishHead = { qos: 0, retain: false, topicStart: 0, topicEnd: 0, packetId: 0, payloadStart: 0 };
+  /** Only `limits.inflightMessages` bounds what clients of these versions are sent at a time. */
+  readonly receiveMaximum = 65_535;
+  balance = null;
+  readonly #acknowledgement: Acknowledgement = { packetId: 0, failed: false };
+  readonly #publish: PublishHead = {
+    ...{ chunk: Buffer.alloc(0), qos: 0, retain: false, topicStart: 0, topicEnd: 0, packetId: 0, payloadStart: 0 },
+    ...{ end: 0, properties: null, whole: true, expirySeconds: -1, responseTopic: null },
+  };
 
   constructor(level: 3 | 4, version: string, options: number) {
     this.level = level;
@@ -69,6 +79,8 @@ class Wire3 implements Wire {
     const payloadStart = qos === 0 ? topicEnd : topicEnd + 2;
     if (payloadStart > end) throw new ProtocolError('malformed', 'PUBLISH ends within its topic or packet id');
     const head = this.#publish;
+    head.chunk = chunk;
+    head.end = end;
     head.qos = qos as Qos;
     head.retain = (flags & 1) === 1;
     head.topicStart = bodyStart + 2;
@@ -82,14 +94,15 @@ class Wire3 implements Wire {
     return head;
   }
 
-  readAcknowledgement(chunk: Buffer, start: number, bodyStart: number, end: number): number {
+  readAcknowledgement(chunk: Buffer, start: number, bodyStart: number, end: number): Acknowledgement {
     const type = chunk[start]! >> 4;
     // [MQTT-3.6.1-1]
     if (type === PUBREL ? this.#flags(chunk[start]!) !== 2 : (chunk[start]! & 15) !== 0) {
       throw new ProtocolError('MQTT-2.2.2-2', 'reserved bits of an acknowledgement');
     }
     if (end - bodyStart !== 2) throw new ProtocolError('malformed', 'an acknowledgement that is not two bytes long');
-    return this.#packetId(chunk, bodyStart);
+    this.#acknowledgement.packetId = this.#packetId(chunk, bodyStart);
+    return this.#acknowledgement;
   }
 
   *readSubscribe(
@@ -100,7 +113,7 @@ class Wire3 implements Wire {
     maxFilters: number,
   ): Reading<SubscribeRequest> {
     this.#checkRequest(chunk, start, bodyStart, end, SUBSCRIBE, 'MQTT-3.8.1-1');
-    checkCount(chunk, bodyStart, end, 1, maxFilters);
+    checkCount(chunk, bodyStart + 2, end, 1, maxFilters);
     const packetId = this.#packetId(chunk, bodyStart);
     const subscriptions: RequestedSubscription[] = [];
     for (let i = bodyStart + 2; i < end; ) {
@@ -114,7 +127,7 @@ class Wire3 implements Wire {
       if (subscriptions.length % FILTERS_PER_STEP === 0) yield;
     }
     if (subscriptions.length === 0) throw new ProtocolError('MQTT-3.8.3-3', 'SUBSCRIBE without a filter');
-    return { packetId, subscriptions };
+    return { packetId, subscriptions, identifier: null };
   }
 
   *readUnsubscribe(
@@ -125,7 +138,7 @@ class Wire3 implements Wire {
     maxFilters: number,
   ): Reading<UnsubscribeRequest> {
     this.#checkRequest(chunk, start, bodyStart, end, UNSUBSCRIBE, 'MQTT-3.10.1-1');
-    checkCount(chunk, bodyStart, end, 0, maxFilters);
+    checkCount(chunk, bodyStart + 2, end, 0, maxFilters);
     const packetId = this.#packetId(chunk, bodyStart);
     const filters: string[] = [];
     for (let i = bodyStart + 2; i < end; ) {
@@ -143,9 +156,23 @@ class Wire3 implements Wire {
     if (end !== bodyStart) throw new ProtocolError('malformed', 'a body where none belongs');
   }
 
+  readDisconnect(chunk: Buffer, start: number, bodyStart: number, end: number): Farewell {
+    this.checkEmpty(chunk, start, bodyStart, end);
+    return farewell;
+  }
+
   /** [MQTT-3.2.2-2] [MQTT-3.2.2-3]; in MQTT 3.1 the byte is reserved and stays 0. */
-  connack(outcome: ConnectOutcome, sessionPresent: boolean): Buffer {
-    return Buffer.from([CONNACK << 4, 2, sessionPresent && this.level > 3 ? 1 : 0, connectCodes[outcome]]);
+  welcome({ sessionPresent }: Welcome): Buffer {
+    return Buffer.from([CONNACK << 4, 2, sessionPresent && this.level > 3 ? 1 : 0, ConnectCode.ACCEPTED]);
+  }
+
+  refusal(why: ConnectRefusal): Buffer {
+    return Buffer.from([CONNACK << 4, 2, 0, refusals[why]]);
+  }
+
+  /** These versions have no word for it. */
+  goodbye(): null {
+    return null;
   }
 
   suback(packetId: number, answers: readonly (Qos | SubscribeRefusal)[]): Buffer {
@@ -168,19 +195,21 @@ class Wire3 implements Wire {
   }
 
   /** At QoS 0 the bytes that came in are the very bytes that leave. */
-  publication(outbox: Outbox, publication: Publication, qos: Qos, packetId: number, retain: boolean): void {
+  publication(outbox: Outbox, publication: Publication, qos: Qos, packetId: number, retain: boolean): true {
     const { chunk, topicStart, topicEnd, payloadStart, end } = publication;
-    if (qos === 0 && publication.verbatim) outbox.verbatim(chunk, publication.start, end);
+    if (qos === 0 && publication.verbatim && !publication.asCame) outbox.verbatim(chunk, publication.start, end);
     else {
       const head = (PUBLISH << 4) | (qos << 1) | (retain ? 1 : 0);
-      outbox.publish(head, chunk, topicStart, topicEnd, packetId, payloadStart, end);
+      writePublish(outbox, head, chunk, topicStart, topicEnd, packetId, payloadStart, end);
     }
+    return true;
   }
 
-  message(outbox: Outbox, message: Message, qos: Qos, packetId: number, retain: boolean, dup: boolean): void {
+  message(outbox: Outbox, message: Message, qos: Qos, packetId: number, retain: boolean, dup: boolean): true {
     const { body, topicEnd } = message;
     const head = (PUBLISH << 4) | (dup ? 8 : 0) | (qos << 1) | (retain ? 1 : 0);
-    outbox.publish(head, body, 0, topicEnd, packetId, topicEnd + 2, body.length);
+    writePublish(outbox, head, body, 0, topicEnd, packetId, topicEnd + 2, body.length);
+    return true;
   }
 
   /** MQTT 3.1 has a DUP flag in SUBSCRIBE, UNSUBSCRIBE and PUBREL; 3.1.1 reserves the bit. */
@@ -200,33 +229,6 @@ class Wire3 implements Wire {
     if (packetId === 0) throw new ProtocolError('MQTT-2.3.1-1', 'packet id 0');
     return packetId;
   }
-}
-
-/** Where the string field at `at` ends. */
-function fieldEnd(chunk: Buffer, at: number, end: number): number {
-  const fieldEnd = at + 2 + ((chunk[at]! << 8) | (chunk[at + 1] ?? 0));
-  if (at + 2 > end || fieldEnd > end) throw new ProtocolError('malformed', 'the packet ends in the middle of a field');
-  return fieldEnd;
-}
-
-/** Decoded leniently, what is not UTF-8 becomes U+FFFD: only then the bytes are looked at [MQTT-1.5.3-1]. */
-function readText(chunk: Buffer, start: number, end: number, what: string): string {
-  const text = chunk.utf8Slice(start, end);
-  if (text.includes('\0')) throw new ProtocolError('MQTT-1.5.3-2', `U+0000 in the ${what}`);
-  if (text.includes('\uFFFD') && !isUtf8(chunk.subarray(start, end))) {
-    throw new ProtocolError('MQTT-1.5.3-1', `the ${what} is not UTF-8`);
-  }
-  return text;
-}
-
-/**
- * How many filters a packet has is told from their length fields alone: decoding millions of them would hold up
- * everybody. `extraBytes` is what follows each.
- */
-function checkCount(chunk: Buffer, bodyStart: number, end: number, extraBytes: number, maxFilters: number): void {
-  let count = 0;
-  for (let i = bodyStart + 2; i + 2 <= end; count++) i += 2 + ((chunk[i]! << 8) | chunk[i + 1]!) + extraBytes;
-  if (count > maxFilters) throw new ProtocolError('quota', `${count} filters in a packet; ${maxFilters} are allowed`);
 }
 
 export const wire31: Wire = new Wire3(3, '3.1', 0);

@@ -17,6 +17,8 @@ export const balanceNames = [
   'subscriptions',
   /** What is remembered about topics: the decision and the route. */
   'topics',
+  /** Topic aliases of MQTT 5. */
+  'aliases',
   'wills',
   'retained',
   /** Packet ids of QoS 2 messages that are received and not released. */
@@ -91,8 +93,8 @@ export class Account implements Owner {
         outbox: balance(),
         sessions: balance(),
       },
-      ...{ queues: balance(), subscriptions: balance(), topics: balance(), wills: balance(), retained: balance() },
-      ...{ received: balance(), storing: balance(), jobs: balance(), history: balance() },
+      ...{ queues: balance(), subscriptions: balance(), topics: balance(), aliases: balance(), wills: balance() },
+      ...{ retained: balance(), received: balance(), storing: balance(), jobs: balance(), history: balance() },
     };
   }
 

@@ -13,6 +13,7 @@ export const UNSUBACK = 11;
 export const PINGREQ = 12;
 export const PINGRESP = 13;
 export const DISCONNECT = 14;
+export const AUTH = 15;
 
 export type Qos = 0 | 1 | 2;
 
@@ -38,6 +39,9 @@ export const SUBSCRIPTION_REFUSED = 0x80;
 
 /** The largest CONNECT that is possible: five fields of 65 535 bytes each, with their lengths and the fixed part. */
 export const LARGEST_CONNECT_BYTES = 5 * 65_537 + 32;
+
+/** The largest packet that is possible: a Remaining Length of four bytes, and what it stands for [MQTT-2.2.3]. */
+export const MAX_PACKET_BYTES = 5 + 268_435_455;
 
 /** Bytes that the Remaining Length field takes for `length` [MQTT-2.2.3]. */
 export function lengthBytes(length: number): number {

@@ -12,24 +12,46 @@ export class Message {
   readonly body: Buffer;
   /** Offset in `body` at which the topic (with its two length bytes) ends; the payload begins two bytes later. */
   readonly topicEnd: number;
+  /** The properties of MQTT 5 that receivers get, as they are on the wire; null: none. */
+  readonly properties: Buffer | null;
+  /** When it is not to be delivered any more, as a date in milliseconds since 1970; null: never. */
+  readonly expiresAt: number | null;
 
-  constructor(topic: string, body: Buffer, topicEnd: number) {
+  constructor(
+    topic: string,
+    body: Buffer,
+    topicEnd: number,
+    properties: Buffer | null = null,
+    expiresAt: number | null = null,
+  ) {
     this.topic = topic;
     this.body = body;
     this.topicEnd = topicEnd;
+    this.properties = properties;
+    this.expiresAt = expiresAt;
+  }
+
+  /** What it takes in a queue: topic, payload and properties. */
+  get bytes(): number {
+    return this.properties === null ? this.body.length : this.body.length + this.properties.length;
   }
 
   get payload(): Buffer {
     return this.body.subarray(this.topicEnd + 2);
   }
 
-  static of(topic: string, payload: Buffer): Message {
+  static of(
+    topic: string,
+    payload: Buffer,
+    properties: Buffer | null = null,
+    expiresAt: number | null = null,
+  ): Message {
     const length = Buffer.byteLength(topic);
     const body = Buffer.allocUnsafe(2 + length + 2 + payload.length);
     body.writeUInt16BE(length, 0);
     body.write(topic, 2);
     payload.copy(body, 2 + length + 2);
-    return new Message(topic, body, 2 + length);
+    return new Message(topic, body, 2 + length, properties, expiresAt);
   }
 }
 
@@ -66,6 +88,16 @@ export class Publication {
    * a crash in between would let the publisher's retransmission through a second time.
    */
   readonly safeFirst: boolean;
+  /** The properties of MQTT 5 that receivers get, as they are on the wire; null: none. */
+  readonly properties: Buffer | null;
+  /** Message Expiry Interval; -1: none. */
+  readonly expirySeconds: number;
+  /** It came in MQTT 5, and everything behind the topic may leave so too as it came. */
+  readonly asCame: boolean;
+  /** When it came in, as a date in milliseconds since 1970; only looked at when it expires. */
+  readonly cameAt: number;
+  /** The properties with their length, for receivers of MQTT 5: made by the first that needs them. */
+  block: Buffer | null = null;
   /** What the publisher waits for; null while nothing of this message needed the store. */
   ticket: SafetyTicket | null = null;
   /** Of a receiver of the publisher's own user whose queue is filling up: the publisher is to wait for it. */
@@ -88,6 +120,10 @@ export class Publication {
     publisher: Publisher,
     verbatim: boolean,
     safeFirst: boolean,
+    properties: Buffer | null = null,
+    expirySeconds = -1,
+    asCame = false,
+    cameAt = 0,
   ) {
     this.chunk = chunk;
     this.start = start;
@@ -101,6 +137,10 @@ export class Publication {
     this.publisher = publisher;
     this.verbatim = verbatim;
     this.safeFirst = safeFirst;
+    this.properties = properties;
+    this.expirySeconds = expirySeconds;
+    this.asCame = asCame;
+    this.cameAt = cameAt;
   }
 
   /** A publication that did not come from a connection's bytes: a Will, a message of the test harness. */
@@ -111,22 +151,21 @@ export class Publication {
     retain: boolean,
     login: string,
     clientId: string | null = null,
+    more: { properties: Buffer | null; expirySeconds: number | null; cameAt: number } | null = null,
   ): Publication {
     const { body, topicEnd } = Message.of(topic, payload);
-    const publisher = { login, clientId };
     return new Publication(
-      body,
-      0,
-      0,
-      topicEnd,
-      topicEnd + 2,
-      body.length,
+      ...([body, 0, 0, topicEnd, topicEnd + 2, body.length] as const),
       topic,
       qos,
       retain,
-      publisher,
+      { login, clientId },
       false,
       false,
+      more?.properties ?? null,
+      more?.expirySeconds ?? -1,
+      false,
+      more?.cameAt ?? 0,
     );
   }
 
@@ -138,9 +177,15 @@ export class Publication {
     return this.end - this.payloadStart;
   }
 
-  /** What the message takes in a queue: topic and payload. */
+  /** What the message takes in a queue: topic, payload and properties. */
   get messageBytes(): number {
-    return this.end - this.topicStart;
+    const bytes = this.topicEnd - this.topicStart + this.end - this.payloadStart;
+    return this.properties === null ? bytes : bytes + this.properties.length;
+  }
+
+  /** When it is not to be delivered any more, as a date in milliseconds since 1970; null: never. */
+  get expiresAt(): number | null {
+    return this.expirySeconds < 0 ? null : this.cameAt + this.expirySeconds * 1_000;
   }
 
   /** The message, copied once, however many queues keep it. */
@@ -154,7 +199,9 @@ export class Publication {
         this.chunk.copy(body, 0, this.topicStart, this.topicEnd);
         this.chunk.copy(body, topicBytes + 2, this.payloadStart, this.end);
       }
-      this.#copied = new Message(this.topic, body, topicBytes);
+      // A copy of the properties, too: they are a piece of the received bytes.
+      const properties = this.properties === null ? null : Buffer.from(this.properties);
+      this.#copied = new Message(this.topic, body, topicBytes, properties, this.expiresAt);
     }
     return this.#copied;
   }

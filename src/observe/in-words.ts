@@ -7,6 +7,9 @@ const limits: Readonly<Record<string, string>> = {
     'the client takes its messages slower than they come: its queue is full (limits.queuedMessages, queuedBytes)',
   'user-quota':
     'the queues of all clients of this login hold as much as they may (limits.queuedBytesPerUser, memoryPerUser)',
+  'too-large': 'the client said in CONNECT that it does not take packets of that size (Maximum Packet Size)',
+  expired: 'its publisher gave the message less time than it had to wait (Message Expiry Interval)',
+  invalid: 'not a topic filter: + and # stand alone in their level, and # in the last one',
   'not-reading': 'the client does not read what it is sent: messages of QoS 0 are not kept for it',
 };
 
@@ -17,6 +20,7 @@ export function limitHint(reason: string): string {
 /** Why a connection ended, in a sentence for its user. */
 const ends: Readonly<Record<string, string>> = {
   disconnect: 'the client said goodbye',
+  'disconnect-with-will': 'the client said goodbye, and wanted its Will published',
   'peer-closed': 'the client, or the network between, closed the connection without a word',
   'socket-error': 'the network broke the connection',
   'protocol-error': 'the client sent what MQTT does not allow',

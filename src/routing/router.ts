@@ -71,7 +71,7 @@ export class Route {
           ? transient[afterPersistent]!
           : groups[afterTransient]!.pick(publication);
     if (target === null || ((target.granted & NO_LOCAL) !== 0 && target.subscriber.published(publication))) return;
-    target.subscriber.deliver(publication, target.granted);
+    target.subscriber.deliver(publication, target.granted, target.identifiers);
   }
 }
 
@@ -108,10 +108,12 @@ export class Router {
   readonly #tree = new SubscriptionTree();
   readonly #partitions = new Map<string, Partition>();
 
-  subscribe(subscriber: Subscriber, filter: string, granted: Grant): void {
+  /** Adds or replaces a subscription, its identifier too. */
+  subscribe(subscriber: Subscriber, filter: string, granted: Grant, identifier: number | null = null): void {
     const share = parseShare(filter);
     const plain = share === null ? filter : share.filter;
-    this.#tree.add(plain, subscriber, granted, share === null ? null : groupKey(subscriber, share.group));
+    const group = share === null ? null : groupKey(subscriber, share.group);
+    this.#tree.add(plain, subscriber, granted, group, identifier);
     this.#invalidate(plain);
   }
 

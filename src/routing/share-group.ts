@@ -14,8 +14,8 @@ export class ShareGroup {
     return this.#members.length;
   }
 
-  set(subscriber: Subscriber, granted: Grant): void {
-    const target = { subscriber, granted };
+  set(subscriber: Subscriber, granted: Grant, identifier: number | null = null): void {
+    const target = { subscriber, granted, identifiers: identifier === null ? null : [identifier] };
     const index = this.#members.findIndex((member) => member.subscriber === subscriber);
     if (index === -1) this.#members.push(target);
     else this.#members[index] = target;

@@ -15,11 +15,14 @@ export interface Subscriber {
   mayReceive(topic: string): boolean;
   /** Did this session's own client publish it? */
   published(publication: Publication): boolean;
-  deliver(publication: Publication, granted: Grant): void;
+  /** `identifiers`: of the subscriptions that match; null: they have none. */
+  deliver(publication: Publication, granted: Grant, identifiers: readonly number[] | null): void;
 }
 
 /** One subscriber of a route, with what its matching filters were granted, all together. */
 export interface Target {
   readonly subscriber: Subscriber;
   readonly granted: Grant;
+  /** Subscription Identifiers of MQTT 5, of all of them; null: none. */
+  readonly identifiers: readonly number[] | null;
 }

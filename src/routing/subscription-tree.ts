@@ -6,6 +6,8 @@ import type { Subscriber, Target } from './subscriber.js';
 /** Filters that end at one place of the tree. */
 export class Ending {
   readonly #subscribers = new Map<Subscriber, Grant>();
+  /** Of those subscriptions that have one. */
+  #identifiers: Map<Subscriber, number> | null = null;
   groups: Map<string, ShareGroup> | null = null;
   #targets: Targets | null = null;
 
@@ -15,21 +17,34 @@ export class Ending {
 
   /** Those who subscribed without a group, in lists that all routes share which lead to this one place. */
   get targets(): Targets {
-    this.#targets ??= targetsOf(this.#subscribers);
+    this.#targets ??= targetsOf(this.#subscribers, (subscriber) => {
+      const identifier = this.identifierOf(subscriber);
+      return identifier === undefined ? null : [identifier];
+    });
     return this.#targets;
+  }
+
+  identifierOf(subscriber: Subscriber): number | undefined {
+    return this.#identifiers?.get(subscriber);
   }
 
   get subscribers(): Iterable<[Subscriber, Grant]> {
     return this.#subscribers;
   }
 
-  set(subscriber: Subscriber, granted: Grant): void {
+  set(subscriber: Subscriber, granted: Grant, identifier: number | null): void {
     this.#subscribers.set(subscriber, granted);
+    if (identifier === null) this.#identifiers?.delete(subscriber);
+    else {
+      this.#identifiers ??= new Map();
+      this.#identifiers.set(subscriber, identifier);
+    }
     this.#targets = null;
   }
 
   delete(subscriber: Subscriber): boolean {
     this.#targets = null;
+    this.#identifiers?.delete(subscriber);
     return this.#subscribers.delete(subscriber);
   }
 }
@@ -40,11 +55,18 @@ export interface Targets {
   readonly transient: readonly Target[];
 }
 
-function targetsOf(subscribers: Iterable<[Subscriber, Grant]>): Targets {
+function targetsOf(
+  subscribers: Iterable<[Subscriber, Grant]>,
+  identifiersOf: (subscriber: Subscriber) => readonly number[] | null,
+): Targets {
   const persistent: Target[] = [];
   const transient: Target[] = [];
   for (const [subscriber, granted] of subscribers) {
-    (subscriber.persistent ? persistent : transient).push({ subscriber, granted });
+    (subscriber.persistent ? persistent : transient).push({
+      subscriber,
+      granted,
+      identifiers: identifiersOf(subscriber),
+    });
   }
   return { persistent, transient };
 }
@@ -134,13 +156,19 @@ export class Matching {
     const [only, ...others] = this.#endings;
     if (only !== undefined && others.length === 0) return { ...only.targets, shared: true };
     const together = new Map<Subscriber, Grant>();
+    const identifiers = new Map<Subscriber, number[]>();
     for (const ending of this.#endings) {
       for (const [subscriber, granted] of ending.subscribers) {
         const before = together.get(subscriber);
         together.set(subscriber, before === undefined ? granted : bothGranted(before, granted));
+        const identifier = ending.identifierOf(subscriber);
+        if (identifier === undefined) continue;
+        const others = identifiers.get(subscriber);
+        if (others === undefined) identifiers.set(subscriber, [identifier]);
+        else if (!others.includes(identifier)) others.push(identifier);
       }
     }
-    return { ...targetsOf(together), shared: false };
+    return { ...targetsOf(together, (subscriber) => identifiers.get(subscriber) ?? null), shared: false };
   }
 
   #collect(ending: Ending): void {
@@ -158,7 +186,13 @@ export class SubscriptionTree {
   readonly #root = new Node();
 
   /** Adds or replaces [MQTT-3.8.4-3]. `share` is the group of a shared subscription, made unique per user. */
-  add(filter: string, subscriber: Subscriber, granted: Grant, share: string | null): void {
+  add(
+    filter: string,
+    subscriber: Subscriber,
+    granted: Grant,
+    share: string | null,
+    identifier: number | null = null,
+  ): void {
     const levels = filter.split('/');
     const toHash = levels[levels.length - 1] === '#';
     if (toHash) levels.pop();
@@ -168,7 +202,7 @@ export class SubscriptionTree {
     else node.here ??= new Ending();
     const ending = (toHash ? node.below : node.here)!;
     if (share === null) {
-      ending.set(subscriber, granted);
+      ending.set(subscriber, granted, identifier);
       return;
     }
     ending.groups ??= new Map();
@@ -177,7 +211,7 @@ export class SubscriptionTree {
       group = new ShareGroup();
       ending.groups.set(share, group);
     }
-    group.set(subscriber, granted);
+    group.set(subscriber, granted, identifier);
   }
 
   /** False when there was no such subscription. Branches that lead nowhere any more are cut. */

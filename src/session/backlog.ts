@@ -1,26 +1,46 @@
+import type { Clock } from '../clock.js';
 import type { LimitsConfig } from '../config/config.js';
+import type { SessionWriter } from '../store/contract.js';
 import { Deque } from './deque.js';
 import type { Entry } from './outgoing-entry.js';
 import { type DropReason, QueueQuota } from './queue-quota.js';
 import { RetainedBatch } from './retained-batch.js';
 import type { UserAccount } from './user-account.js';
 
+/** Messages that leave the store in one step. */
+const EXPIRED_PER_STEP = 256;
+
+export interface BacklogContext {
+  readonly limits: LimitsConfig;
+  readonly account: UserAccount;
+  readonly clock: Clock;
+  onDropped(reason: DropReason, topic: string): void;
+}
+
 /** What waits for room in the window, or for a connection: messages, which the user pays for, and retained batches. */
 export class Backlog {
   readonly #queue = new Deque<Entry | RetainedBatch>();
   readonly #quota: QueueQuota;
 
-  constructor(limits: LimitsConfig, account: UserAccount) {
-    this.#quota = new QueueQuota(limits, account);
+  readonly #context: BacklogContext;
+  /** Null for a session that is not kept. */
+  readonly #writer: SessionWriter | null;
+  /** The first time at which a message here expires. */
+  #soonestExpiry = Number.POSITIVE_INFINITY;
+
+  constructor(context: BacklogContext, writer: SessionWriter | null) {
+    this.#context = context;
+    this.#writer = writer;
+    this.#quota = new QueueQuota(context.limits, context.account);
   }
 
   get length(): number {
     return this.#queue.length;
   }
 
-  /** Of the messages. */
-  get bytes(): number {
-    return this.#quota.bytes;
+  get isHalfFull(): boolean {
+    const { queuedMessages, queuedBytes } = this.#context.limits;
+    return this.#queue.length > queuedMessages / 2 || this.#quota.bytes > queuedBytes / 2;
   }
 
   /** Why a message of `bytes` can't be added; null when it can. */
@@ -33,7 +53,7 @@ export class Backlog {
   }
 
   add(entry: Entry): void {
-    this.#quota.add(entry);
+    this.#count(entry);
     this.#queue.push(entry);
   }
 
@@ -43,7 +63,7 @@ export class Backlog {
 
   /** Puts messages in front of all others. */
   addFirst(entries: readonly Entry[]): void {
-    for (const entry of entries) this.#quota.add(entry);
+    for (const entry of entries) this.#count(entry);
     this.#queue.unshift(entries);
   }
 
@@ -87,5 +107,52 @@ export class Backlog {
       if (entry instanceof RetainedBatch) entry.cancel();
       else entry.ticket?.receiverDone();
     }
+  }
+  /** Nobody may be sent it any more, unless that was begun (3.3.2.3.3). */
+  isExpired({ sent, message }: Entry): boolean {
+    const expiresAt = message?.expiresAt ?? null;
+    return expiresAt !== null && !sent && expiresAt <= this.#context.clock.epochMs();
+  }
+
+  /** A message that has left the backlog and is not sent after all. */
+  discard(entry: Entry, reason: DropReason): void {
+    if (entry.qos > 0 && this.#writer !== null) this.#writer.deleteOutgoing(entry.seq);
+    entry.ticket?.receiverDone();
+    this.#context.onDropped(reason, entry.message!.topic);
+  }
+
+  /** A message here is not to be delivered any more. */
+  get hasExpired(): boolean {
+    return this.#soonestExpiry <= this.#context.clock.epochMs();
+  }
+
+  /** Takes out the messages whose time is over. In steps, since there may be many. */
+  *expire(): Generator<undefined, void, void> {
+    const expired: Entry[] = [];
+    this.#soonestExpiry = Number.POSITIVE_INFINITY;
+    this.#queue.filter((entry) => {
+      if (entry instanceof RetainedBatch) return true;
+      if (!this.isExpired(entry)) {
+        this.#noteExpiry(entry);
+        return true;
+      }
+      this.#quota.remove(entry);
+      expired.push(entry);
+      return false;
+    });
+    for (const [index, entry] of expired.entries()) {
+      this.discard(entry, 'expired');
+      if (index % EXPIRED_PER_STEP === 0) yield;
+    }
+  }
+
+  #count(entry: Entry): void {
+    this.#quota.add(entry);
+    this.#noteExpiry(entry);
+  }
+
+  #noteExpiry({ sent, message }: Entry): void {
+    const expiresAt = message?.expiresAt ?? null;
+    if (expiresAt !== null && !sent && expiresAt < this.#soonestExpiry) this.#soonestExpiry = expiresAt;
   }
 }

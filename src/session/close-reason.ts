@@ -1,7 +1,9 @@
-/** Why a connection ended: in the log, and in tests. Never shown to a 3.1 or 3.1.1 client. */
+/** Why a connection ended: in the log, and in tests. A client of MQTT 5 is told by a reason code, others never. */
 export type CloseReason =
   /** The client's DISCONNECT. */
   | 'disconnect'
+  /** The same, with a reason that has its Will published: MQTT 5. */
+  | 'disconnect-with-will'
   /** The client closed without one. */
   | 'peer-closed'
   | 'socket-error'

@@ -13,6 +13,7 @@ export class Deque<T> {
 
   /** Puts items in front of the others, the first of them foremost. */
   unshift(items: readonly T[]): void {
+    if (items.length === 0) return;
     this.#items = [...items, ...this.#items.slice(this.#head)];
     this.#head = 0;
   }

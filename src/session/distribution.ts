@@ -4,8 +4,9 @@ import type { Scheduler } from '../fairness/scheduler.js';
 import type { Publication } from '../mqtt/publication.js';
 import type { SafetyTicket } from '../mqtt/safety-ticket.js';
 import type { Route, Router, RouteSearch } from '../routing/router.js';
-import type { Store } from '../store/contract.js';
+import type { RetainedMessage, Store } from '../store/contract.js';
 import { Valve } from '../valve.js';
+import { Deadlines } from './deadlines.js';
 import type { RetainedQuota } from './retained-quota.js';
 import type { UserAccount } from './user-account.js';
 
@@ -42,12 +43,23 @@ export class Distribution {
   readonly #listeners: PublicationListener[] = [];
   /** Tickets of messages that the store could not keep yet. */
   readonly #unsafe: SafetyTicket[] = [];
+  /** When retained messages expire, by their topics, as dates. */
+  readonly #expiries = new Deadlines<string>();
 
   constructor(options: DistributionOptions) {
     this.#options = options;
     options.store.onRecovered(() => {
       for (const ticket of this.#unsafe.splice(0)) this.commit(ticket);
     });
+  }
+
+  /** Counts the retained messages that the store has kept. */
+  restoreRetained(): void {
+    const { store, quota } = this.#options;
+    for (const message of store.retained) {
+      quota.added(message);
+      this.#noteExpiry(message);
+    }
   }
 
   onPublication(listener: PublicationListener): void {
@@ -135,6 +147,27 @@ export class Distribution {
     }
   }
 
+  /** Would a message with so many bytes behind its topic be kept as retained? */
+  mayRetain(topic: string, bytes: number, account: UserAccount): boolean {
+    const { quota, store } = this.#options;
+    return quota.admits(topic, bytes, store.retained.get(topic), account);
+  }
+
+  /** Deletes retained messages whose time is over. */
+  expireRetained(): void {
+    const { store, clock, quota } = this.#options;
+    const now = clock.epochMs();
+    for (let topic = this.#expiries.takeDue(now); topic !== undefined; topic = this.#expiries.takeDue(now)) {
+      const deleted = store.retained.delete(topic);
+      if (deleted !== undefined) quota.removed(deleted);
+    }
+  }
+
+  #noteExpiry({ topic, expiresAt }: RetainedMessage): void {
+    if (expiresAt === null) this.#expiries.delete(topic);
+    else this.#expiries.set(topic, expiresAt);
+  }
+
   #tell(publication: Publication): void {
     const listeners = this.#listeners;
     for (let i = 0; i < listeners.length; i++) listeners[i]!(publication);
@@ -149,14 +182,16 @@ export class Distribution {
       const before = retained.delete(topic);
       if (before === undefined) return;
       quota.removed(before);
+      this.#expiries.delete(topic);
     } else {
-      const { payload } = publication.message();
-      const { login: owner } = account;
-      const kept = { topic, payload, qos, properties: null, expiresAt: null, storedAt: clock.epochMs(), owner };
-      if (!quota.admits(kept, retained.get(topic), account)) return;
+      const { payload, properties, expiresAt } = publication.message();
+      const kept = { topic, payload, qos, properties, expiresAt, storedAt: clock.epochMs(), owner: account.login };
+      const bytes = payload.length + (properties?.length ?? 0);
+      if (!quota.admits(topic, bytes, retained.get(topic), account)) return;
       const before = retained.set(kept);
       if (before !== undefined) quota.removed(before);
       quota.added(kept);
+      this.#noteExpiry(kept);
     }
     publication.needsStore().add();
   }

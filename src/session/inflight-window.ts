@@ -24,10 +24,13 @@ export class InflightWindow {
   readonly #context: WindowContext;
   /** Null for a session that ends with its connection: then messages are not kept once they are sent. */
   readonly #writer: SessionWriter | null;
+  /** How many there may be: what the broker allows, or less when the client takes less. */
+  limit: number;
 
   constructor(context: WindowContext, writer: SessionWriter | null) {
     this.#context = context;
     this.#writer = writer;
+    this.limit = context.limits.inflightMessages;
   }
 
   get size(): number {
@@ -37,7 +40,7 @@ export class InflightWindow {
   /** May a message of `bytes` be sent now? */
   hasRoom(bytes: number): boolean {
     const { limits, account } = this.#context;
-    if (this.#entries.length >= limits.inflightMessages) return false;
+    if (this.#entries.length >= this.limit) return false;
     if (this.#writer === null) return true;
     return account.queuedBytes + bytes <= limits.queuedBytesPerUser && account.hasRoomForMessage(bytes);
   }
@@ -46,7 +49,7 @@ export class InflightWindow {
   add(entry: Entry): void {
     this.#entries.push(entry);
     if (this.#writer === null) entry.message = null;
-    else if (entry.message !== null) this.#context.account.countMessage(entry.message.body.length);
+    else if (entry.message !== null) this.#context.account.countMessage(entry.message.bytes);
   }
 
   has(packetId: number): boolean {
@@ -66,7 +69,7 @@ export class InflightWindow {
   pubrec(packetId: number, outlet: () => Outlet | null): Acknowledged {
     const entry = this.#find(packetId);
     if (entry === null) {
-      outlet()?.pubrel(packetId);
+      outlet()?.pubrel(packetId, false);
       return 'unknown';
     }
     if (entry.qos !== 2) return 'wrong-kind';
@@ -83,6 +86,36 @@ export class InflightWindow {
     return 'done';
   }
 
+  /** PUBREC with an error: the receiver does not take the message, and its flow ends (4.3.3). */
+  refused(packetId: number): Acknowledged {
+    const entry = this.#find(packetId);
+    if (entry === null) return 'unknown';
+    if (entry.qos !== 2 || entry.released) return 'wrong-kind';
+    this.#finish(entry);
+    return 'done';
+  }
+
+  /** A message that cannot be sent again: its flow ends here. */
+  forget(entry: Entry): void {
+    this.#finish(entry);
+  }
+
+  /** Takes out the messages beyond the limit that are to be sent again: the client has no room for them yet. */
+  takeSurplus(): Entry[] {
+    const surplus: Entry[] = [];
+    for (let i = this.limit; i < this.#entries.length; ) {
+      const entry = this.#entries[i]!;
+      // PUBREL is no PUBLISH: what is released does not count.
+      if (entry.released || entry.message === null) i++;
+      else {
+        this.#entries.splice(i, 1);
+        if (this.#writer !== null) this.#context.account.forgetMessage(entry.message.bytes);
+        surplus.push(entry);
+      }
+    }
+    return surplus;
+  }
+
   /** The receiver has the message of this QoS 2 entry: PUBREL is sent, by whatever outlet there is then. */
   release(entry: Entry, outlet: () => Outlet | null): void {
     if (!entry.released) {
@@ -93,7 +126,7 @@ export class InflightWindow {
       this.#forgetMessage(entry);
     }
     if (this.#writer === null || entry.releaseStored) {
-      outlet()?.pubrel(entry.packetId);
+      outlet()?.pubrel(entry.packetId, true);
       return;
     }
     // A receiver that was told to forget the packet id would take the message, sent again after a crash, for a new one
@@ -102,7 +135,7 @@ export class InflightWindow {
       // Asked once per PUBREC and once per connection meanwhile, answered once.
       if (entry.releaseStored) return;
       entry.releaseStored = true;
-      if (this.#find(entry.packetId) === entry) outlet()?.pubrel(entry.packetId);
+      if (this.#find(entry.packetId) === entry) outlet()?.pubrel(entry.packetId, true);
     });
   }
 
@@ -141,7 +174,7 @@ export class InflightWindow {
 
   #forgetMessage(entry: Entry): void {
     if (this.#writer !== null && entry.message !== null) {
-      this.#context.account.forgetMessage(entry.message.body.length);
+      this.#context.account.forgetMessage(entry.message.bytes);
     }
     entry.message = null;
   }

@@ -12,6 +12,8 @@ export interface Entry {
   readonly packetId: number;
   readonly qos: Qos;
   readonly retain: boolean;
+  /** Of the subscriptions that the message matched; null: they have none. */
+  readonly identifiers: readonly number[] | null;
   /** QoS 2: PUBREC has come, PUBREL is owed or sent. */
   released: boolean;
   /** PUBREL may be sent: that PUBREC has come is on disk, or nothing of this session is. */
@@ -34,19 +36,20 @@ export function liveEntry(
   packetId: number,
   qos: Qos,
   retain: boolean,
+  identifiers: readonly number[] | null,
   ticket: SafetyTicket | null,
 ): Entry {
-  return newEntry(seq, packetId, qos, retain, ticket !== null, null, ticket);
+  return newEntry(seq, packetId, qos, retain, identifiers, ticket !== null, null, ticket);
 }
 
 /** A retained message for a new subscription [MQTT-3.3.1-8]. With a ticket it waits for that. */
 export function retainedEntry(
   packetId: number,
-  { seq, message, qos }: NextRetained,
+  { seq, message, qos, identifiers }: NextRetained,
   ticket: SafetyTicket | null,
 ): Entry {
-  const copy = Message.of(message.topic, message.payload);
-  return newEntry(seq, packetId, qos, true, ticket !== null, copy, ticket);
+  const copy = Message.of(message.topic, message.payload, message.properties, message.expiresAt);
+  return newEntry(seq, packetId, qos, true, identifiers, ticket !== null, copy, ticket);
 }
 
 /** All entries have one shape, whoever makes them. */
@@ -55,18 +58,31 @@ function newEntry(
   packetId: number,
   qos: Qos,
   retain: boolean,
+  identifiers: readonly number[] | null,
   safeFirst: boolean,
   message: Message | null,
   ticket: SafetyTicket | null,
 ): Entry {
-  return { seq, packetId, qos, retain, released: false, releaseStored: false, safeFirst, sent: false, message, ticket };
+  return {
+    seq,
+    packetId,
+    qos,
+    retain,
+    identifiers,
+    released: false,
+    releaseStored: false,
+    safeFirst,
+    sent: false,
+    message,
+    ticket,
+  };
 }
 
 /** The entry that the store kept. `sent`: it may have left before. */
 export function entryOf(record: StoredMessage, sent: boolean): Entry {
-  const { seq, packetId, qos, retain, released, topic, payload } = record;
-  const message = released ? null : Message.of(topic, payload);
-  const entry = newEntry(seq, packetId, qos, retain, false, message, null);
+  const { seq, packetId, qos, retain, identifiers, released, topic, payload, properties, expiresAt } = record;
+  const message = released ? null : Message.of(topic, payload, properties, expiresAt);
+  const entry = newEntry(seq, packetId, qos, retain, identifiers, false, message, null);
   entry.released = released;
   entry.releaseStored = released;
   entry.sent = sent;
@@ -81,10 +97,10 @@ export function recordOf(entry: Entry): OutgoingRecord {
     qos: entry.qos as 1 | 2,
     retain: entry.retain,
     released: entry.released,
-    identifiers: null,
+    identifiers: entry.identifiers,
     topic: entry.message?.topic ?? '',
     payload: entry.released || entry.message === null ? EMPTY : entry.message.payload,
-    properties: null,
-    expiresAt: null,
+    properties: entry.message?.properties ?? null,
+    expiresAt: entry.message?.expiresAt ?? null,
   };
 }

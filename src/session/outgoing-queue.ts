@@ -12,6 +12,7 @@ import { PacketIds } from './packet-ids.js';
 import type { DropReason } from './queue-quota.js';
 import { BEHIND_MESSAGES, PRESSING_BYTES, ReaderPace } from './reader-pace.js';
 import { type NextRetained, RetainedBatch } from './retained-batch.js';
+import { Sender } from './sender.js';
 
 /** What a queue needs from around it. */
 export interface OutgoingContext extends WindowContext {
@@ -29,67 +30,65 @@ export interface OutgoingContext extends WindowContext {
 export class OutgoingQueue {
   readonly #context: OutgoingContext;
   readonly #writer: SessionWriter | null;
-  #outlet: Outlet | null = null;
+  readonly #sender: Sender;
   readonly #inflight: InflightWindow;
-  readonly #queue: Backlog;
+  /** What waits behind the window. */
+  readonly waiting: Backlog;
   readonly #ids = new PacketIds();
   #lastSeq = 0;
-  #sentSeq = 0;
   readonly #pace: ReaderPace;
-  readonly #currentOutlet = (): Outlet | null => this.#outlet;
 
   constructor(context: OutgoingContext, writer: SessionWriter | null) {
     this.#context = context;
     this.#writer = writer;
+    this.#sender = new Sender(context.counters);
     this.#inflight = new InflightWindow(context, writer);
     this.#pace = new ReaderPace(context.clock, context.account.login);
-    this.#queue = new Backlog(context.limits, context.account);
+    this.waiting = new Backlog(context, writer);
   }
 
   /** Messages sent and not acknowledged, and those that wait behind them for room or for a connection. */
   get backlog(): { inflightMessages: number; queuedMessages: number } {
-    return { inflightMessages: this.#inflight.size, queuedMessages: this.#queue.length };
+    return { inflightMessages: this.#inflight.size, queuedMessages: this.waiting.length };
   }
 
   /** A reader that is connected and takes what it is sent; shared subscriptions pass the others over. */
   get ready(): boolean {
-    return this.#outlet !== null && !this.#pace.tooSlow && this.#queue.length < this.#context.limits.queuedMessages / 2;
+    return this.connected && !this.#pace.tooSlow && this.waiting.length < this.#context.limits.queuedMessages / 2;
   }
 
   get empty(): boolean {
-    return this.#queue.length === 0;
+    return this.waiting.length === 0;
   }
 
   get connected(): boolean {
-    return this.#outlet !== null;
+    return this.#sender.outlet !== null;
   }
 
-  /** The highest `seq` that was ever sent to the client. */
   get sentSeq(): number {
-    return this.#sentSeq;
+    return this.#sender.sentSeq;
   }
 
   /**
    * Delivers a message to this session at the lower of its QoS and the granted one [MQTT-3.8.4-6], without a retain flag
    * [MQTT-3.3.1-9] unless it is wanted as published.
    */
-  deliver(publication: Publication, granted: Grant): void {
-    const outlet = this.#outlet;
+  deliver(publication: Publication, granted: Grant, identifiers: readonly number[] | null = null): void {
+    const { outlet } = this.#sender;
     const qos = lowerQos(publication.qos, grantedQos(granted));
     const retain = publication.retain && (granted & RETAIN_AS_PUBLISHED) !== 0;
     // The receiver remembers the packet id of QoS 2 over a crash: given to another message then, it would lose that one.
     const safeFirst = publication.safeFirst || (qos === 2 && this.#writer !== null);
     publication.deliveries++;
-    if (outlet !== null && this.#queue.length === 0 && !safeFirst) {
+    if (outlet !== null && this.waiting.length === 0 && !safeFirst) {
       if (outlet.hasRoom) {
         if (qos === 0) {
-          this.#context.counters.messagesDelivered++;
-          outlet.publication(publication, 0, 0, retain);
-          if (outlet.bytes > PRESSING_BYTES) this.#pace.press(publication);
+          if (!this.#sender.publication(publication, 0, 0, retain, identifiers)) this.#drop('too-large', publication);
+          else if (outlet.bytes > PRESSING_BYTES) this.#pace.press(publication);
           return;
         }
         if (this.#inflight.hasRoom(publication.messageBytes)) {
-          this.#sendNow(outlet, publication, qos, retain);
+          this.#sendNow(publication, qos, retain, identifiers);
           return;
         }
       } else if (qos === 0) {
@@ -99,13 +98,13 @@ export class OutgoingQueue {
     }
     // A QoS 0 message waits in the queue too, so that it does not overtake [MQTT-4.6.0-5]; offline it is not kept.
     if (qos === 0 && outlet === null) return;
-    this.#enqueue(publication, qos, retain, safeFirst);
+    this.#enqueue(publication, qos, retain, identifiers, safeFirst);
   }
 
-  /** Retained messages, for a new subscription: they follow what is queued already and precede what comes later. Returns how many left. */
+  /** Retained messages, for a new subscription, behind what is queued already. Returns how many left. */
   deliverRetained(batch: RetainedBatch): number {
     this.#lastSeq = batch.place(this.#lastSeq);
-    this.#queue.addBatch(batch);
+    this.waiting.addBatch(batch);
     return this.pump();
   }
 
@@ -113,8 +112,13 @@ export class OutgoingQueue {
     return this.#pumped(this.#inflight.puback(packetId));
   }
 
+  /** PUBREC with an error: MQTT 5. */
+  refused(packetId: number): Acknowledged {
+    return this.#pumped(this.#inflight.refused(packetId));
+  }
+
   pubrec(packetId: number): Acknowledged {
-    return this.#inflight.pubrec(packetId, this.#currentOutlet);
+    return this.#inflight.pubrec(packetId, this.#sender.current);
   }
 
   pubcomp(packetId: number): Acknowledged {
@@ -123,31 +127,33 @@ export class OutgoingQueue {
 
   /** A place in the window may be free. */
   #pumped(met: Acknowledged): Acknowledged {
-    if (met === 'done' && this.#queue.length > 0) this.pump();
+    if (met === 'done' && this.waiting.length > 0) this.pump();
     return met;
   }
 
   /** The session has a connection: what was in flight is sent again, in order, with DUP [MQTT-4.4.0-1]. */
   attach(outlet: Outlet): void {
-    this.#outlet = outlet;
+    this.#sender.outlet = outlet;
     this.#pace.tooSlow = false;
-    for (const entry of this.#inflight) {
-      if (entry.released) this.#inflight.release(entry, this.#currentOutlet);
-      else this.#write(outlet, entry);
+    this.#inflight.limit = Math.min(outlet.receiveMaximum, this.#context.limits.inflightMessages);
+    this.waiting.addFirst(this.#inflight.takeSurplus());
+    for (const entry of [...this.#inflight]) {
+      if (entry.released) this.#inflight.release(entry, this.#sender.current);
+      else if (!this.#sender.entry(entry)) this.#inflight.forget(entry);
     }
     this.pump();
   }
 
   /** The session's connection is gone. QoS 0 messages that still waited are not kept. */
   detach(): void {
-    this.#outlet = null;
-    this.#queue.dropQos0();
+    this.#sender.outlet = null;
+    this.waiting.dropQos0();
     this.#pace.release();
   }
 
   /** What the access rules deny by now leaves, but for what is on its way. Returns how many messages that were. */
   withhold(mayReceive: (topic: string) => boolean): number {
-    const { entries, ofBatches } = this.#queue.withhold(mayReceive);
+    const { entries, ofBatches } = this.waiting.withhold(mayReceive);
     for (const { qos, seq } of entries) if (qos > 0) this.#writer?.deleteOutgoing(seq);
     this.pump();
     return entries.length + ofBatches;
@@ -155,9 +161,9 @@ export class OutgoingQueue {
 
   /** The session ends: everything is let go of. What is on disk is removed by the session. */
   clear(): void {
-    this.#outlet = null;
+    this.#sender.outlet = null;
     this.#inflight.clear();
-    this.#queue.clear();
+    this.waiting.clear();
     this.#pace.release();
   }
 
@@ -167,79 +173,76 @@ export class OutgoingQueue {
     for (const [index, message] of messages.entries()) {
       const sent = message.sent === 'yes' || (message.sent === 'unknown' && index < inflightMessages);
       const entry = entryOf(message, sent);
-      if (sent) this.#sentSeq = message.seq;
+      if (sent) this.#sender.sentSeq = message.seq;
       this.#lastSeq = message.seq;
       this.#ids.continueAfter(message.packetId);
       if (message.released) this.#inflight.add(entry);
-      else this.#queue.add(entry);
+      else this.waiting.add(entry);
     }
     // What comes later must not count as sent, also when the queue is empty.
-    this.#sentSeq = Math.max(this.#sentSeq, sentSeq ?? 0);
-    this.#lastSeq = Math.max(this.#lastSeq, this.#sentSeq);
+    this.#sender.sentSeq = Math.max(this.sentSeq, sentSeq ?? 0);
+    this.#lastSeq = Math.max(this.#lastSeq, this.sentSeq);
   }
 
   /** Sends what the window and the socket have room for. Returns how many messages that were. */
   pump(): number {
-    const outlet = this.#outlet;
+    const { outlet } = this.#sender;
     if (outlet === null) return 0;
-    const window = this.#context.limits.inflightMessages;
+    const window = this.#inflight.limit;
     let sent = 0;
     for (; outlet.hasRoom; sent++) {
-      const entry = this.#queue.peek();
+      const entry = this.waiting.peek();
       if (entry === undefined) break;
       if (entry instanceof RetainedBatch) {
-        if (!this.#sendRetained(outlet, entry, window)) break;
+        if (!this.#sendRetained(entry, window)) break;
         continue;
       }
       if (entry.safeFirst && entry.ticket !== null && !entry.ticket.safe) break;
       // A queue of more than 65 535 messages has given some ids out twice: the second waits for the first.
       if (entry.qos > 0 && (this.#inflight.size >= window || this.#inflight.has(entry.packetId))) break;
-      this.#queue.shift();
-      this.#write(outlet, entry);
-      if (entry.qos > 0) this.#inflight.add(entry);
+      this.waiting.shift();
+      if (this.waiting.isExpired(entry)) this.waiting.discard(entry, 'expired');
+      else if (!this.#sender.entry(entry)) this.waiting.discard(entry, 'too-large');
+      else if (entry.qos > 0) this.#inflight.add(entry);
     }
-    if (this.#queue.length <= window) this.#pace.caughtUp();
+    if (this.waiting.length <= window) this.#pace.caughtUp();
     return sent;
   }
 
-  /** Sends an entry's message; the second time with DUP, which only QoS 1 and 2 carry [MQTT-3.3.1-2]. */
-  #write(outlet: Outlet, entry: Entry): void {
-    const dup = entry.sent && entry.qos > 0;
-    if (!entry.sent) {
-      entry.sent = true;
-      this.#context.counters.messagesDelivered++;
-      if (entry.seq > this.#sentSeq) this.#sentSeq = entry.seq;
+  #sendNow(publication: Publication, qos: 1 | 2, retain: boolean, identifiers: readonly number[] | null): void {
+    const packetId = this.#ids.next(this.#inflight);
+    if (!this.#sender.publication(publication, qos, packetId, retain, identifiers)) {
+      this.#drop('too-large', publication);
+      return;
     }
-    outlet.message(entry.message!, entry.qos, entry.packetId, entry.retain, dup);
-  }
-
-  #sendNow(outlet: Outlet, publication: Publication, qos: 1 | 2, retain: boolean): void {
-    const entry = liveEntry(++this.#lastSeq, this.#ids.next(this.#inflight), qos, retain, null);
-    entry.sent = true;
-    this.#sentSeq = entry.seq;
-    this.#context.counters.messagesDelivered++;
-    outlet.publication(publication, qos, entry.packetId, retain);
+    const entry = liveEntry(++this.#lastSeq, packetId, qos, retain, identifiers, null);
+    this.#sender.sent(entry);
     if (this.#writer !== null) this.#keep(entry, publication);
     this.#inflight.add(entry);
   }
 
-  #enqueue(publication: Publication, qos: Qos, retain: boolean, safeFirst: boolean): void {
-    const { limits } = this.#context;
-    const refusal = this.#queue.refuses(publication.messageBytes);
+  #enqueue(
+    publication: Publication,
+    qos: Qos,
+    retain: boolean,
+    identifiers: readonly number[] | null,
+    safeFirst: boolean,
+  ): void {
+    const refusal = this.waiting.refuses(publication.messageBytes);
     if (refusal !== null) {
       this.#drop(refusal, publication);
       return;
     }
     const packetId = qos === 0 ? 0 : this.#ids.next(this.#inflight);
-    const entry = liveEntry(++this.#lastSeq, packetId, qos, retain, safeFirst ? publication.needsStore() : null);
+    const ticket = safeFirst ? publication.needsStore() : null;
+    const entry = liveEntry(++this.#lastSeq, packetId, qos, retain, identifiers, ticket);
     entry.message = publication.message();
-    this.#queue.add(entry);
+    this.waiting.add(entry);
     if (qos > 0 && this.#writer !== null) this.#keep(entry, publication);
     if (safeFirst) publication.needsStore().wakes(this);
-    if (this.#queue.length > limits.queuedMessages / 2 || this.#queue.bytes > limits.queuedBytes / 2)
-      this.#pace.fills();
-    else if (this.#queue.length < BEHIND_MESSAGES) return;
-    if (this.#outlet !== null) this.#pace.press(publication);
+    if (this.waiting.isHalfFull) this.#pace.fills();
+    else if (this.waiting.length < BEHIND_MESSAGES) return;
+    if (this.connected) this.#pace.press(publication);
   }
 
   /** Hands the message to the store. The publisher is answered when it is on disk, or acknowledged from here. */
@@ -250,10 +253,15 @@ export class OutgoingQueue {
   }
 
   /** Sends the next retained message of a batch. False when there is no room for it now. */
-  #sendRetained(outlet: Outlet, batch: RetainedBatch, window: number): boolean {
+  #sendRetained(batch: RetainedBatch, window: number): boolean {
     const next = batch.next(this.#context.retained);
     if (next === null) {
-      this.#queue.shift();
+      this.waiting.shift();
+      return true;
+    }
+    const { expiresAt } = next.message;
+    if (expiresAt !== null && expiresAt <= this.#context.clock.epochMs()) {
+      batch.advance();
       return true;
     }
     if (next.qos > 0 && this.#inflight.size >= window) return false;
@@ -263,8 +271,8 @@ export class OutgoingQueue {
     }
     batch.advance();
     const entry = retainedEntry(next.qos === 0 ? 0 : this.#ids.next(this.#inflight), next, null);
-    this.#write(outlet, entry);
-    if (entry.qos > 0) {
+    if (!this.#sender.entry(entry)) this.#context.onDropped('too-large', next.message.topic);
+    else if (entry.qos > 0) {
       if (this.#writer !== null) this.#writer.putOutgoing(recordOf(entry));
       this.#inflight.add(entry);
     }
@@ -276,14 +284,14 @@ export class OutgoingQueue {
     const ticket = new SafetyTicket();
     const entries = messages.map((next) => retainedEntry(this.#ids.next(this.#inflight), next, ticket));
     for (const entry of entries) this.#writer!.putOutgoing(recordOf(entry));
-    this.#queue.addFirst(entries);
+    this.waiting.addFirst(entries);
     ticket.wakes(this);
     this.#context.whenStored(() => ticket.committed());
   }
 
   #drop(reason: DropReason, publication: Publication): void {
     this.#pace.fills();
-    if (this.#outlet !== null) this.#pace.press(publication);
+    if (this.connected) this.#pace.press(publication);
     this.#context.onDropped(reason, publication.topic);
   }
 }

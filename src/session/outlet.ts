@@ -7,9 +7,28 @@ export interface Outlet {
   readonly hasRoom: boolean;
   /** Bytes that the socket has not taken yet. */
   readonly bytes: number;
-  /** Sends a message from the bytes it came in. `packetId` is 0 at QoS 0. */
-  publication(publication: Publication, qos: Qos, packetId: number, retain: boolean): void;
+  /** Messages of QoS 1 and 2 that the client takes before it has acknowledged the first. */
+  readonly receiveMaximum: number;
+  /**
+   * Sends a message from the bytes it came in. `packetId` is 0 at QoS 0. False when the client does not take packets of
+   * that size: nothing is sent then.
+   */
+  publication(
+    publication: Publication,
+    qos: Qos,
+    packetId: number,
+    retain: boolean,
+    identifiers: readonly number[] | null,
+  ): boolean;
   /** Sends a message from its copy. */
-  message(message: Message, qos: Qos, packetId: number, retain: boolean, dup: boolean): void;
-  pubrel(packetId: number): void;
+  message(
+    message: Message,
+    qos: Qos,
+    packetId: number,
+    retain: boolean,
+    dup: boolean,
+    identifiers: readonly number[] | null,
+  ): boolean;
+  /** `known`: of a message that was in flight. */
+  pubrel(packetId: number, known: boolean): void;
 }

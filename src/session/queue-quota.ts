@@ -2,7 +2,14 @@ import type { LimitsConfig } from '../config/config.js';
 import type { Entry } from './outgoing-entry.js';
 import type { UserAccount } from './user-account.js';
 
-export type DropReason = 'queue-full' | 'user-quota' | 'not-reading';
+export type DropReason =
+  | 'queue-full'
+  | 'user-quota'
+  | 'not-reading'
+  /** The client does not take packets of that size: MQTT 5. */
+  | 'too-large'
+  /** It waited for longer than its publisher allowed: MQTT 5. */
+  | 'expired';
 
 /** How much one queue holds, against the limits of its session and of its user. */
 export class QueueQuota {
@@ -25,13 +32,13 @@ export class QueueQuota {
   }
 
   add(entry: Entry): void {
-    const bytes = entry.message!.body.length;
+    const bytes = entry.message!.bytes;
     this.bytes += bytes;
     this.#account.countMessage(bytes);
   }
 
   remove(entry: Entry): void {
-    const bytes = entry.message!.body.length;
+    const bytes = entry.message!.bytes;
     this.bytes -= bytes;
     this.#account.forgetMessage(bytes);
   }

@@ -6,6 +6,7 @@ export interface NextRetained {
   readonly seq: number;
   readonly message: RetainedMessage;
   readonly qos: Qos;
+  readonly identifiers: readonly number[] | null;
 }
 
 /**
@@ -15,14 +16,21 @@ export interface NextRetained {
 export class RetainedBatch {
   #messages: readonly RetainedMessage[];
   readonly #granted: Qos;
+  readonly #identifiers: readonly number[] | null;
   readonly #account: UserAccount;
   #index = 0;
   #firstSeq = 0;
 
   /** Counted as pending of `account` until they are sent, or the batch is cancelled. */
-  constructor(messages: readonly RetainedMessage[], granted: Qos, account: UserAccount) {
+  constructor(
+    messages: readonly RetainedMessage[],
+    granted: Qos,
+    account: UserAccount,
+    identifier: number | null = null,
+  ) {
     this.#messages = messages;
     this.#granted = granted;
+    this.#identifiers = identifier === null ? null : [identifier];
     this.#account = account;
     account.retainedPending += messages.length;
   }
@@ -49,7 +57,8 @@ export class RetainedBatch {
     for (; this.#index < this.#messages.length; this.advance()) {
       const message = this.#messages[this.#index]!;
       if (retained.get(message.topic) !== message) continue;
-      return { seq: this.#firstSeq + this.#index, message, qos: lowerQos(message.qos, this.#granted) };
+      const qos = lowerQos(message.qos, this.#granted);
+      return { seq: this.#firstSeq + this.#index, message, qos, identifiers: this.#identifiers };
     }
     return null;
   }

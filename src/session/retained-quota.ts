@@ -29,10 +29,13 @@ export class RetainedQuota {
     this.#noisyLog = options.noisyLog;
   }
 
-  /** False when keeping `message` instead of `before` would go over a limit; it is delivered all the same. */
-  admits(message: RetainedMessage, before: RetainedMessage | undefined, account: UserAccount): boolean {
+  /**
+   * False when keeping a message instead of `before` would go over a limit. `messageBytes` are those of its payload and its
+   * properties.
+   */
+  admits(topic: string, messageBytes: number, before: RetainedMessage | undefined, account: UserAccount): boolean {
     const replaced = before !== undefined && ownerOf(before) === account.login;
-    const more = bytesOf(message) - (replaced ? bytesOf(before) : 0);
+    const more = bytesIn(topic, messageBytes) - (replaced ? bytesOf(before) : 0);
     const messages = account.retainedMessages + (replaced ? 0 : 1);
     const bytes = account.balances.retained.bytes + more;
     const { retainedMessagesPerUser, retainedBytesPerUser } = this.#limits;
@@ -43,7 +46,7 @@ export class RetainedQuota {
       .user(login)
       .line('retained', (suppressed) =>
         this.#log.warn(
-          { login, topic: message.topic.slice(0, 200), messages, bytes, dropped: suppressed + 1 },
+          { login, topic: topic.slice(0, 200), messages, bytes, dropped: suppressed + 1 },
           'message not retained: the limit of this user is reached',
         ),
       );
@@ -70,6 +73,9 @@ function ownerOf({ owner, topic }: RetainedMessage): string {
 
 /** What a retained message takes in memory. */
 function bytesOf(message: RetainedMessage): number {
-  const { topic, payload } = message;
-  return BYTES_PER_MESSAGE + topic.length + levelsOf(topic) * BYTES_PER_LEVEL + payload.length;
+  return bytesIn(message.topic, message.payload.length + (message.properties?.length ?? 0));
+}
+
+function bytesIn(topic: string, messageBytes: number): number {
+  return BYTES_PER_MESSAGE + topic.length + levelsOf(topic) * BYTES_PER_LEVEL + messageBytes;
 }

@@ -20,6 +20,8 @@ export interface SessionOptions {
   /** Dates, in milliseconds since 1970. */
   readonly createdAt: number;
   readonly lastSeenAt: number;
+  /** Milliseconds that it outlives its connection. */
+  readonly expiryMs: number;
 }
 
 /**
@@ -31,13 +33,18 @@ export class Session implements Subscriber, ClientIdentity {
   readonly clientId: string;
   readonly account: UserAccount;
   readonly outgoing: OutgoingQueue;
-  /** Null for a session that ends with its connection. */
+  /** Null for a session that was never to outlive its connection: nothing of it is in the store. */
   readonly writer: SessionWriter | null;
   readonly subscriptions = new Map<string, Grant>();
   readonly createdAt: number;
   /** When its client was last known to be here; means nothing while it is. */
   lastSeenAt: number;
   level: ProtocolLevel;
+  /**
+   * Milliseconds that it outlives its connection; with 0 it ends with it. A client of MQTT 5 says how many when it comes,
+   * and may say otherwise when it goes.
+   */
+  expiryMs: number;
   /** The connection that has it now. */
   holder: Holder | null = null;
   /** Nothing of it is left; who still has it at hand leaves it alone. */
@@ -57,6 +64,7 @@ export class Session implements Subscriber, ClientIdentity {
     this.level = options.level;
     this.createdAt = options.createdAt;
     this.lastSeenAt = options.lastSeenAt;
+    this.expiryMs = options.expiryMs;
     this.#gate = options.gate;
   }
 
@@ -84,8 +92,8 @@ export class Session implements Subscriber, ClientIdentity {
     return publisher.clientId === this.clientId && publisher.login === this.login;
   }
 
-  deliver(publication: Publication, granted: Grant): void {
-    if (!this.ended) this.outgoing.deliver(publication, granted);
+  deliver(publication: Publication, granted: Grant, identifiers: readonly number[] | null): void {
+    if (!this.ended) this.outgoing.deliver(publication, granted, identifiers);
   }
 
   hasReceived(packetId: number): boolean {

@@ -12,9 +12,10 @@ import type { RateLimited } from '../observe/rate-limited.js';
 import type { Router } from '../routing/router.js';
 import type { SessionWriter, Store, StoredSession } from '../store/contract.js';
 import type { Accounts } from './accounts.js';
+import { Deadlines } from './deadlines.js';
 import { type Gate, scopedId } from './gate.js';
 import { OutgoingQueue } from './outgoing-queue.js';
-import { Session } from './session.js';
+import { Session, type SessionOptions } from './session.js';
 import { subscriptionBytes, type UserAccount } from './user-account.js';
 
 export interface SessionsOptions {
@@ -30,6 +31,17 @@ export interface SessionsOptions {
   readonly noisyLog: RateLimited;
   readonly counters: Counters;
   readonly history: History;
+  /** Nothing is left of a session. */
+  onEnded(session: Session): void;
+}
+
+/** What a CONNECT says about its session. */
+export interface SessionRequest {
+  /** What was kept is discarded. */
+  readonly clean: boolean;
+  /** How long it is to outlive its connection. */
+  readonly expiryMs: number;
+  readonly level: ProtocolLevel;
 }
 
 /** What a session takes, without its subscriptions and messages. */
@@ -44,6 +56,8 @@ const sessionBytes = (clientId: string): number => SESSION_BYTES + 8 * clientId.
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #byId = new Map<string, Session>();
+  /** When sessions of absent clients end, as dates. */
+  readonly #deadlines = new Deadlines<Session>();
 
   constructor(options: SessionsOptions) {
     this.#options = options;
@@ -74,42 +88,49 @@ export class Sessions {
    * The session for a CONNECT: the kept one, or a new one. A clean session discards what was kept [MQTT-3.1.2-6].
    * Null when the user has as many persistent sessions as allowed.
    */
-  open(
-    account: UserAccount,
-    clientId: string,
-    clean: boolean,
-    level: ProtocolLevel,
-  ): { session: Session; present: boolean } | null {
+  open(account: UserAccount, clientId: string, asked: SessionRequest): { session: Session; present: boolean } | null {
+    const { clean, expiryMs, level } = asked;
+    const now = this.#options.clock.epochMs();
     const known = this.get(account.login, clientId);
     if (known !== undefined) {
-      if (!clean && known.persistent) {
+      // One whose time is over and that nobody has looked for yet is no session any more.
+      if (!clean && known.persistent && known.lastSeenAt + known.expiryMs > now) {
         known.level = level;
+        known.expiryMs = expiryMs;
+        this.#deadlines.delete(known);
         this.#save(known, true);
         return { session: known, present: true };
       }
       this.end(known);
     }
+    const keeps = expiryMs > 0;
     const full = account.persistentSessions >= this.#options.limits.sessionsPerUser || !account.hasRoom(SESSION_BYTES);
-    if (!clean && full) return null;
-    const now = this.#options.clock.epochMs();
-    const writer = clean ? null : this.#options.store.session(scopedId(account.login, clientId));
-    const session = this.#create(account, clientId, writer, level, now, now);
-    if (!clean) {
+    if (keeps && full) return null;
+    const writer = keeps ? this.#options.store.session(scopedId(account.login, clientId)) : null;
+    const session = this.#create(account, clientId, writer, { level, createdAt: now, lastSeenAt: now, expiryMs });
+    if (keeps) {
       account.persistentSessions++;
       this.#save(session, true);
     }
     return { session, present: false };
   }
 
+  /** How long a session is kept that asks for `seconds`, in milliseconds. Null asks for as long as sessions are kept. */
+  expiryOf(seconds: number | null): number {
+    const { sessionExpiryMs } = this.#options;
+    return seconds === null ? sessionExpiryMs : Math.min(seconds * 1_000, sessionExpiryMs);
+  }
+
   /** The session's connection is gone: a persistent session is kept, any other ends. */
   leave(session: Session): void {
     session.holder = null;
     session.lastSeenAt = this.#options.clock.epochMs();
-    if (!session.persistent) {
+    if (!session.persistent || session.expiryMs === 0) {
       this.end(session);
       return;
     }
     session.outgoing.detach();
+    this.#deadlines.set(session, session.lastSeenAt + session.expiryMs);
     this.#save(session, false);
   }
 
@@ -117,6 +138,7 @@ export class Sessions {
   end(session: Session): void {
     const { account } = session;
     session.ended = true;
+    this.#deadlines.delete(session);
     if (this.#byId.get(session.id) === session) this.#byId.delete(session.id);
     session.outgoing.clear();
     session.clearReceived();
@@ -125,6 +147,7 @@ export class Sessions {
       session.writer.remove();
     }
     account.balances.sessions.add(-sessionBytes(session.clientId));
+    this.#options.onEnded(session);
     perform(this.#unsubscribeAll(session), account, this.#options.scheduler);
   }
 
@@ -137,17 +160,24 @@ export class Sessions {
     this.release(session.account);
   }
 
-  /** Ends persistent sessions whose client has not been here for the configured time. Returns how many. */
+  /** Ends sessions whose client stays away for longer than they are kept. Returns how many. */
   expire(): number {
-    const oldest = this.#options.clock.epochMs() - this.#options.sessionExpiryMs;
+    const now = this.#options.clock.epochMs();
     let expired = 0;
-    for (const session of this.#byId.values()) {
-      if (session.holder !== null || session.lastSeenAt > oldest) continue;
-      this.#options.log.info({ login: session.login, client: session.clientId }, 'session expired');
-      this.end(session);
+    for (let due = this.#deadlines.takeDue(now); due !== undefined; due = this.#deadlines.takeDue(now)) {
+      if (due.holder !== null) continue;
+      this.#options.log.info({ login: due.login, client: due.clientId }, 'session expired');
+      this.end(due);
       expired++;
     }
     return expired;
+  }
+
+  /** Has messages leave that nobody may be sent any more. */
+  expireMessages(): void {
+    for (const { ended, outgoing, account } of this.#byId.values()) {
+      if (!ended && outgoing.waiting.hasExpired) perform(outgoing.waiting.expire(), account, this.#options.scheduler);
+    }
   }
 
   /**
@@ -163,10 +193,14 @@ export class Sessions {
     // its absence begins now.
     const cutOff = record.expiresAt === null;
     const lastSeenAt = cutOff ? this.#options.clock.epochMs() : record.lastSeenAt;
-    const session = this.#create(account, clientId, writer, record.protocol, record.createdAt, lastSeenAt);
+    const { protocol: level, createdAt } = record;
+    const expiryMs = Math.min(record.expiryMs ?? Number.POSITIVE_INFINITY, this.#options.sessionExpiryMs);
+    const session = this.#create(account, clientId, writer, { level, createdAt, lastSeenAt, expiryMs });
     account.persistentSessions++;
-    for (const { filter, qos, options } of subscriptions) {
-      if (this.#options.gate.maySubscribe(session, filter, qos)) this.subscribe(session, filter, grantOf(qos, options));
+    this.#deadlines.set(session, lastSeenAt + expiryMs);
+    for (const { filter, qos, options, identifier } of subscriptions) {
+      const allowed = this.#options.gate.maySubscribe(session, filter, qos);
+      if (allowed) this.subscribe(session, filter, grantOf(qos, options), identifier);
       else writer.unsubscribe([filter]);
     }
     const readable = outgoing.filter((message) => {
@@ -181,13 +215,13 @@ export class Sessions {
   }
 
   /** Adds or replaces a subscription, in the router and in the session; storing it is the caller's. */
-  subscribe(session: Session, filter: string, granted: Grant): void {
+  subscribe(session: Session, filter: string, granted: Grant, identifier: number | null): void {
     if (!session.subscriptions.has(filter)) {
       session.account.subscriptions++;
       session.account.balances.subscriptions.add(subscriptionBytes(filter));
     }
     session.subscriptions.set(filter, granted);
-    this.#options.router.subscribe(session, filter, granted);
+    this.#options.router.subscribe(session, filter, granted, identifier);
   }
 
   unsubscribe(session: Session, filter: string): boolean {
@@ -202,9 +236,7 @@ export class Sessions {
     account: UserAccount,
     clientId: string,
     writer: SessionWriter | null,
-    level: ProtocolLevel,
-    createdAt: number,
-    lastSeenAt: number,
+    more: Pick<SessionOptions, 'level' | 'createdAt' | 'lastSeenAt' | 'expiryMs'>,
   ): Session {
     const { limits, clock, store, gate, history, log, noisyLog, counters } = this.#options;
     const outgoing = new OutgoingQueue(
@@ -228,7 +260,7 @@ export class Sessions {
       },
       writer,
     );
-    const session = new Session({ account, clientId, gate, outgoing, writer, level, createdAt, lastSeenAt });
+    const session = new Session({ account, clientId, gate, outgoing, writer, ...more });
     this.#byId.set(session.id, session);
     account.balances.sessions.add(sessionBytes(clientId));
     return session;
@@ -242,8 +274,8 @@ export class Sessions {
       protocol: session.level,
       createdAt: session.createdAt,
       lastSeenAt: session.lastSeenAt,
-      expiresAt: connected ? null : session.lastSeenAt + this.#options.sessionExpiryMs,
-      expiryMs: null,
+      expiresAt: connected ? null : session.lastSeenAt + session.expiryMs,
+      expiryMs: session.expiryMs === this.#options.sessionExpiryMs ? null : session.expiryMs,
       // While its client is here, more is sent than any record could tell.
       sentSeq: connected ? null : session.outgoing.sentSeq,
     });

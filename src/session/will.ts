@@ -1,4 +1,5 @@
 import { denialText } from '../acl/hint.js';
+import type { Clock } from '../clock.js';
 import { type Job, perform } from '../fairness/job.js';
 import type { Scheduler } from '../fairness/scheduler.js';
 import type { Qos } from '../mqtt/packets.js';
@@ -8,6 +9,7 @@ import type { History } from '../observe/history.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { Store } from '../store/contract.js';
+import { Deadlines } from './deadlines.js';
 import type { Distribution } from './distribution.js';
 import type { ClientIdentity, Gate } from './gate.js';
 import type { UserAccount } from './user-account.js';
@@ -18,6 +20,12 @@ export interface WillMessage {
   readonly payload: Buffer;
   readonly qos: Qos;
   readonly retain: boolean;
+  /** Seconds between the end of the connection and the publication, unless the client comes back; 0 before MQTT 5. */
+  readonly delaySeconds: number;
+  /** How long the message lives once it is published, in seconds; null: for ever. */
+  readonly expirySeconds: number | null;
+  /** The other properties of MQTT 5, as they are on the wire; null: none. */
+  readonly properties: Buffer | null;
 }
 
 export interface WillsOptions {
@@ -25,6 +33,7 @@ export interface WillsOptions {
   readonly distribution: Distribution;
   readonly gate: Gate;
   readonly scheduler: Scheduler;
+  readonly clock: Clock;
   readonly account: (login: string) => UserAccount;
   readonly counters: Counters;
   readonly history: History;
@@ -32,14 +41,23 @@ export interface WillsOptions {
   readonly noisyLog: RateLimited;
 }
 
+/** A Will whose connection is gone and whose delay is not over. */
+interface Delayed {
+  readonly client: ClientIdentity;
+  readonly will: WillMessage;
+}
+
 /**
- * The Wills of connected clients. Each is in the store for as long as its connection lives, so that it can be published
- * when the broker is started again after a crash; it leaves the store in the group that its message enters it.
+ * The Wills of connected clients, and those whose delay runs. Each is in the store for as long, so that it can be
+ * published when the broker is started again after a crash; it leaves the store in the group that its message enters it.
  */
 export class Wills {
   readonly #options: WillsOptions;
   /** Whose row in the store it is, by the client's id. */
   readonly #stored = new Map<string, WillMessage>();
+  readonly #delayed = new Map<string, Delayed>();
+  /** When they are due, by the monotonic clock: a step of the other one must not fire them. */
+  readonly #deadlines = new Deadlines<string>();
 
   constructor(options: WillsOptions) {
     this.#options = options;
@@ -48,22 +66,9 @@ export class Wills {
   /** Whether there is room for it, `willBytes` tells before. */
   keep(client: ClientIdentity, will: WillMessage): void {
     const { id, login } = client;
-    const { topic, payload, qos, retain } = will;
-    const account = this.#options.account(login);
-    account.balances.wills.add(willBytes(will));
+    this.#options.account(login).balances.wills.add(willBytes(will));
     this.#stored.set(id, will);
-    this.#options.store.putWill(id, {
-      clientId: id,
-      login,
-      topic,
-      payload,
-      qos,
-      retain,
-      properties: null,
-      expirySeconds: null,
-      delaySeconds: 0,
-      dueAt: null,
-    });
+    this.#put(client, will, null);
   }
 
   /** The client said goodbye: the Will is not published [MQTT-3.1.2-10]. */
@@ -72,8 +77,44 @@ export class Wills {
   }
 
   /**
-   * The connection ended any other way: the Will is published [MQTT-3.1.2-8], when it is the user's turn. Until then it
-   * is in the store, unless the same client has put another one there.
+   * The connection ended any other way: the Will is published [MQTT-3.1.2-8], now or after its delay, but not later than
+   * its session ends (3.1.3.2.2), which is in `sessionExpiryMs`.
+   */
+  left(client: ClientIdentity, will: WillMessage, sessionExpiryMs: number): void {
+    const delayMs = Math.min(will.delaySeconds * 1_000, sessionExpiryMs);
+    if (delayMs === 0) {
+      this.fire(client, will);
+      return;
+    }
+    this.#put(client, will, this.#options.clock.epochMs() + delayMs);
+    this.#delay(client, will, delayMs);
+  }
+
+  /** The client is back before the delay was over, and its session goes on: the Will is not published [MQTT-3.1.3-9]. */
+  resumed(client: ClientIdentity): void {
+    const delayed = this.#takeDelayed(client.id);
+    if (delayed !== null) this.discard(delayed.client, delayed.will);
+  }
+
+  /** The session has ended: a Will that still waits is due. */
+  ended({ id }: ClientIdentity): void {
+    const delayed = this.#takeDelayed(id);
+    if (delayed !== null) this.fire(delayed.client, delayed.will);
+  }
+
+  /** Publishes those whose delay is over. Called about once a second. */
+  tick(): void {
+    const now = this.#options.clock.monotonicMs();
+    for (let id = this.#deadlines.takeDue(now); id !== undefined; id = this.#deadlines.takeDue(now)) {
+      const { client, will } = this.#delayed.get(id)!;
+      this.#delayed.delete(id);
+      this.fire(client, will);
+    }
+  }
+
+  /**
+   * Publishes a Will when it is the user's turn. Until then it is in the store, unless the same client has put another one
+   * there.
    */
   fire(client: ClientIdentity, will: WillMessage): void {
     const { scheduler } = this.#options;
@@ -81,22 +122,53 @@ export class Wills {
     perform(this.#publish(client, will, account), account, scheduler);
   }
 
-  /** Those of a broker that did not stop in order: published at once, not minutes later. */
-  async fireLeft(): Promise<void> {
-    for await (const will of this.#options.store.loadWills()) {
-      const { clientId: id, login } = will;
-      this.#options.account(login).balances.wills.add(willBytes(will));
-      this.fire({ id, login, clientId: id.slice(login.length + 1) }, will);
+  /**
+   * Those of a broker that did not stop in order: published at once, not minutes later, but for those whose delay is not
+   * over. `sessionExpiryMs` tells how long a client's session still has; 0: there is none.
+   */
+  async fireLeft(sessionExpiryMs: (login: string, clientId: string) => number): Promise<void> {
+    const { clock, store } = this.#options;
+    for await (const stored of store.loadWills()) {
+      const { clientId: id, login, dueAt } = stored;
+      const client = { id, login, clientId: id.slice(login.length + 1) };
+      this.#options.account(login).balances.wills.add(willBytes(stored));
+      this.#stored.set(id, stored);
+      const leftMs = sessionExpiryMs(login, client.clientId);
+      if (dueAt === null) this.left(client, stored, leftMs);
+      else if (dueAt <= clock.epochMs() || leftMs === 0) this.fire(client, stored);
+      else this.#delay(client, stored, dueAt - clock.epochMs());
     }
+  }
+
+  #delay(client: ClientIdentity, will: WillMessage, delayMs: number): void {
+    const { login, clientId, id } = client;
+    this.#delayed.set(id, { client: { login, clientId, id }, will });
+    this.#deadlines.set(id, this.#options.clock.monotonicMs() + delayMs);
+  }
+
+  #takeDelayed(id: string): Delayed | null {
+    const delayed = this.#delayed.get(id);
+    if (delayed === undefined) return null;
+    this.#delayed.delete(id);
+    this.#deadlines.delete(id);
+    return delayed;
+  }
+
+  #put({ id, login }: ClientIdentity, will: WillMessage, dueAt: number | null): void {
+    const { topic, payload, qos, retain, delaySeconds, expirySeconds, properties } = will;
+    this.#options.store.putWill(id, {
+      ...{ clientId: id, login, topic, payload, qos, retain, delaySeconds, expirySeconds, properties, dueAt },
+    });
   }
 
   /** If its owner may write to its topic now; otherwise it is dropped, as a denied publish is. */
   *#publish(client: ClientIdentity, will: WillMessage, account: UserAccount): Job {
-    const { gate, distribution, counters, history, log, noisyLog } = this.#options;
+    const { gate, distribution, counters, history, log, noisyLog, clock } = this.#options;
     const { login, clientId } = client;
-    const { topic, payload, qos, retain } = will;
+    const { topic, payload, qos, retain, properties, expirySeconds } = will;
     if (gate.mayPublish(client, topic)) {
-      yield* distribution.posting(Publication.of(topic, payload, qos, retain, login, clientId), account);
+      const more = { properties, expirySeconds, cameAt: clock.epochMs() };
+      yield* distribution.posting(Publication.of(topic, payload, qos, retain, login, clientId, more), account);
     } else {
       counters.publishesDenied++;
       history.denied(client, 'will', topic, 'denied', () => denialText(login, topic));
@@ -119,6 +191,10 @@ export class Wills {
 }
 
 /** What a Will takes: in the connection and in the store. */
-export function willBytes({ topic, payload }: WillMessage): number {
-  return 512 + 2 * topic.length + payload.length;
+export function willBytes({
+  topic,
+  payload,
+  properties,
+}: Pick<WillMessage, 'topic' | 'payload' | 'properties'>): number {
+  return 512 + 2 * topic.length + payload.length + (properties?.length ?? 0);
 }

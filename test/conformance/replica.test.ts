@@ -36,14 +36,6 @@ test('a plaintext client gets its connection closed and not one byte', async () 
   assert.equal(received, 0);
 });
 
-test('a CONNECT of MQTT 5 is answered with a CONNACK of MQTT 5, reason 0x84, and closed', async () => {
-  await using client = await RawClient.open(broker);
-  client.send(connectPacket({ level: 5 }));
-  const { type, flags, body } = await client.next();
-  assert.deepEqual([type, flags, ...body], [mqtt.CONNACK, 0, 0, 0x84, 0]);
-  await client.expectClose();
-});
-
 test('the same client id of two users is two sessions', async () => {
   const clientId = 'mqttSerialBridge';
   const alice = await RawClient.connect(broker, { clientId, clean: false });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { describe, test } from 'node:test';
 import { Outbox } from '../../src/connection/outbox.js';
+import { writePublish } from '../../src/connection/publish-bytes.js';
 import { Traffic } from '../../src/mqtt/traffic.js';
 import { networkAccount, newLedger, newScheduler, userAccount } from '../support/accounts.js';
 import { eventually } from '../support/deadline.js';
@@ -82,7 +83,7 @@ describe('the outbox of a peer that does not read', () => {
     outbox.packet(Buffer.alloc(100));
     const bytes = Buffer.alloc(200);
     outbox.verbatim(bytes, 0, 200);
-    outbox.publish(0x30, bytes, 0, 10, 0, 10, 200);
+    writePublish(outbox, 0x30, bytes, 0, 10, 0, 10, 200);
     await nextTurn();
     assert.equal(account.heldBytes, 0);
   });

@@ -3,6 +3,7 @@ import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Outbox } from '../../src/connection/outbox.js';
+import { writePublish } from '../../src/connection/publish-bytes.js';
 import { Traffic } from '../../src/mqtt/traffic.js';
 import { networkAccount, newScheduler } from '../support/accounts.js';
 
@@ -56,7 +57,7 @@ test('bytes leave in the order they were given, whatever the mixture and however
         } else if (action.kind === 'publish') {
           const body = Buffer.alloc(2 + action.topic + 2 + action.payload, action.id & 255);
           const topicEnd = 2 + action.topic;
-          outbox.publish(0x32, body, 0, topicEnd, action.id, topicEnd + 2, body.length);
+          writePublish(outbox, 0x32, body, 0, topicEnd, action.id, topicEnd + 2, body.length);
           const sent =
             action.id === 0 ? Buffer.concat([body.subarray(0, topicEnd), body.subarray(topicEnd + 2)]) : body;
           if (action.id !== 0) body.writeUInt16BE(action.id, topicEnd);
@@ -103,7 +104,7 @@ test('answers are held while received bytes wait to be handled, messages are not
   outbox.acknowledge(0x40, 1);
   await nextTurn();
   assert.equal(socket.taken.length, 0);
-  outbox.publish(0x30, Buffer.from([0, 1, 97, 0, 0, 120]), 0, 3, 0, 5, 6);
+  writePublish(outbox, 0x30, Buffer.from([0, 1, 97, 0, 0, 120]), 0, 3, 0, 5, 6);
   await nextTurn();
   assert.deepEqual([...socket.taken[0]!], [0x40, 2, 0, 1, 0x30, 4, 0, 1, 97, 120]);
   socket.release();

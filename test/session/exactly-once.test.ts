@@ -35,8 +35,9 @@ async function sessionOnSlowDisk() {
   const outlet = (): Outlet => ({
     bytes: 0,
     hasRoom: true,
-    publication: (_publication, _qos, packetId) => sent.push({ type: PUBLISH, packetId }),
-    message: (_message, _qos, packetId) => sent.push({ type: PUBLISH, packetId }),
+    receiveMaximum: 65_535,
+    publication: (_publication, _qos, packetId) => sent.push({ type: PUBLISH, packetId }) > 0,
+    message: (_message, _qos, packetId) => sent.push({ type: PUBLISH, packetId }) > 0,
     pubrel: (packetId) => sent.push({ type: PUBREL, packetId }),
   });
   const queue = new OutgoingQueue(

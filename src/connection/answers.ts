@@ -1,0 +1,82 @@
+import { PUBACK } from '../mqtt/packets.js';
+import { Reason, type ReasonCode } from '../mqtt/reason-codes.js';
+import type { SafetyTicket } from '../mqtt/safety-ticket.js';
+import { Deque } from '../session/deque.js';
+import type { Session } from '../session/session.js';
+import type { Store } from '../store/contract.js';
+import type { Connection } from './connection.js';
+import type { Wire } from './wire.js';
+
+/** An answer that waits until its message is safe. */
+interface Answer {
+  readonly type: number;
+  readonly packetId: number;
+  /** What a client of MQTT 5 is told with it. */
+  readonly code: ReasonCode;
+  readonly text: string | null;
+  safe: boolean;
+}
+
+export interface AnswersOptions {
+  readonly connection: Connection;
+  readonly session: Session;
+  readonly wire: Wire;
+  readonly store: Pick<Store, 'idle' | 'committed'>;
+  /** Called when some of them have left. */
+  onLeft(): void;
+}
+
+/** PUBACK, PUBREC and PUBCOMP for one publisher. They leave in the order of its messages [MQTT-4.6.0-2]. */
+export class Answers {
+  readonly #options: AnswersOptions;
+  readonly #waiting = new Deque<Answer>();
+
+  constructor(options: AnswersOptions) {
+    this.#options = options;
+  }
+
+  /** How many wait. */
+  get length(): number {
+    return this.#waiting.length;
+  }
+
+  /** Answers when the message is safe; at once, behind those before it, when it needs not be (null). */
+  whenSafe(ticket: SafetyTicket | null, type: number, packetId: number, code: ReasonCode): void {
+    if (ticket === null && this.#waiting.length === 0) {
+      const { wire, connection } = this.#options;
+      wire.acknowledge(connection.outbox, type, packetId, code);
+      return;
+    }
+    const answer: Answer = { type, packetId, code, text: null, safe: ticket === null };
+    this.#waiting.push(answer);
+    ticket?.whenSafe((failed) => this.#settle(answer, failed));
+  }
+
+  /** Answers once everything before it is answered and, for a persistent session, what is known is on disk. */
+  afterStore(type: number, packetId: number, code: ReasonCode = Reason.SUCCESS, text: string | null = null): void {
+    const { store, session, wire, connection } = this.#options;
+    const needsStore = session.writer !== null && type !== PUBACK;
+    if (this.#waiting.length === 0 && (!needsStore || store.idle)) {
+      wire.acknowledge(connection.outbox, type, packetId, code, text);
+      return;
+    }
+    const answer: Answer = { type, packetId, code, text, safe: false };
+    this.#waiting.push(answer);
+    if (needsStore) store.committed((fault) => this.#settle(answer, fault !== null));
+    else this.#settle(answer, false);
+  }
+
+  #settle(answer: Answer, failed: boolean): void {
+    const { wire, connection, onLeft } = this.#options;
+    if (failed) {
+      connection.close('store-fault');
+      return;
+    }
+    answer.safe = true;
+    for (let first = this.#waiting.peek(); first?.safe; first = this.#waiting.peek()) {
+      this.#waiting.shift();
+      wire.acknowledge(connection.outbox, first.type, first.packetId, first.code, first.text);
+    }
+    onLeft();
+  }
+}
