@@ -15,6 +15,7 @@ import { tellEnd } from './comings.js';
 import type { FrameHandler, FrameSource } from './frame-handler.js';
 import { FrameReader } from './frame-reader.js';
 import { Outbox } from './outbox.js';
+import { pauseAtOnce } from './pause-at-once.js';
 import { ProtocolError } from './protocol-error.js';
 import { readOnAfterWriteError } from './read-on.js';
 
@@ -111,6 +112,7 @@ export class Connection implements FrameSource, Holder {
     this.outbox = new Outbox(socket, context.scheduler, this.reader, network, this.traffic);
     this.reader.onReading = () => this.outbox.resume();
     this.outbox.onDrained = () => this.#client?.pump();
+    pauseAtOnce(socket);
     readOnAfterWriteError(socket, context.clock, () => this.outbox.close());
     this.#openedAtMs = context.clock.monotonicMs();
     this.#heardAtMs = this.#openedAtMs;

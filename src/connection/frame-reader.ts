@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { BackgroundJob, type Job, proceed } from '../fairness/job.js';
-import type { Scheduler, Task } from '../fairness/scheduler.js';
+import type { Reader, Scheduler, Task } from '../fairness/scheduler.js';
 import type { Valve } from '../valve.js';
 import type { FrameHandler, FrameSource } from './frame-handler.js';
 import { type FrameHeader, INCOMPLETE, MALFORMED_LENGTH, PartialFrame, readFrameHeader } from './frames.js';
@@ -10,18 +10,13 @@ import { ReadAhead } from './read-ahead.js';
 
 /** Frames up to this size need no look at the limits: every limit is larger. */
 const LARGEST_UNCHECKED = 1_024;
-/**
- * When so many connections of a user wait for their turn, none of them is read ahead: to receive and decrypt what a
- * thousand of them send is work too, and cannot be interrupted.
- */
-const CROWD = 8;
 /** Units of work after which the clock is looked at. */
 const UNITS_PER_LOOK = 64;
 /**
  * Cuts received bytes into frames, and decides when they are read: bytes that must wait (for the answer to CONNECT, for
  * their owner's turn, for a job to be done, for a valve to open) are kept, and the socket is read no further meanwhile.
  */
-export class FrameReader implements Task {
+export class FrameReader implements Task, Reader {
   /** Called when nothing waits any more and the socket is read again. */
   onReading: (() => void) | null = null;
   readonly #socket: Readable;
@@ -52,12 +47,15 @@ export class FrameReader implements Task {
     this.#handler = handler;
     this.#partialCharge = new PartialCharge(handler.account);
     this.#ahead = new ReadAhead(handler.account);
+    handler.account.readers.add(this);
   }
 
   /** Frames go to another one from here on, who also pays for what is kept. */
   set handler(handler: FrameHandler) {
     this.#partialCharge.account = handler.account;
     this.#ahead.account = handler.account;
+    this.#handler.account.readers.delete(this);
+    handler.account.readers.add(this);
     this.#handler = handler;
   }
 
@@ -76,20 +74,27 @@ export class FrameReader implements Task {
   }
 
   read(chunk: Buffer): void {
-    if (this.#source.closed || this.#onHandled !== null) return;
     const scheduler = this.#scheduler;
     const { account } = this.#handler;
     scheduler.touch();
+    scheduler.received(account);
+    if (this.#source.closed || this.#onHandled !== null) return;
     this.#readRound = scheduler.id;
     if (this.#stopped || this.waiting || !scheduler.mayWork(account)) {
-      const crowded = account.tasks.length > CROWD;
-      if (!this.#ahead.push(chunk) || crowded) this.#socket.pause();
+      if (!this.#ahead.push(chunk)) this.#socket.pause();
       this.#line();
       return;
     }
     scheduler.begin();
     this.#run(chunk, 0);
     scheduler.end(account);
+  }
+
+  /** Its owner has had more than its share of this turn: the socket is read again when the owner's turn has come. */
+  rest(): void {
+    if (this.#source.closed || this.#onHandled !== null) return;
+    this.#socket.pause();
+    this.#line();
   }
 
   /** The peer sends no more. What waits is handled first. */
@@ -147,6 +152,7 @@ export class FrameReader implements Task {
   /** Lets go of everything; what the last frame asked for is done all the same. */
   close(): void {
     const { account } = this.#handler;
+    account.readers.delete(this);
     if (this.#job !== null) this.#scheduler.add(account, new BackgroundJob(this.#job, account, this.#scheduler));
     this.#job = null;
     this.#ahead.clear();

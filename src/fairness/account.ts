@@ -1,4 +1,4 @@
-import type { Flushable, Owner, Task } from './scheduler.js';
+import type { Flushable, Owner, Reader, Task } from './scheduler.js';
 
 /** Everything that is kept on somebody's behalf is kept under one of these names. */
 export const balanceNames = [
@@ -74,6 +74,8 @@ export class Account implements Owner {
   workedMs = 0;
   atOnceMs = 0;
   turn = 0;
+  restedTurn = 0;
+  readonly readers = new Set<Reader>();
   readonly tasks: Task[] = [];
   flushables: Flushable[] = [];
   busy = false;

@@ -8,6 +8,10 @@ const CREDIT_MS = 4;
 const AHEAD_MS = 1;
 /** Who has worked so long at once in a turn of the event loop waits for the round: the next socket may be another's. */
 const AT_ONCE_MS = 2;
+/** And who has had so much of it is read no further: what arrives has to be received and decrypted before it can wait. */
+const MOST_MS = 4;
+/** Receiving one chunk of bytes counts as no more than this: other things may have happened in between. */
+const RECEIVING_MS = 0.25;
 /** And, when all together have worked so long in it, whoever has worked at all. */
 const AT_ONCE_ALL_MS = 8;
 
@@ -22,6 +26,12 @@ export interface Flushable {
   flush(): void;
 }
 
+/** Reads a socket. */
+export interface Reader {
+  /** Reads nothing more in this turn of the event loop, and goes on when its owner's turn has come. */
+  rest(): void;
+}
+
 /** Whom work belongs to. The fields are the scheduler's. */
 export interface Owner {
   /** Milliseconds worked, counted so that owners can be compared: who has least comes first. */
@@ -33,6 +43,9 @@ export interface Owner {
   /** What it worked at once in the turn of the event loop that `turn` names. */
   atOnceMs: number;
   turn: number;
+  /** The turn in which its readers rest. */
+  restedTurn: number;
+  readonly readers: ReadonlySet<Reader>;
 }
 
 /**
@@ -63,6 +76,8 @@ export class Scheduler {
   /** Worked at once in this turn of the event loop, by all; and what one may have of it. */
   #atOnceMs = 0;
   #allowanceMs = AT_ONCE_MS;
+  /** When the last of it was done; 0: nothing yet. */
+  #workedAtMs = 0;
   #depth = 0;
   #startedAtMs = 0;
   #sliceEndMs = 0;
@@ -100,9 +115,24 @@ export class Scheduler {
 
   end(owner: Owner): void {
     if (--this.#depth > 0) return;
-    const ms = this.#now() - this.#startedAtMs;
+    this.#workedAtMs = this.#now();
+    const ms = this.#workedAtMs - this.#startedAtMs;
     this.#countAtOnce(owner, ms);
     this.#charge(owner, ms);
+  }
+
+  /**
+   * Bytes of the owner's have come in. Since whatever was done last in this turn, they were received and decrypted: that
+   * cannot be interrupted, but is work like any other.
+   */
+  received(owner: Owner): void {
+    const now = this.#now();
+    if (this.#workedAtMs > 0) {
+      const ms = Math.min(now - this.#workedAtMs, RECEIVING_MS);
+      this.#countAtOnce(owner, ms);
+      this.#charge(owner, ms);
+    }
+    this.#workedAtMs = now;
   }
 
   /** Whoever works now has to stop where it can. */
@@ -157,6 +187,9 @@ export class Scheduler {
     owner.atOnceMs += ms;
     this.#atOnceMs += ms;
     if (this.#atOnceMs > AT_ONCE_ALL_MS) this.#allowanceMs = 0;
+    if (owner.atOnceMs < MOST_MS || owner.restedTurn === this.id) return;
+    owner.restedTurn = this.id;
+    for (const reader of owner.readers) reader.rest();
   }
 
   #charge(owner: Owner, ms: number): void {
@@ -190,6 +223,7 @@ export class Scheduler {
       if (tasks.length > 0 && workedMs < this.#leastMs) this.#leastMs = workedMs;
     }
     this.endedAtMs = now;
+    this.#workedAtMs = 0;
     if (this.#busy.length > 0) this.touch();
   }
 

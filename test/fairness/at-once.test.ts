@@ -18,7 +18,11 @@ function stage() {
     nowMs += ms;
     scheduler.end(owner);
   };
-  return { scheduler, work };
+  const receive = (owner: ReturnType<typeof userAccount>, ms: number) => {
+    nowMs += ms;
+    scheduler.received(owner);
+  };
+  return { scheduler, work, receive };
 }
 
 test('who has worked long in a turn waits for the round, also when nobody else waits; the others need not', async () => {
@@ -40,4 +44,31 @@ test('many who are busy do not make a turn long together', () => {
   for (const owner of crowd) work(owner, 1.8);
   for (const owner of crowd) assert.ok(!scheduler.mayWork(owner), owner.name);
   assert.ok(scheduler.mayWork(userAccount('alice')), 'whoever did nothing yet in this turn goes on at once');
+});
+
+test('receiving is work too: whoever has had too much of a turn is read no further in it', async () => {
+  const { scheduler, receive } = stage();
+  const [busy, quiet] = [userAccount('mallory'), userAccount('alice')];
+  const resting: string[] = [];
+  for (const name of ['one', 'two']) busy.readers.add({ rest: () => resting.push(name) });
+  quiet.readers.add({ rest: () => resting.push('quiet') });
+  // A thousand records of one byte are received in no time of their own handling.
+  for (let record = 0; record < 30; record++) receive(busy, 0.1);
+  assert.deepEqual([resting, scheduler.mayWork(busy)], [[], false]);
+  for (let record = 0; record < 30; record++) receive(busy, 0.1);
+  assert.deepEqual(resting, ['one', 'two'], 'both, once');
+  receive(quiet, 0.1);
+  assert.ok(scheduler.mayWork(quiet));
+  scheduler.touch();
+  await turnOver();
+  for (let record = 0; record < 60; record++) receive(busy, 0.1);
+  assert.deepEqual(resting, ['one', 'two', 'one', 'two'], 'each turn anew');
+});
+
+test('what another one did before in the turn is not what one chunk took', () => {
+  const { scheduler, work, receive } = stage();
+  const [busy, quiet] = [userAccount('mallory'), userAccount('alice')];
+  work(busy, 1);
+  receive(quiet, 40);
+  assert.ok(scheduler.mayWork(quiet));
 });
