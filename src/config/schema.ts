@@ -214,12 +214,9 @@ const limits = section('How much one client, one user or all of them may ask for
     max: 32_767,
   }),
   receiveMaximum: integer(
-    1_024,
-    'The same the other way round: what clients of MQTT 5 are told to leave unacknowledged.',
-    {
-      min: 1,
-      max: 65_535,
-    },
+    65_535,
+    'The same the other way round: what clients of MQTT 5 may have waiting for an answer. Some do not keep to a lower one.',
+    { min: 1, max: 65_535 },
   ),
   topicAliasMaximum: integer(64, 'Topic aliases of a client of MQTT 5, in each direction; 0 turns them off.', {
     min: 0,

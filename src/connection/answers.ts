@@ -1,4 +1,4 @@
-import { PUBACK } from '../mqtt/packets.js';
+import { PUBACK, PUBREC } from '../mqtt/packets.js';
 import { Reason, type ReasonCode } from '../mqtt/reason-codes.js';
 import type { SafetyTicket } from '../mqtt/safety-ticket.js';
 import { Deque } from '../session/deque.js';
@@ -28,6 +28,8 @@ export interface AnswersOptions {
 
 /** PUBACK, PUBREC and PUBCOMP for one publisher. They leave in the order of its messages [MQTT-4.6.0-2]. */
 export class Answers {
+  /** Messages of QoS 1 and 2 that came and whose flow is not over: what a Receive Maximum bounds (MQTT 5, 3.3.4). */
+  open = 0;
   readonly #options: AnswersOptions;
   readonly #waiting = new Deque<Answer>();
 
@@ -43,8 +45,7 @@ export class Answers {
   /** Answers when the message is safe; at once, behind those before it, when it needs not be (null). */
   whenSafe(ticket: SafetyTicket | null, type: number, packetId: number, code: ReasonCode): void {
     if (ticket === null && this.#waiting.length === 0) {
-      const { wire, connection } = this.#options;
-      wire.acknowledge(connection.outbox, type, packetId, code);
+      this.#send(type, packetId, code, null);
       return;
     }
     const answer: Answer = { type, packetId, code, text: null, safe: ticket === null };
@@ -54,10 +55,10 @@ export class Answers {
 
   /** Answers once everything before it is answered and, for a persistent session, what is known is on disk. */
   afterStore(type: number, packetId: number, code: ReasonCode = Reason.SUCCESS, text: string | null = null): void {
-    const { store, session, wire, connection } = this.#options;
+    const { store, session } = this.#options;
     const needsStore = session.writer !== null && type !== PUBACK;
     if (this.#waiting.length === 0 && (!needsStore || store.idle)) {
-      wire.acknowledge(connection.outbox, type, packetId, code, text);
+      this.#send(type, packetId, code, text);
       return;
     }
     const answer: Answer = { type, packetId, code, text, safe: false };
@@ -67,7 +68,7 @@ export class Answers {
   }
 
   #settle(answer: Answer, failed: boolean): void {
-    const { wire, connection, onLeft } = this.#options;
+    const { connection, onLeft } = this.#options;
     if (failed) {
       connection.close('store-fault');
       return;
@@ -75,8 +76,15 @@ export class Answers {
     answer.safe = true;
     for (let first = this.#waiting.peek(); first?.safe; first = this.#waiting.peek()) {
       this.#waiting.shift();
-      wire.acknowledge(connection.outbox, first.type, first.packetId, first.code, first.text);
+      this.#send(first.type, first.packetId, first.code, first.text);
     }
     onLeft();
+  }
+
+  #send(type: number, packetId: number, code: ReasonCode, text: string | null): void {
+    const { wire, connection } = this.#options;
+    // Of a flow that was begun over another connection nothing was counted here.
+    if (this.open > 0 && (type !== PUBREC || code >= Reason.UNSPECIFIED_ERROR)) this.open--;
+    wire.acknowledge(connection.outbox, type, packetId, code, text);
   }
 }

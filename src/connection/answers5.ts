@@ -76,7 +76,8 @@ export class Answers5 {
     if (details.sessionExpirySeconds !== null) {
       properties.fourBytes(P.SESSION_EXPIRY_INTERVAL, details.sessionExpirySeconds);
     }
-    properties.twoBytes(P.RECEIVE_MAXIMUM, receiveMaximum).fourBytes(P.MAXIMUM_PACKET_SIZE, packetBytes);
+    if (receiveMaximum < 65_535) properties.twoBytes(P.RECEIVE_MAXIMUM, receiveMaximum);
+    properties.fourBytes(P.MAXIMUM_PACKET_SIZE, packetBytes);
     if (details.assignedClientId !== null) properties.text(P.ASSIGNED_CLIENT_IDENTIFIER, details.assignedClientId);
     if (topicAliasMaximum > 0) properties.twoBytes(P.TOPIC_ALIAS_MAXIMUM, topicAliasMaximum);
     if (details.keepaliveSeconds !== null) properties.twoBytes(P.SERVER_KEEP_ALIVE, details.keepaliveSeconds);

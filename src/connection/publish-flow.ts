@@ -53,11 +53,6 @@ export class PublishFlow {
   readonly #answers: Answers;
   readonly #answersValve = new Valve();
   readonly #version5: boolean;
-  /** Answers that may wait before the publisher is not read further: in MQTT 5 it was told how many. */
-  readonly #waitingAnswers: number;
-  /** QoS 2 messages that came over this connection and are not released; counted for MQTT 5 alone. */
-  #unreleased = 0;
-
   constructor(context: PublishContext, client: { connection: Connection; session: Session; wire: Wire }) {
     this.#context = context;
     this.#connection = client.connection;
@@ -65,7 +60,6 @@ export class PublishFlow {
     this.#wire = client.wire;
     this.#version5 = client.wire.level === 5;
     this.#answers = new Answers({ ...client, store: context.store, onLeft: () => this.#openIfRoom() });
-    this.#waitingAnswers = this.#version5 ? Math.min(WAITING_ANSWERS, context.limits.receiveMaximum) : WAITING_ANSWERS;
   }
 
   /**
@@ -84,7 +78,8 @@ export class PublishFlow {
     const { topics } = session.account;
     const key = head.chunk.latin1Slice(topicStart, topicEnd);
     const known = topics.get(key) ?? this.#judge(key, head.chunk, topicStart, topicEnd);
-    if (qos === 2 && !this.#receive(packetId)) return 1; // Received before: only the answer is due [MQTT-4.3.3-2].
+    if (qos === 1) this.#open();
+    else if (qos === 2 && !this.#receive(packetId)) return 1; // Received before: only the answer is due [MQTT-4.3.3-2].
     if (!known.allowed || head.responseTopic !== null || retain) {
       const refusal = this.#whyNot(head, known);
       if (refusal !== null) {
@@ -167,7 +162,7 @@ export class PublishFlow {
     this.#answer(publication, packetId);
     const { reader } = this.#connection;
     if (publication.valve !== null) reader.waitFor(publication.valve);
-    if (this.#answers.length > this.#waitingAnswers || this.#session.account.balances.storing.bytes > STORING_BYTES) {
+    if (this.#answers.length > WAITING_ANSWERS || this.#session.account.balances.storing.bytes > STORING_BYTES) {
       this.#answersValve.close();
       reader.waitFor(this.#answersValve);
     }
@@ -178,7 +173,6 @@ export class PublishFlow {
     const session = this.#session;
     const known = session.deleteReceived(packetId);
     if (known) session.writer?.deleteIncoming(packetId);
-    if (this.#unreleased > 0) this.#unreleased--;
     this.#answers.afterStore(PUBCOMP, packetId, known ? Reason.SUCCESS : Reason.PACKET_IDENTIFIER_NOT_FOUND);
   }
 
@@ -201,8 +195,19 @@ export class PublishFlow {
 
   /** Whoever waits for answers to leave goes on when half of them have. */
   #openIfRoom(): void {
-    if (!this.#answersValve.closed || this.#answers.length > this.#waitingAnswers / 2) return;
+    if (!this.#answersValve.closed || this.#answers.length > WAITING_ANSWERS / 2) return;
     if (this.#session.account.balances.storing.bytes <= STORING_BYTES / 2) this.#answersValve.open();
+  }
+
+  /** One more message that is owed an answer. A client of MQTT 5 was told how many there may be [MQTT-3.3.4-9]. */
+  #open(): void {
+    const { receiveMaximum } = this.#context.limits;
+    if (++this.#answers.open <= receiveMaximum || !this.#version5) return;
+    throw new ProtocolError(
+      'MQTT-3.3.4-9',
+      `more than ${receiveMaximum} messages of QoS 1 and 2 whose flow is not over`,
+      Reason.RECEIVE_MAXIMUM_EXCEEDED,
+    );
   }
 
   /** Notes a QoS 2 packet id. False when it is known already, and then answers. */
@@ -215,15 +220,7 @@ export class PublishFlow {
     if (session.account.receivedMessages >= RECEIVED_PER_USER) {
       throw new ProtocolError('quota', `more than ${RECEIVED_PER_USER} QoS 2 messages without PUBREL`);
     }
-    const { receiveMaximum } = this.#context.limits;
-    // A client that does not keep to it exactly is let be, since there are such; not one that does not keep to it at all.
-    if (this.#version5 && ++this.#unreleased > 2 * receiveMaximum) {
-      throw new ProtocolError(
-        'MQTT-3.3.4-9',
-        `more than ${receiveMaximum} messages of QoS 2 without PUBREL`,
-        Reason.RECEIVE_MAXIMUM_EXCEEDED,
-      );
-    }
+    this.#open();
     session.addReceived(packetId);
     return true;
   }
@@ -257,7 +254,6 @@ export class PublishFlow {
     if (qos === 0) return;
     if (qos === 2 && this.#version5) {
       this.#session.deleteReceived(packetId);
-      this.#unreleased--;
     }
     this.#answers.afterStore(qos === 1 ? PUBACK : PUBREC, packetId, code, text);
   }

@@ -13,7 +13,7 @@ test('CONNACK tells the limits, and only what differs from what was asked for', 
   assert.deepEqual(client.connack, {
     code: 0,
     sessionPresent: false,
-    properties: { receiveMaximum: 1024, maximumPacketSize: 16 * 1024 * 1024, topicAliasMaximum: 64 },
+    properties: { maximumPacketSize: 16 * 1024 * 1024, topicAliasMaximum: 64 },
   });
 });
 

@@ -8,8 +8,12 @@ import { RawClient } from '../support/raw-client.js';
 
 /** How often somebody else is answered, one question after the other, before `done`. */
 async function answersUntil(other: RawClient, done: () => boolean): Promise<number> {
+  const until = Date.now() + 60_000;
   let answers = 0;
-  for (; !done(); answers++) await other.expectNothing();
+  for (; !done(); answers++) {
+    assert.ok(Date.now() < until, `${answers} answers, and what was waited for has not come`);
+    await other.expectNothing();
+  }
   return answers;
 }
 
