@@ -16,6 +16,8 @@ export class Message {
   readonly properties: Buffer | null;
   /** When it is not to be delivered any more, as a date in milliseconds since 1970; null: never. */
   readonly expiresAt: number | null;
+  /** Where the store has it, if it has it apart from the queues. */
+  contentId = 0;
 
   constructor(
     topic: string,

@@ -116,7 +116,7 @@ export class Backlog {
 
   /** A message that has left the backlog and is not sent after all. */
   discard(entry: Entry, reason: DropReason): void {
-    if (entry.qos > 0 && this.#writer !== null) this.#writer.deleteOutgoing(entry.seq);
+    if (entry.qos > 0 && this.#writer !== null) this.#writer.deleteOutgoing(entry.seq, entry.message?.contentId);
     entry.ticket?.receiverDone();
     this.#context.onDropped(reason, entry.message!.topic);
   }

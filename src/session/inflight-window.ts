@@ -120,7 +120,7 @@ export class InflightWindow {
   release(entry: Entry, outlet: () => Outlet | null): void {
     if (!entry.released) {
       entry.released = true;
-      if (this.#writer !== null) this.#writer.releaseOutgoing(recordOf(entry));
+      if (this.#writer !== null) this.#writer.releaseOutgoing(recordOf(entry), entry.message?.contentId);
       entry.ticket?.receiverDone();
       entry.ticket = null;
       this.#forgetMessage(entry);
@@ -163,11 +163,12 @@ export class InflightWindow {
 
   #finish(entry: Entry): void {
     const entries = this.#entries;
+    const contentId = entry.message?.contentId;
     this.#forgetMessage(entry);
     if (entries[0] === entry) entries.shift();
     else entries.splice(entries.indexOf(entry), 1);
     if (this.#writer !== null) {
-      this.#writer.deleteOutgoing(entry.seq);
+      this.#writer.deleteOutgoing(entry.seq, contentId);
       entry.ticket?.receiverDone();
     }
   }

@@ -82,6 +82,7 @@ function newEntry(
 export function entryOf(record: StoredMessage, sent: boolean): Entry {
   const { seq, packetId, qos, retain, identifiers, released, topic, payload, properties, expiresAt } = record;
   const message = released ? null : Message.of(topic, payload, properties, expiresAt);
+  if (message !== null) message.contentId = record.contentId;
   const entry = newEntry(seq, packetId, qos, retain, identifiers, false, message, null);
   entry.released = released;
   entry.releaseStored = released;

@@ -3,7 +3,7 @@ import { type Grant, grantedQos, RETAIN_AS_PUBLISHED } from '../mqtt/grant.js';
 import { lowerQos, type Qos } from '../mqtt/packets.js';
 import type { Publication } from '../mqtt/publication.js';
 import { SafetyTicket } from '../mqtt/safety-ticket.js';
-import type { RetainedIndex, SessionWriter, StoredMessage } from '../store/contract.js';
+import type { QueuedMessage, RetainedIndex, SessionWriter, StoredMessage } from '../store/contract.js';
 import { Backlog } from './backlog.js';
 import { type Acknowledged, InflightWindow, type WindowContext } from './inflight-window.js';
 import { type Entry, entryOf, liveEntry, recordOf, retainedEntry } from './outgoing-entry.js';
@@ -154,7 +154,9 @@ export class OutgoingQueue {
   /** What the access rules deny by now leaves, but for what is on its way. Returns how many messages that were. */
   withhold(mayReceive: (topic: string) => boolean): number {
     const { entries, ofBatches } = this.waiting.withhold(mayReceive);
-    for (const { qos, seq } of entries) if (qos > 0) this.#writer?.deleteOutgoing(seq);
+    for (const { qos, seq, message } of entries) {
+      if (qos > 0) this.#writer?.deleteOutgoing(seq, message?.contentId);
+    }
     this.pump();
     return entries.length + ofBatches;
   }
@@ -168,7 +170,7 @@ export class OutgoingQueue {
   }
 
   /** Takes back what the store kept, in order of `seq`. Where nobody knows, the first window may have been sent. */
-  restore(messages: readonly StoredMessage[], sentSeq: number | null): void {
+  restore(messages: readonly (StoredMessage & Pick<QueuedMessage, 'sent'>)[], sentSeq: number | null): void {
     const { inflightMessages } = this.#context.limits;
     for (const [index, message] of messages.entries()) {
       const sent = message.sent === 'yes' || (message.sent === 'unknown' && index < inflightMessages);
@@ -249,7 +251,7 @@ export class OutgoingQueue {
   #keep(entry: Entry, publication: Publication): void {
     entry.message = publication.message();
     entry.ticket = publication.needsStore().add();
-    this.#writer!.putOutgoing(recordOf(entry));
+    this.#writer!.putOutgoing(recordOf(entry), entry.message);
   }
 
   /** Sends the next retained message of a batch. False when there is no room for it now. */
@@ -273,7 +275,7 @@ export class OutgoingQueue {
     const entry = retainedEntry(next.qos === 0 ? 0 : this.#ids.next(this.#inflight), next, null);
     if (!this.#sender.entry(entry)) this.#context.onDropped('too-large', next.message.topic);
     else if (entry.qos > 0) {
-      if (this.#writer !== null) this.#writer.putOutgoing(recordOf(entry));
+      if (this.#writer !== null) this.#writer.putOutgoing(recordOf(entry), entry.message!);
       this.#inflight.add(entry);
     }
     return true;
@@ -283,7 +285,7 @@ export class OutgoingQueue {
   #queueRetained(messages: readonly NextRetained[]): void {
     const ticket = new SafetyTicket();
     const entries = messages.map((next) => retainedEntry(this.#ids.next(this.#inflight), next, ticket));
-    for (const entry of entries) this.#writer!.putOutgoing(recordOf(entry));
+    for (const entry of entries) this.#writer!.putOutgoing(recordOf(entry), entry.message!);
     this.waiting.addFirst(entries);
     ticket.wakes(this);
     this.#context.whenStored(() => ticket.committed());

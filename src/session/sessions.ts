@@ -10,7 +10,7 @@ import { limitHint } from '../observe/in-words.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { Router } from '../routing/router.js';
-import type { SessionWriter, Store, StoredSession } from '../store/contract.js';
+import type { QueuedMessage, SessionWriter, Store, StoredMessage, StoredSession } from '../store/contract.js';
 import type { Accounts } from './accounts.js';
 import { Deadlines } from './deadlines.js';
 import { type Gate, scopedId } from './gate.js';
@@ -46,6 +46,7 @@ export interface SessionRequest {
 
 /** What a session takes, without its subscriptions and messages. */
 const SESSION_BYTES = 2_048;
+const READ_LIMITS = { messages: 1_000, bytes: 1024 * 1024 };
 /** Filters of an ending session that leave the router in one step. */
 const FILTERS_PER_STEP = 16;
 
@@ -184,7 +185,7 @@ export class Sessions {
    * Takes a session back from the store. What the access rules deny today is dropped, subscriptions and queued messages
    * alike, whatever they allowed when it was stored.
    */
-  restore(stored: StoredSession): Session {
+  async restore(stored: StoredSession): Promise<Session> {
     const { session: record, subscriptions, outgoing, incoming } = stored;
     const account = this.account(record.login);
     const clientId = record.clientId.slice(record.login.length + 1);
@@ -203,11 +204,17 @@ export class Sessions {
       if (allowed) this.subscribe(session, filter, grantOf(qos, options), identifier);
       else writer.unsubscribe([filter]);
     }
-    const readable = outgoing.filter((message) => {
-      const allowed = message.released || session.mayReceive(message.topic);
-      if (!allowed) writer.deleteOutgoing(message.seq);
-      return allowed;
-    });
+    const sent = new Map(outgoing.map((message) => [message.seq, message.sent]));
+    const readable: (StoredMessage & Pick<QueuedMessage, 'sent'>)[] = [];
+    for (let from: number | null = outgoing[0]?.seq ?? null; from !== null; ) {
+      const { messages, next } = await writer.readOutgoing(from, outgoing.at(-1)!.seq, READ_LIMITS);
+      for (const message of messages) {
+        const allowed = message.released || session.mayReceive(message.topic);
+        if (allowed) readable.push({ ...message, sent: sent.get(message.seq) ?? 'unknown' });
+        else writer.deleteOutgoing(message.seq, message.contentId);
+      }
+      from = next;
+    }
     session.outgoing.restore(readable, record.sentSeq);
     for (const packetId of incoming) session.addReceived(packetId);
     if (cutOff) this.#save(session, false);

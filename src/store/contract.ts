@@ -2,7 +2,12 @@ import type { Fault } from '../errors.js';
 
 /** What survives: sessions and their queues, retained messages, Wills. One folder on disk, or memory with the same code. */
 export interface Store {
-  /** Everything kept, once, at start and before any `session()` is written to. Each queue is sorted by `seq`. */
+  /** What is stored stays in memory all the same: there is no disk. */
+  readonly inMemory: boolean;
+  /**
+   * Every session, once, at start and before any `session()` is written to. Of their queues, sorted by `seq`, what can be
+   * told without the messages: those stay on disk until `readOutgoing`.
+   */
   loadSessions(): AsyncIterable<StoredSession>;
   session(clientId: string): SessionWriter;
   readonly retained: RetainedIndex;
@@ -61,16 +66,8 @@ export interface StoredSubscription {
   readonly identifier: number | null;
 }
 
-/** One message of a session's queue. `seq` orders the queue and is never used twice in the life of a session. */
-export interface OutgoingRecord {
-  readonly seq: number;
-  readonly packetId: number;
-  readonly qos: 1 | 2;
-  readonly retain: boolean;
-  /** PUBREC was seen: PUBREL is owed [MQTT-4.3.3-1], the message itself is not needed any more. */
-  readonly released: boolean;
-  /** The subscription identifiers that this session's copy carries; null for none. */
-  readonly identifiers: readonly number[] | null;
+/** What all copies of a message say. */
+export interface StoredContent {
   readonly topic: string;
   readonly payload: Buffer;
   /** The properties of MQTT 5 as they are on the wire, without their length. */
@@ -79,8 +76,39 @@ export interface OutgoingRecord {
   readonly expiresAt: number | null;
 }
 
+/**
+ * Where the store has what a long message says, once for all the queues that have the message. Whoever puts the message
+ * into queues keeps this beside it; the store writes it.
+ */
+export interface ContentPlace {
+  /** 0: nowhere, but in the queues' own rows. */
+  contentId: number;
+}
+
+/** One message of a session's queue. `seq` orders the queue and is never used twice in the life of a session. */
+export interface OutgoingRecord extends StoredContent {
+  readonly seq: number;
+  readonly packetId: number;
+  readonly qos: 1 | 2;
+  readonly retain: boolean;
+  /** PUBREC was seen: PUBREL is owed [MQTT-4.3.3-1], the message itself is not needed any more. */
+  readonly released: boolean;
+  /** The subscription identifiers that this session's copy carries; null for none. */
+  readonly identifiers: readonly number[] | null;
+}
+
 /** As it was found in the store. */
-export interface StoredMessage extends OutgoingRecord {
+export interface StoredMessage extends OutgoingRecord, ContentPlace {}
+
+/** What is known of a stored message without its content. */
+export interface QueuedMessage {
+  readonly seq: number;
+  readonly packetId: number;
+  readonly qos: 1 | 2;
+  readonly released: boolean;
+  readonly expiresAt: number | null;
+  /** Topic, payload and properties. */
+  readonly bytes: number;
   /**
    * Whether it was sent before, and has to carry DUP [MQTT-3.3.1-1]. `unknown` after a crash: then the first of the
    * queue, as many as may be in flight (`limits.inflightMessages`), may have been.
@@ -91,34 +119,45 @@ export interface StoredMessage extends OutgoingRecord {
 export interface StoredSession {
   readonly session: SessionRecord;
   readonly subscriptions: StoredSubscription[];
-  readonly outgoing: StoredMessage[];
+  readonly outgoing: QueuedMessage[];
   /** Packet ids of QoS 2 messages received and not yet released. */
   readonly incoming: number[];
 }
 
-/** All synchronous: each call puts its operations into the current group. */
+/** What is read of a queue at a time: more than none, and no more than these say if one alone is not more. */
+export interface ReadLimits {
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+/** Synchronous, but for reading: each call puts its operations into the current group. */
 export interface SessionWriter {
   save(record: SessionRecord): void;
   subscribe(subscriptions: readonly StoredSubscription[]): void;
   unsubscribe(filters: readonly string[]): void;
-  putOutgoing(record: OutgoingRecord): void;
-  /** Overwrites with a small record that says: PUBREL is owed. */
-  releaseOutgoing(record: OutgoingRecord): void;
+  /** `place` is one for all queues that the message is put into. */
+  putOutgoing(record: OutgoingRecord, place?: ContentPlace): void;
+  /** Overwrites with a small record that says: PUBREL is owed. `contentId` is where its message was. */
+  releaseOutgoing(record: OutgoingRecord, contentId?: number): void;
   /** When its put is still in the group that has not started, neither is ever written. */
-  deleteOutgoing(seq: number): void;
+  deleteOutgoing(seq: number, contentId?: number): void;
+  /**
+   * Messages from `from` on, not beyond `to`, once everything handed over before is on disk. `next` is where to go on;
+   * null: that was the last.
+   */
+  readOutgoing(
+    from: number,
+    to: number,
+    limits: ReadLimits,
+  ): Promise<{ messages: StoredMessage[]; next: number | null }>;
   putIncoming(packetId: number): void;
   deleteIncoming(packetId: number): void;
-  /** Session, subscriptions, queue and incoming ids, in one group. */
+  /** Nothing of the session will be found again. Its rows leave the disk by and by. */
   remove(): void;
 }
 
-export interface RetainedMessage {
-  readonly topic: string;
-  readonly payload: Buffer;
+export interface RetainedMessage extends StoredContent {
   readonly qos: 0 | 1 | 2;
-  readonly properties: Buffer | null;
-  /** A date: from then on nobody may be sent the message. Null: it does not expire. */
-  readonly expiresAt: number | null;
   readonly storedAt: number;
   /** The login of who published it, and pays for it; null in rows of a time when that was not kept. */
   readonly owner: string | null;

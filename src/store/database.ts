@@ -3,11 +3,21 @@ import type { KeyRange } from './keys.js';
 /** The little of abstract-level that the store needs, so that a test can put its own in place. */
 export interface Database {
   get(key: string): Promise<Buffer | undefined>;
-  iterator(range: KeyRange & { highWaterMarkBytes?: number }): RowIterator;
+  iterator(range: ReadOptions): RowIterator;
   batch(): DatabaseBatch;
   /** Where there is such a thing. */
   compactRange?(start: string, end: string): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface ReadOptions extends KeyRange {
+  /** What is read ahead. */
+  readonly highWaterMarkBytes?: number;
+  readonly limit?: number;
+  /** From the last key to the first. */
+  readonly reverse?: boolean;
+  /** False: the keys alone. */
+  readonly values?: boolean;
 }
 
 /** Rows in the order of their keys' bytes, as they were when the iterator was made. */

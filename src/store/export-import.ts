@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.js';
-import type { Store } from './contract.js';
+import type { QueuedMessage, ReadLimits, Store, StoredMessage } from './contract.js';
 import { lineSchema, type TransferLine } from './export-line.js';
 
 /** The format of export files. A file of another version is refused. */
@@ -10,13 +10,32 @@ export async function* exportLines(store: Store): AsyncGenerator<string> {
   yield write({ kind: 'iotlab-broker-store', version: TRANSFER_VERSION });
   for await (const { session, subscriptions, outgoing, incoming } of store.loadSessions()) {
     yield write({ kind: 'session', ...session, subscriptions, incoming });
-    for (const { sent: _, ...message } of outgoing) {
-      yield write({ kind: 'message', clientId: session.clientId, ...message });
+    for await (const message of messagesOf(store, session.clientId, outgoing)) {
+      const { contentId: _, ...record } = message;
+      yield write({ kind: 'message', clientId: session.clientId, ...record });
     }
   }
   for (const message of store.retained) yield write({ kind: 'retained', ...message });
   for await (const will of store.loadWills()) yield write({ kind: 'will', ...will });
   for await (const [login, user] of store.loadUsers()) yield write({ kind: 'user', login, ...user });
+}
+
+/** At a time, so that a large queue is never in memory. */
+const READ_LIMITS: ReadLimits = { messages: 100, bytes: 1024 * 1024 };
+
+/** A session's queue, message by message. */
+export async function* messagesOf(
+  store: Store,
+  clientId: string,
+  queue: readonly QueuedMessage[],
+): AsyncGenerator<StoredMessage> {
+  const writer = store.session(clientId);
+  const last = queue.at(-1)?.seq ?? 0;
+  for (let from: number | null = queue[0]?.seq ?? null; from !== null; ) {
+    const { messages, next } = await writer.readOutgoing(from, last, READ_LIMITS);
+    yield* messages;
+    from = next;
+  }
 }
 
 function write(line: TransferLine): string {

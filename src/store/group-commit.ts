@@ -3,12 +3,16 @@ import { Fault } from '../errors.js';
 import type { Log } from '../observe/log.js';
 import type { Database, OpenDatabase } from './database.js';
 import type { KeyRange } from './keys.js';
-import { mergePending } from './pending-rows.js';
+import { mergePending, rowByRow } from './pending-rows.js';
 
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 10_000;
 /** How long operations gather when nobody waits for a disk: most messages are acknowledged, and so cancelled, earlier. */
 const MEMORY_GATHER_MS = 20;
+
+/** Read at once: a promise for each row would cost more than the row. */
+const CHUNK_ROWS = 1_000;
+const CHUNK_BYTES = 64 * 1024;
 
 type Committed = (fault: Fault | null) => void;
 
@@ -123,8 +127,31 @@ export class GroupCommit {
     return await this.#db.get(key);
   }
 
+  settled(): Promise<Fault | null> {
+    return new Promise((resolve) => this.committed(resolve));
+  }
+
+  /**
+   * At most `count` rows in the order of their keys, once everything handed over so far is on disk; fewer, if these have
+   * so many bytes.
+   */
+  async read(range: KeyRange, count: number, bytes: number): Promise<[string, Buffer][]> {
+    if (!this.#durable) {
+      const found: [string, Buffer][] = [];
+      for await (const row of rowByRow(this.chunks(range, count))) if (found.push(row) === count) break;
+      return found;
+    }
+    await new Promise<void>((resolve) => this.whenStored(resolve));
+    const iterator = this.#db.iterator({ ...range, limit: count, highWaterMarkBytes: bytes });
+    try {
+      return await iterator.nextv(count);
+    } finally {
+      await iterator.close();
+    }
+  }
+
   /** Rows in the order of their keys, as they are at the moment of the call, many at a time. */
-  chunks(range: KeyRange): AsyncGenerator<[string, Buffer][]> {
+  chunks(range: KeyRange, rows = CHUNK_ROWS): AsyncGenerator<[string, Buffer][]> {
     const pending = new Map<string, Buffer | null>();
     for (const group of [this.#inFlight, this.#gathering]) {
       if (group === null) continue;
@@ -132,12 +159,12 @@ export class GroupCommit {
         if (key >= range.gte && key < range.lt) pending.set(key, value);
       }
     }
-    return mergePending(this.#db.iterator({ ...range, highWaterMarkBytes: 64 * 1024 }), pending);
+    return mergePending(this.#db.iterator({ ...range, highWaterMarkBytes: CHUNK_BYTES }), pending, rows);
   }
 
   /** As `chunks`, row by row. */
   entries(range: KeyRange): AsyncGenerator<[string, Buffer]> {
-    return flatten(this.chunks(range));
+    return rowByRow(this.chunks(range));
   }
 
   close(): Promise<void> {
@@ -270,8 +297,4 @@ export class GroupCommit {
       }
     }
   }
-}
-
-async function* flatten<T>(chunks: AsyncIterable<T[]>): AsyncGenerator<T> {
-  for await (const chunk of chunks) yield* chunk;
 }

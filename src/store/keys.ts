@@ -1,33 +1,62 @@
 /**
- * The layout of keys, as aedes-persistence-level has it: a kind, the percent-encoded client id, what tells the rows of one
- * client apart. ':' separates, and cannot occur in an encoded client id.
+ * The layout of keys. ':' separates, and what belongs to one session is in one range:
+ *
+ *     s:<session>                 the session
+ *     s:<session>:i:<packet id>   a QoS 2 packet id that was received and is not released
+ *     s:<session>:o:<seq>         a message of its queue, with what it says when that is short
+ *     s:<session>:s:<filter>      a subscription
+ *     c:<content>                 what a long message says, once for all the queues that have it
+ *     r:<topic>                   a retained message
+ *     will:<client id>            a Will, as aedes-persistence-level has it
+ *     user:<login>                what is remembered of a user
+ *     schema:version
+ *
+ * Sessions have numbers: client ids have up to 1 024 bytes, and would be in each of these keys.
  */
-export type ClientKind = 'session' | 'subscriptions' | 'outgoing' | 'incoming';
-
 export interface KeyRange {
   readonly gte: string;
   readonly lt: string;
 }
 
-export const RETAINED = 'retained:';
+export const SESSIONS = 's:';
+export const CONTENTS = 'c:';
+export const RETAINED = 'r:';
 export const WILL = 'will:';
 export const USER = 'user:';
+export const SCHEMA = 'schema:';
 export const SCHEMA_KEY = 'schema:version';
 
-/** Ends with ':', so that no client's rows are within the range of another whose id begins the same. */
-export const clientPrefix = (kind: ClientKind, clientId: string): string => `${kind}:${encodeURIComponent(clientId)}:`;
+/** What a row of a session is; '' is the session itself. */
+export type SessionRowKind = '' | 'i' | 'o' | 's';
 
 /** Every key that begins with `prefix`, which ends with ':'. ';' is the byte after it. */
 export const rangeOf = (prefix: string): KeyRange => ({ gte: prefix, lt: `${prefix.slice(0, -1)};` });
 
-/** 16 digits, as many as the largest safe integer has, so that keys sort as numbers do. */
-export const padNumber = (value: number): string => String(value).padStart(16, '0');
+const LENGTHS = 'abcdefghijklmnop';
 
-/** The client id of a key of this kind, encoded as it is there, and what follows it. */
-export function splitClientKey(key: string, kind: ClientKind): { encodedId: string; rest: string } {
-  const from = kind.length + 1;
-  const colon = key.indexOf(':', from);
-  return { encodedId: key.slice(from, colon), rest: key.slice(colon + 1) };
+/** A number so that keys sort as numbers do: a letter that says how many digits follow, and these. */
+export function numberText(value: number): string {
+  const digits = String(value);
+  return LENGTHS[digits.length - 1] + digits;
+}
+
+export const readNumber = (text: string): number => Number(text.slice(1));
+
+export const sessionKey = (session: number): string => SESSIONS + numberText(session);
+
+/** All rows of a session, itself included. */
+export const sessionRange = (session: number): KeyRange => {
+  const key = sessionKey(session);
+  return { gte: key, lt: `${key};` };
+};
+
+export const contentKey = (content: number): string => CONTENTS + numberText(content);
+
+/** A key of a session's range, taken apart. */
+export function splitSessionKey(key: string): { session: string; kind: SessionRowKind; rest: string } {
+  const end = key.indexOf(':', SESSIONS.length);
+  if (end === -1) return { session: key.slice(SESSIONS.length), kind: '', rest: '' };
+  return { session: key.slice(SESSIONS.length, end), kind: key[end + 1] as SessionRowKind, rest: key.slice(end + 3) };
 }
 
 /** Client ids are `login/id` in the broker, and a login has no '/'. Empty when there is no login. */

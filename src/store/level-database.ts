@@ -1,6 +1,5 @@
 import { Level } from 'level';
-import type { Database, DatabaseBatch, OpenMode, RowIterator } from './database.js';
-import type { KeyRange } from './keys.js';
+import type { Database, DatabaseBatch, OpenMode, ReadOptions, RowIterator } from './database.js';
 import { storeFault } from './store-fault.js';
 
 const CHUNK_ROWS = 1_000;
@@ -65,8 +64,8 @@ class LevelDatabase implements Database {
     return this.#level.get(key).catch(this.#fail);
   }
 
-  iterator(range: KeyRange & { highWaterMarkBytes?: number }): RowIterator {
-    const rows = this.#level.iterator(range);
+  iterator(options: ReadOptions): RowIterator {
+    const rows = this.#level.iterator(options);
     const nextv = (count: number): Promise<[string, Buffer][]> => rows.nextv(count).catch(this.#fail);
     return {
       nextv,

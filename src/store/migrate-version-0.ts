@@ -4,63 +4,50 @@ import AsyncLevelPersistence, {
 } from 'aedes-persistence-level/asyncPersistence.js';
 import type { OutgoingRecord, StoredSubscription } from './contract.js';
 import type { Database } from './database.js';
-import { clientPrefix, type KeyRange, loginOf, padNumber, RETAINED, rangeOf, splitClientKey } from './keys.js';
+import { type KeyRange, loginOf, rangeOf } from './keys.js';
+import { splitClientKey } from './keys-version-1.js';
 import type { MigrationContext } from './migration.js';
-import { encodeOutgoing, encodeReleased, encodeRetained, encodeSession, encodeSubscription } from './rows.js';
 
 /**
  * Version 0 is what aedes-persistence-level 9 writes by itself: MessagePack, queues by broker id and counter, a second
  * copy of each message by packet id, and no rows for sessions. A session's owner is known only where client ids are
- * `login/id`; the rows of others cannot be given to anybody and go.
+ * `login/id`; the rows of others cannot be given to anybody and stay behind.
  */
-export async function migrateFromLibrary(context: MigrationContext): Promise<void> {
-  const { db, batch, log, clock } = context;
+export async function copyVersion0({ db, rows, log, clock, sessionExpiryMs }: MigrationContext): Promise<void> {
   const library = new AsyncLevelPersistence(readOnly(db));
   for await (const packet of library.createRetainedStream('#') as AsyncIterable<LibraryPacket>) {
     const { topic, qos } = packet;
-    const message = {
+    const payload = Buffer.from(packet.payload);
+    await rows.retained({
       topic,
       qos,
-      payload: Buffer.from(packet.payload),
+      payload,
       properties: null,
       expiresAt: null,
       storedAt: clock.epochMs(),
       owner: null,
-    };
-    batch.put(RETAINED + topic, encodeRetained(message));
+    });
   }
   const clients = new Set<string>();
   const dropped = new Set<string>();
   for (const kind of ['subscriptions', 'outgoing', 'incoming'] as const) {
     for await (const [key] of db.iterator(rangeOf(`${kind}:`))) {
       const clientId = decodeURIComponent(splitClientKey(key, kind).encodedId);
-      const owned = loginOf(clientId) !== '';
-      (owned ? clients : dropped).add(clientId);
-      if (!owned || kind === 'outgoing') batch.del(key);
+      (loginOf(clientId) === '' ? dropped : clients).add(clientId);
     }
   }
-  for await (const [key] of db.iterator(rangeOf('outgoing-id:'))) batch.del(key);
   for (const clientId of clients) {
     const now = clock.epochMs();
-    const times = { createdAt: now, lastSeenAt: now, expiresAt: now + context.sessionExpiryMs };
-    const session = {
-      clientId,
-      login: loginOf(clientId),
-      protocol: 4,
-      ...times,
-      expiryMs: null,
-      sentSeq: null,
-    } as const;
-    batch.put(clientPrefix('session', clientId), encodeSession(session));
+    const times = { createdAt: now, lastSeenAt: now, expiresAt: now + sessionExpiryMs };
+    await rows.session({ clientId, login: loginOf(clientId), protocol: 4, ...times, expiryMs: null, sentSeq: null });
     for (const subscription of await library.subscriptionsByClient({ id: clientId })) {
-      const key = clientPrefix('subscriptions', clientId) + subscription.topic;
-      batch.put(key, encodeSubscription(fromLibrary(subscription)));
+      await rows.subscription(fromLibrary(subscription));
     }
     const packets: LibraryPacket[] = [];
     for await (const packet of library.outgoingStream({ id: clientId })) packets.push(packet);
-    for (const record of numbered(packets)) {
-      const value = record.released ? encodeReleased(record.packetId) : encodeOutgoing(record);
-      batch.put(clientPrefix('outgoing', clientId) + padNumber(record.seq), value);
+    for (const record of numbered(packets)) await rows.outgoing(record);
+    for await (const [key] of db.iterator(rangeOf(`incoming:${encodeURIComponent(clientId)}:`))) {
+      await rows.incoming(Number(splitClientKey(key, 'incoming').rest));
     }
   }
   if (dropped.size > 0) log.warn({ clients: dropped.size }, 'sessions that belong to no login were left behind');

@@ -2,26 +2,24 @@ import type { RowIterator } from './database.js';
 
 type Row = [string, Buffer];
 
-/** Read at once: a promise for each row would cost more than the row. */
-const CHUNK_ROWS = 1_000;
-
 /**
  * The rows of the database with the pending ones laid over them, in the order of the keys' bytes. A null deletes the
- * row. Call it in the turn in which `pending` was taken: the iterator's view begins when it is made.
+ * row. They come `count` at a time, or so. Call it in the turn in which `pending` was taken: the iterator's view begins when it is made.
  */
 export async function* mergePending(
   stored: RowIterator,
   pending: ReadonlyMap<string, Buffer | null>,
+  count: number,
 ): AsyncGenerator<Row[]> {
   // The next chunk is read while this one is used.
-  let ahead = stored.nextv(CHUNK_ROWS);
+  let ahead = stored.nextv(count);
   try {
     const sorted = [...pending].sort(([a], [b]) => compareBytes(a, b));
     let next = 0;
     for (;;) {
       const chunk = await ahead;
       if (chunk.length === 0) break;
-      ahead = stored.nextv(CHUNK_ROWS);
+      ahead = stored.nextv(count);
       if (next === sorted.length) {
         yield chunk;
         continue;
@@ -41,6 +39,10 @@ export async function* mergePending(
     await ahead.catch(() => {});
     await stored.close();
   }
+}
+
+export async function* rowByRow(chunks: AsyncIterable<Row[]>): AsyncGenerator<Row> {
+  for await (const chunk of chunks) yield* chunk;
 }
 
 function append(rows: Row[], [key, value]: readonly [string, Buffer | null]): void {

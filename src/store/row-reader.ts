@@ -1,7 +1,6 @@
-import { type ClientKind, splitClientKey } from './keys.js';
+import { type ClientKind, splitClientKey } from './keys-version-1.js';
 
 export interface Row {
-  readonly key: string;
   readonly encodedId: string;
   readonly rest: string;
   readonly value: Buffer;
@@ -14,53 +13,37 @@ export class RowReader {
   #chunk: [string, Buffer][] = [];
   #index = 0;
   #next: Row | null = null;
-  #ended = false;
 
   constructor(chunks: AsyncGenerator<[string, Buffer][]>, kind: ClientKind) {
     this.#chunks = chunks;
     this.#kind = kind;
   }
 
-  /** Hands over the rows of this client, which come next, and before them those that belong to none. */
-  async take(encodedId: string, orphan: (row: Row) => void, use: (row: Row) => void): Promise<void> {
+  /** The next row of this client; null at the end. Those of clients before it, which nobody has asked for, are passed over. */
+  async next(encodedId: string): Promise<Row | null> {
     const end = `${encodedId}:`;
-    while (this.#peek() || (await this.#read())) {
-      const row = this.#next!;
-      if (row.encodedId === encodedId) use(row);
-      else if (`${row.encodedId}:` < end) orphan(row);
-      else return;
+    for (let row = await this.#peek(); row !== null; row = await this.#peek()) {
+      if (row.encodedId !== encodedId && `${row.encodedId}:` > end) return null;
       this.#next = null;
+      if (row.encodedId === encodedId) return row;
     }
-  }
-
-  async rest(orphan: (row: Row) => void): Promise<void> {
-    for (; this.#peek() || (await this.#read()); this.#next = null) orphan(this.#next!);
+    return null;
   }
 
   async close(): Promise<void> {
     await this.#chunks.return(undefined);
   }
 
-  /** False when the rows read so far are used up. */
-  #peek(): boolean {
-    if (this.#next !== null) return true;
-    if (this.#index >= this.#chunk.length) return false;
-    const [key, value] = this.#chunk[this.#index++]!;
-    this.#next = { key, value, ...splitClientKey(key, this.#kind) };
-    return true;
-  }
-
-  async #read(): Promise<boolean> {
-    while (!this.#ended) {
+  async #peek(): Promise<Row | null> {
+    if (this.#next !== null) return this.#next;
+    while (this.#index === this.#chunk.length) {
       const { value, done } = await this.#chunks.next();
-      if (done) {
-        this.#ended = true;
-      } else {
-        this.#chunk = value;
-        this.#index = 0;
-        if (this.#peek()) return true;
-      }
+      if (done) return null;
+      this.#chunk = value;
+      this.#index = 0;
     }
-    return false;
+    const [key, value] = this.#chunk[this.#index++]!;
+    this.#next = { value, ...splitClientKey(key, this.#kind) };
+    return this.#next;
   }
 }

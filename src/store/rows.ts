@@ -1,117 +1,27 @@
 import { Fault } from '../errors.js';
-import type { OutgoingRecord, RetainedMessage, SessionRecord, StoredSubscription } from './contract.js';
+import type { RetainedMessage, SessionRecord, StoredSubscription } from './contract.js';
 
 /**
  * The values of rows, compact and with the version of their kind in the first byte. What a row's key says is not in its
  * value. All numbers are big-endian. Optional fields are there when a flag says so, and dates are doubles.
  */
-const OUTGOING_VERSION = 2;
 const RETAINED_VERSION = 3;
 const SUBSCRIPTION_VERSION = 1;
 const SESSION_VERSION = 3;
 
-const QOS = 0b11;
-const RETAIN = 1 << 2;
-const RELEASED = 1 << 3;
-const PROPERTIES = 1 << 4;
-const EXPIRES = 1 << 5;
-const IDENTIFIERS = 1 << 6;
+/** Flags of rows that have a message. */
+export const QOS = 0b11;
+export const RETAIN = 1 << 2;
+export const PROPERTIES = 1 << 4;
+export const EXPIRES = 1 << 5;
+export const IDENTIFIERS = 1 << 6;
 
-const EMPTY = Buffer.alloc(0);
-
-function checkVersion(value: Buffer, known: number): void {
+export function checkVersion(value: Buffer, known: number): void {
   if (value[0] !== undefined && value[0] > 0 && value[0] <= known) return;
   throw new Fault(
     'E_STORE_ROW',
     `the store has a row of an unknown format (${value[0] ?? 'empty'}); which one says "iotlab-broker storage check", and "iotlab-broker storage repair" takes it out`,
   );
-}
-
-/**
- * [version, flags, packet id (2)] then, unless released: [expires (8)], [how many identifiers (1), each (4)],
- * [topic length (2), topic], [properties length (4), properties], payload.
- */
-export function encodeOutgoing(record: OutgoingRecord): Buffer {
-  const { topic, payload, properties, expiresAt, identifiers } = record;
-  let flags: number = record.qos;
-  if (record.retain) flags |= RETAIN;
-  const topicBytes = Buffer.byteLength(topic);
-  let bytes = 6 + topicBytes + payload.length;
-  if (properties !== null) {
-    flags |= PROPERTIES;
-    bytes += 4 + properties.length;
-  }
-  if (expiresAt !== null) {
-    flags |= EXPIRES;
-    bytes += 8;
-  }
-  if (identifiers !== null) {
-    flags |= IDENTIFIERS;
-    bytes += 1 + 4 * identifiers.length;
-  }
-  const value = Buffer.allocUnsafe(bytes);
-  writeHead(value, flags, record.packetId);
-  let offset = 4;
-  if (expiresAt !== null) offset = value.writeDoubleBE(expiresAt, offset);
-  if (identifiers !== null) {
-    offset = value.writeUInt8(identifiers.length, offset);
-    for (const identifier of identifiers) offset = value.writeUInt32BE(identifier, offset);
-  }
-  value[offset++] = topicBytes >>> 8;
-  value[offset++] = topicBytes;
-  value.write(topic, offset);
-  offset += topicBytes;
-  if (properties !== null) {
-    offset = value.writeUInt32BE(properties.length, offset);
-    value.set(properties, offset);
-    offset += properties.length;
-  }
-  value.set(payload, offset);
-  return value;
-}
-
-export function encodeReleased(packetId: number): Buffer {
-  const value = Buffer.allocUnsafe(4);
-  writeHead(value, RELEASED | 2, packetId);
-  return value;
-}
-
-function writeHead(value: Buffer, flags: number, packetId: number): void {
-  value[0] = OUTGOING_VERSION;
-  value[1] = flags;
-  value[2] = packetId >>> 8;
-  value[3] = packetId;
-}
-
-const NOTHING = { identifiers: null, topic: '', payload: EMPTY, properties: null, expiresAt: null };
-
-/** Version 1 is the same, without the flags that came later. */
-export function decodeOutgoing(seq: number, value: Buffer): OutgoingRecord {
-  checkVersion(value, OUTGOING_VERSION);
-  const flags = value.readUInt8(1);
-  const head = {
-    seq,
-    packetId: value.readUInt16BE(2),
-    qos: (flags & QOS) as 1 | 2,
-    retain: (flags & RETAIN) !== 0,
-  };
-  if ((flags & RELEASED) !== 0) return { ...head, released: true, ...NOTHING };
-  let offset = 4;
-  let expiresAt: number | null = null;
-  if ((flags & EXPIRES) !== 0) {
-    expiresAt = value.readDoubleBE(offset);
-    offset += 8;
-  }
-  let identifiers: number[] | null = null;
-  if ((flags & IDENTIFIERS) !== 0) {
-    identifiers = [];
-    for (let left = value.readUInt8(offset++); left > 0; left--, offset += 4) {
-      identifiers.push(value.readUInt32BE(offset));
-    }
-  }
-  const topicEnd = offset + 2 + value.readUInt16BE(offset);
-  const topic = value.toString('utf8', offset + 2, topicEnd);
-  return { ...head, released: false, identifiers, topic, ...decodeBody(value, flags, topicEnd), expiresAt };
 }
 
 /** What ends a row that holds a message: [properties length (4), properties], payload. */
@@ -190,14 +100,17 @@ export function encodeSession(record: SessionRecord): Buffer {
   return Buffer.concat([head, login, Buffer.from(record.clientId)]);
 }
 
-/** Version 1 ends, but for the login, with `expires`, version 2 with `sent`; their keys have the client id. */
-export function decodeSession(clientId: string, value: Buffer): SessionRecord {
+/**
+ * Version 1 ends, but for the login, with `expires`, version 2 with `sent`; those have the client id in their keys, and
+ * `clientId` is that.
+ */
+export function decodeSession(value: Buffer, clientId = ''): SessionRecord {
   checkVersion(value, SESSION_VERSION);
   const version = value.readUInt8(0);
   const number = (offset: number) => dateOrNull(value.readDoubleBE(offset));
   const loginEnd = version < 3 ? value.length : 44 + value.readUInt16BE(42);
   return {
-    clientId,
+    clientId: version < 3 ? clientId : value.toString('utf8', loginEnd),
     login: value.toString('utf8', [26, 34, 44][version - 1], loginEnd),
     protocol: value.readUInt8(1) as 3 | 4 | 5,
     createdAt: value.readDoubleBE(2),

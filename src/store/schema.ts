@@ -1,30 +1,44 @@
 import type { Clock } from '../clock.js';
 import { Fault, UsageError } from '../errors.js';
 import type { Log } from '../observe/log.js';
-import type { Database, DatabaseBatch } from './database.js';
-import { SCHEMA_KEY } from './keys.js';
-import { migrateFromLibrary } from './migrate-version-0.js';
-import type { MigrationContext } from './migration.js';
+import type { Database } from './database.js';
+import { CONTENTS, RETAINED, rangeOf, SCHEMA_KEY, SESSIONS } from './keys.js';
+import { FORMER_PREFIXES } from './keys-version-1.js';
+import { copyVersion0 } from './migrate-version-0.js';
+import { copyVersion1 } from './migrate-version-1.js';
+import { type MigrationContext, NewRows } from './migration.js';
 
 /** The version of the layout that this code writes. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
-/** By the version they start from. Each writes into the batch alone: a migration happens as a whole or not at all. */
-const migrations = new Map<number, (context: MigrationContext) => Promise<void>>([[0, migrateFromLibrary]]);
+/** There as long as rows of a former version are. */
+const FORMER_KEY = 'schema:former';
+const DELETED_AT_ONCE = 10_000;
 
-/** Brings the database to this code's version, or refuses one that a later release has written. */
-export async function ensureSchema(options: {
-  db: Database;
-  path: string;
-  log: Log;
-  clock: Clock;
-  sessionExpiryMs: number;
-}): Promise<void> {
+/** By the version they start from. */
+const copiers = new Map<number, (context: MigrationContext) => Promise<void>>([
+  [0, copyVersion0],
+  [1, copyVersion1],
+]);
+
+export interface SchemaOptions {
+  readonly db: Database;
+  readonly path: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly sessionExpiryMs: number;
+}
+
+/**
+ * Brings the database to this code's version, or refuses one that a later release has written. Today's rows are written
+ * beside those of the former version, which is in force until all of them are there: one write then changes the version,
+ * and what is left of the former one goes. Whenever the process is killed, the next start begins anew or goes on.
+ */
+export async function ensureSchema(options: SchemaOptions): Promise<void> {
   const { db, path, log } = options;
   const stored = await storedVersion(db, path);
   if (stored === null) {
-    const batch = db.batch();
-    await writeVersion(batch, SCHEMA_VERSION);
+    await new NewRows(options).end(versionRows());
     return;
   }
   if (stored > SCHEMA_VERSION) {
@@ -33,21 +47,43 @@ export async function ensureSchema(options: {
       { code: 'E_STORE_NEWER' },
     );
   }
-  for (let version = stored; version < SCHEMA_VERSION; version++) {
+  if (stored < SCHEMA_VERSION) {
+    // What a migration has left that did not come to its end.
+    await clear(db, [SESSIONS, CONTENTS, RETAINED]);
+    const rows = new NewRows(options);
+    await copiers.get(stored)!({ ...options, rows });
+    const written = await rows.end(new Map([...versionRows(), [FORMER_KEY, Buffer.from(String(stored))]]));
+    log.info({ path, from: stored, to: SCHEMA_VERSION, rows: written }, 'the store was migrated');
+  }
+  if ((await db.get(FORMER_KEY)) !== undefined) {
+    await clear(db, FORMER_PREFIXES);
+    for (const { gte, lt } of FORMER_PREFIXES.map(rangeOf)) await db.compactRange?.(gte, lt);
     const batch = db.batch();
-    await migrations.get(version)!({ ...options, batch });
-    await writeVersion(batch, version + 1);
-    log.info({ path, from: version, to: version + 1 }, 'the store was migrated');
+    batch.del(FORMER_KEY);
+    await batch.write({ sync: true });
   }
 }
 
-async function writeVersion(batch: DatabaseBatch, version: number): Promise<void> {
-  batch.put(SCHEMA_KEY, Buffer.from(String(version)));
-  await batch.write({ sync: true });
+const versionRows = () => new Map([[SCHEMA_KEY, Buffer.from(String(SCHEMA_VERSION))]]);
+
+async function clear(db: Database, prefixes: readonly string[]): Promise<void> {
+  for (const prefix of prefixes) {
+    const iterator = db.iterator({ ...rangeOf(prefix), values: false });
+    try {
+      for (let rows = await iterator.nextv(DELETED_AT_ONCE); rows.length > 0; ) {
+        const batch = db.batch();
+        for (const [key] of rows) batch.del(key);
+        await batch.write({ sync: false });
+        rows = await iterator.nextv(DELETED_AT_ONCE);
+      }
+    } finally {
+      await iterator.close();
+    }
+  }
 }
 
-/** 0: rows, but no version, as the library writes them by itself; null: nothing at all. */
-async function storedVersion(db: Database, path: string): Promise<number | null> {
+/** 0: rows, but no version, as aedes-persistence-level writes them by itself; null: nothing at all. */
+export async function storedVersion(db: Database, path: string): Promise<number | null> {
   const stored = await db.get(SCHEMA_KEY);
   if (stored === undefined) {
     for await (const _ of db.iterator({ gte: '', lt: '~' })) return 0;

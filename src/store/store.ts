@@ -4,12 +4,18 @@ import type { Log } from '../observe/log.js';
 import type { Store } from './contract.js';
 import type { OpenDatabase } from './database.js';
 import { GroupCommit } from './group-commit.js';
+import { CONTENTS, SESSIONS } from './keys.js';
+import { lastNumber } from './numbering.js';
 import { openDatabase } from './open-database.js';
 import { loadRetained } from './retained-messages.js';
 import { ensureSchema } from './schema.js';
-import { SessionTable } from './stored-sessions.js';
+import { loadSessions } from './session-loader.js';
+import { SessionNumbers } from './session-rows.js';
+import { StoredSessionWriter } from './session-writer.js';
+import { SharedContents } from './shared-contents.js';
 import { StoredUsers } from './stored-users.js';
 import { StoredWills } from './stored-wills.js';
+import { Sweeper } from './sweeper.js';
 
 export interface OpenedStore extends Store {
   /** What aedes asks of a persistence before it starts; it gets nothing to keep. */
@@ -34,14 +40,18 @@ export async function openStore(options: {
   try {
     await ensureSchema({ db, path: config.path, log, clock, sessionExpiryMs: config.sessionExpiryMs });
     const group = new GroupCommit({ db, open, durable: !memory, log, clock });
-    const sessions = new SessionTable({ group, log });
+    const numbers = new SessionNumbers(await lastNumber(db, SESSIONS));
+    const contents = new SharedContents(group, await lastNumber(db, CONTENTS));
+    const sweeper = new Sweeper({ group, contents, log });
+    const sessions = { group, numbers, contents, sweeper };
     const retained = await loadRetained(group);
     const wills = new StoredWills(group);
     const users = new StoredUsers(group);
     return {
       persistence: { setup: async () => {} },
-      loadSessions: () => sessions.load(),
-      session: (clientId) => sessions.writer(clientId),
+      inMemory: memory,
+      loadSessions: () => loadSessions(sessions, log),
+      session: (clientId) => new StoredSessionWriter(sessions, clientId),
       retained,
       putWill: (clientId, will) => wills.put(clientId, will),
       deleteWill: (clientId) => wills.delete(clientId),
@@ -59,7 +69,10 @@ export async function openStore(options: {
       },
       onFault: (callback) => group.onFault(callback),
       onRecovered: (callback) => group.onRecovered(callback),
-      close: () => group.close(),
+      async close() {
+        await sweeper.close();
+        await group.close();
+      },
     };
   } catch (error) {
     await db.close();

@@ -35,7 +35,7 @@ export async function usageByUser(store: Store, ownerOf: (topic: string) => stri
     usage.sessions++;
     usage.subscriptions += subscriptions.length;
     usage.queuedMessages += outgoing.length;
-    for (const message of outgoing) usage.queuedBytes += bytesOf(message);
+    for (const { bytes } of outgoing) usage.queuedBytes += bytes;
   }
   for (const message of store.retained) {
     const usage = of(ownerOf(message.topic));

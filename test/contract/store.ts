@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { OutgoingRecord, SessionRecord, Store, StoredMessage, StoredSession } from '../../src/store/contract.js';
+import type { OutgoingRecord, QueuedMessage, SessionRecord, StoredSession } from '../../src/store/contract.js';
 import type { OpenedStore } from '../../src/store/store.js';
-import { collect, committed, type StoreUnderTest } from '../support/open-store.js';
+import { collect, committed, type StoreUnderTest, wholeSessions } from '../support/open-store.js';
 
 export const sessionRecord = (clientId: string, changes: Partial<SessionRecord> = {}): SessionRecord => ({
   clientId,
@@ -31,7 +31,7 @@ export const outgoingRecord = (seq: number, changes: Partial<OutgoingRecord> = {
 });
 
 /** The record as it is found again, after a crash if nothing else is said. */
-export const storedMessage = (record: OutgoingRecord, sent: StoredMessage['sent'] = 'unknown'): StoredMessage => ({
+export const storedMessage = (record: OutgoingRecord, sent: QueuedMessage['sent'] = 'unknown') => ({
   ...record,
   sent,
 });
@@ -55,7 +55,7 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
       }
     });
 
-  const sessions = (store: Store): Promise<StoredSession[]> => collect(store.loadSessions());
+  const sessions = wholeSessions;
 
   describe(`store contract: ${name}`, () => {
     withStore('keeps what is remembered of users', async (store, reopen) => {
@@ -131,7 +131,7 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
       'says what was sent, when the record tells, which it does when the client had left',
       async (store, reopen) => {
         const left = { expiresAt: 1_800_000_000_000, sentSeq: 2 };
-        const known: [clientId: string, record: SessionRecord, sent: StoredMessage['sent'][]][] = [
+        const known: [clientId: string, record: SessionRecord, sent: QueuedMessage['sent'][]][] = [
           ['alice/left', sessionRecord('alice/left', left), ['yes', 'yes', 'no', 'yes']],
           ['alice/none', sessionRecord('alice/none', { ...left, sentSeq: 0 }), ['no', 'no', 'no', 'yes']],
           [
@@ -192,6 +192,63 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
       writer.deleteOutgoing(4);
       const [session] = await sessions(await reopen());
       assert.deepEqual(session?.outgoing, [storedMessage(outgoingRecord(3))]);
+    });
+
+    withStore('reads a queue piece by piece, in order, with what was just put and deleted', async (store, reopen) => {
+      const put = (to: typeof store, ...seqs: number[]) => {
+        for (const seq of seqs)
+          to.session('alice/a').putOutgoing(outgoingRecord(seq, { payload: Buffer.alloc(500, seq) }));
+      };
+      store.session('alice/a').save(sessionRecord('alice/a'));
+      put(store, 1, 2, 3, 9, 10, 11, 1000);
+      store.session('alice/b').putOutgoing(outgoingRecord(4));
+      const again = await reopen();
+      await sessions(again);
+      const read = async (from: number, to: number, messages: number, bytes: number) => {
+        const found = await again.session('alice/a').readOutgoing(from, to, { messages, bytes });
+        for (const { seq, payload } of found.messages) assert.deepEqual(payload, Buffer.alloc(500, seq));
+        return [found.messages.map(({ seq }) => seq), found.next] as const;
+      };
+      assert.deepEqual(await read(1, 1000, 100, 100_000), [[1, 2, 3, 9, 10, 11, 1000], null]);
+      assert.deepEqual(await read(2, 10, 3, 100_000), [[2, 3, 9], 10]);
+      assert.deepEqual(await read(10, 10, 3, 100_000), [[10], null]);
+      assert.deepEqual(await read(1, 1000, 1, 1), [[1], 2]);
+      const [few] = await read(1, 1000, 100, 1_200);
+      assert.ok(few.length > 0 && few.length < 5, `${few.length} messages of 500 bytes in 1 200`);
+      put(again, 1001);
+      again.session('alice/a').deleteOutgoing(2);
+      again.session('alice/a').releaseOutgoing(outgoingRecord(3, { qos: 2 }));
+      const { messages } = await again.session('alice/a').readOutgoing(1, 1001, { messages: 100, bytes: 100_000 });
+      assert.deepEqual(
+        messages.map(({ seq, released }) => [seq, released]),
+        [1, 3, 9, 10, 11, 1000, 1001].map((seq) => [seq, seq === 3]),
+      );
+      assert.deepEqual(await read(1002, 2000, 100, 100_000), [[], null]);
+      const nobody = await again.session('alice/nobody').readOutgoing(1, 9, { messages: 1, bytes: 1 });
+      assert.deepEqual(nobody, { messages: [], next: null });
+    });
+
+    withStore('a long message is one for all of its queues, for as long as one has it', async (store, reopen) => {
+      const place = { contentId: 0 };
+      const long = { payload: Buffer.alloc(20_000, 7), properties: Buffer.from([9]), expiresAt: 5 };
+      for (const id of ['alice/a', 'alice/b', 'alice/c']) {
+        store.session(id).save(sessionRecord(id));
+        store.session(id).putOutgoing(outgoingRecord(1, { ...long, identifiers: [id.length] }), place);
+        // What is short is in the queue's own row.
+        store.session(id).putOutgoing(outgoingRecord(2), { contentId: 0 });
+      }
+      assert.notEqual(place.contentId, 0);
+      store.session('alice/a').deleteOutgoing(1, place.contentId);
+      let now = await reopen();
+      const queues = (await sessions(now)).map(({ outgoing }) => outgoing);
+      const first = storedMessage(outgoingRecord(1, { ...long, identifiers: [7] }));
+      const second = storedMessage(outgoingRecord(2));
+      assert.deepEqual(queues, [[second], [first, second], [first, second]]);
+      const { messages } = await now.session('alice/b').readOutgoing(1, 1, { messages: 1, bytes: 1 });
+      const { contentId } = messages[0]!;
+      now.session('alice/b').releaseOutgoing(outgoingRecord(1, { qos: 2 }), contentId);
+      now = await reopen();
+      assert.deepEqual((await sessions(now)).at(-1)?.outgoing, [first, second]);
     });
 
     withStore('keeps the ids of received QoS 2 messages, also one that is used again', async (store, reopen) => {

@@ -13,7 +13,7 @@ import { openStore } from '../../src/store/store.js';
 import { sessionRecord } from '../contract/store.js';
 import { userAccount } from '../support/accounts.js';
 import { FlawedDisk } from '../support/flawed-database.js';
-import { collect, committed, silent } from '../support/open-store.js';
+import { committed, silent, wholeSessions } from '../support/open-store.js';
 
 const publication = (qos: 1 | 2) => Publication.of('iotlab/alice/x', Buffer.from('1'), qos, false, 'alice');
 
@@ -61,7 +61,7 @@ async function sessionOnSlowDisk() {
     disk.cutPower();
     disk.pause = async () => {};
     const after = await openStore(options);
-    const [session] = await collect(after.loadSessions());
+    const [session] = await wholeSessions(after);
     await after.close();
     return session!.outgoing;
   };

@@ -14,7 +14,7 @@ import { outgoingRecord, sessionRecord } from '../contract/store.js';
 import { BrokerProcess } from '../support/broker-process.js';
 import { captureIo } from '../support/command-io.js';
 import { damageTables, settle, tablesOf } from '../support/damage.js';
-import { collect, openLevel, silent } from '../support/open-store.js';
+import { openLevel, silent, wholeSessions } from '../support/open-store.js';
 import { onSmallDisk } from '../support/small-disk.js';
 import { tempFolder } from '../support/temp-folder.js';
 
@@ -56,7 +56,7 @@ async function queueOnDisk(t: TestContext): Promise<{ folder: string; path: stri
 
 async function queueOf(path: string): Promise<number[]> {
   const store = await open(path);
-  const sessions = await collect(store.loadSessions());
+  const sessions = await wholeSessions(store);
   await store.close();
   assert.deepEqual(
     sessions.map(({ session }) => session.clientId),
@@ -168,7 +168,7 @@ describe('a damaged block', () => {
     assert.match(checked.out, /1 damaged blocks/);
     assert.equal((await run('repair', '--path', path)).code, 0);
     const again = await open(path);
-    const [session] = await collect(again.loadSessions());
+    const [session] = await wholeSessions(again);
     await again.close();
     assert.ok(session!.outgoing.length > 450 && session!.outgoing.length < 500);
     for (const { seq, payload } of session!.outgoing) assert.deepEqual(payload, noise(seq), `message ${seq}`);
@@ -179,12 +179,12 @@ describe('repair', () => {
   test('takes out rows of an unknown format, with which the broker does not start', async (t) => {
     const { path } = await queueOnDisk(t);
     const level = await openLevel(path);
-    await level.put('retained:broken\u0007', Buffer.from([99]));
+    await level.put('r:broken\u0007', Buffer.from([99]));
     await level.close();
     await assert.rejects(open(path), { code: 'E_STORE_ROW' });
     const { code, out } = await run('repair', '--path', path);
     assert.equal(code, 0);
-    assert.match(out, /retained:broken\\u\{7\}: cannot be read: unknown format\n/);
+    assert.match(out, /r:broken\\u\{7\}: cannot be read: unknown format\n/);
     assert.equal((await queueOf(path)).length, MESSAGES);
   });
 

@@ -13,7 +13,7 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 import { outgoingRecord, sessionRecord } from '../contract/store.js';
 import { captureLog } from '../support/captured-log.js';
 import { FlawedDisk } from '../support/flawed-database.js';
-import { collect, silent } from '../support/open-store.js';
+import { silent, wholeSessions } from '../support/open-store.js';
 import { onSmallDisk } from '../support/small-disk.js';
 import { tempFolder } from '../support/temp-folder.js';
 
@@ -87,7 +87,7 @@ describe('a full disk', () => {
     assert.equal(acknowledged.at(-1), seq);
     await store.close();
     store = await disk.open();
-    const [session] = await collect(store.loadSessions());
+    const [session] = await wholeSessions(store);
     // What was refused was not forgotten by the session either, so it is there too.
     assert.deepEqual(
       session?.outgoing.map((record) => record.seq),
@@ -179,6 +179,6 @@ describe('a read-only file system', () => {
     disk.writeError = null;
     clock.advance(1000);
     await captured.waitFor(/can be written again/);
-    assert.equal((await disk.rows()).has('retained:a'), true);
+    assert.equal((await disk.rows()).has('r:a'), true);
   });
 });

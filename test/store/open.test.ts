@@ -5,14 +5,13 @@ import { readdir, stat, truncate, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import AsyncLevelPersistence from 'aedes-persistence-level/asyncPersistence.js';
 import { systemClock } from '../../src/clock.js';
 import { UsageError } from '../../src/errors.js';
 import type { Store } from '../../src/store/contract.js';
 import { openStore } from '../../src/store/store.js';
-import { outgoingRecord, sessionRecord, storedMessage } from '../contract/store.js';
+import { outgoingRecord, sessionRecord } from '../contract/store.js';
 import { captureLog } from '../support/captured-log.js';
-import { collect, openLevel, silent } from '../support/open-store.js';
+import { openLevel, silent, wholeSessions } from '../support/open-store.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 const open = (path: string, log = silent): Promise<Store> =>
@@ -60,11 +59,11 @@ describe('opening a store', () => {
     const path = join(await tempFolder(t), 'store');
     await (await open(path)).close();
     let level = await openLevel(path);
-    await level.put('schema:version', Buffer.from('2'));
+    await level.put('schema:version', Buffer.from('3'));
     await level.close();
-    await assert.rejects(open(path), refusal('E_STORE_NEWER', /schema version 2.*up to 1/));
+    await assert.rejects(open(path), refusal('E_STORE_NEWER', /schema version 3.*up to 2/));
     level = await openLevel(path);
-    assert.equal(String(await level.get('schema:version')), '2');
+    assert.equal(String(await level.get('schema:version')), '3');
     await level.put('schema:version', Buffer.from('nonsense'));
     await level.close();
     await assert.rejects(open(path), { code: 'E_STORE_SCHEMA' });
@@ -100,28 +99,6 @@ describe('opening a store', () => {
     assert.match(captured.text(), /the store is damaged.*\n.*the store was repaired/);
   });
 
-  test('a session that an earlier release has written does not say what was sent', async (t) => {
-    const path = join(await tempFolder(t), 'store');
-    const store = await open(path);
-    store.session('alice/a').putOutgoing(outgoingRecord(1));
-    await store.close();
-    const level = await openLevel(path);
-    const row = Buffer.alloc(26 + 5);
-    row[0] = 1;
-    row[1] = 4;
-    row.writeDoubleBE(1_700_000_000_000, 2);
-    row.writeDoubleBE(1_700_000_000_500, 10);
-    row.writeDoubleBE(1_800_000_000_000, 18);
-    row.write('alice', 26);
-    await level.put('session:alice%2Fa:', row);
-    await level.close();
-    const again = await open(path);
-    const [found] = await collect(again.loadSessions());
-    assert.deepEqual(found?.session, sessionRecord('alice/a', { expiresAt: 1_800_000_000_000 }));
-    assert.deepEqual(found?.outgoing, [storedMessage(outgoingRecord(1))]);
-    await again.close();
-  });
-
   test('rows whose session is missing are removed, and said to be', async (t) => {
     const path = join(await tempFolder(t), 'store');
     let store = await open(path);
@@ -135,7 +112,7 @@ describe('opening a store', () => {
     const captured = captureLog();
     store = await open(path, captured.log);
     assert.deepEqual(
-      (await collect(store.loadSessions())).map(({ session }) => session.clientId),
+      (await wholeSessions(store)).map(({ session }) => session.clientId),
       ['alice/b'],
     );
     assert.equal((await captured.waitFor(/without a session/)).rows, 6);
@@ -143,71 +120,5 @@ describe('opening a store', () => {
     const level = await openLevel(path);
     assert.equal((await level.keys().all()).length, 5);
     await level.close();
-  });
-});
-
-describe('migration', () => {
-  test('takes over what aedes-persistence-level wrote by itself', async (t) => {
-    const path = join(await tempFolder(t), 'store');
-    const level = await openLevel(path);
-    const library = new AsyncLevelPersistence(level);
-    await library.setup({ id: 'broker' });
-    const packet = (n: number) => ({
-      cmd: 'publish',
-      topic: `iotlab/alice/${n}`,
-      payload: Buffer.from(`message ${n}`),
-      qos: 2 as const,
-      retain: false,
-      brokerId: 'broker',
-      brokerCounter: n,
-    });
-    await library.storeRetained({ ...packet(0), retain: true });
-    for (const id of ['alice/a', 'nobody']) {
-      const subscriptions = [
-        { topic: 'iotlab/alice/#', qos: 2 as const, rh: 2, rap: true, nl: false, subscriptionIdentifier: 9 },
-      ];
-      await library.addSubscriptions({ id }, subscriptions);
-      for (let n = 1; n <= 12; n++) await library.outgoingEnqueue({ clientId: id }, packet(n));
-    }
-    const alice = { id: 'alice/a' };
-    await library.outgoingUpdate(alice, { ...packet(1), messageId: 2 });
-    await library.outgoingUpdate(alice, { cmd: 'pubrel', messageId: 2 } as never);
-    await library.outgoingUpdate(alice, { ...packet(2), messageId: 3 });
-    await library.incomingStorePacket(alice, { ...packet(99), messageId: 44 });
-    await library.putWill(alice, { ...packet(7), topic: 'iotlab/alice/gone' });
-    await level.close();
-
-    const captured = captureLog();
-    for (const round of ['migrated', 'opened again']) {
-      const store = await open(path, captured.log);
-      assert.deepEqual(
-        [...store.retained].map(({ topic, payload, qos }) => [topic, String(payload), qos]),
-        [['iotlab/alice/0', 'message 0', 2]],
-      );
-      const sessions = await collect(store.loadSessions());
-      assert.equal(sessions.length, 1, round);
-      const [{ session, subscriptions, outgoing, incoming }] = sessions as [(typeof sessions)[0]];
-      assert.deepEqual([session.clientId, session.login], ['alice/a', 'alice']);
-      assert.equal(session.expiresAt, session.createdAt + 1000);
-      assert.deepEqual(subscriptions, [{ filter: 'iotlab/alice/#', qos: 2, options: 0b101000, identifier: 9 }]);
-      assert.deepEqual(incoming, [44]);
-      assert.deepEqual(
-        outgoing.map(({ released }) => released),
-        [true, ...Array(11).fill(false)],
-      );
-      assert.deepEqual(
-        outgoing.map(({ packetId }) => packetId),
-        [2, 3, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12],
-      );
-      assert.deepEqual(
-        outgoing.slice(1).map(({ payload }) => String(payload)),
-        Array.from({ length: 11 }, (_, n) => `message ${n + 2}`),
-      );
-      const [will] = await collect(store.loadWills());
-      assert.deepEqual([will?.clientId, will?.login, will?.topic], ['alice/a', 'alice', 'iotlab/alice/gone']);
-      await store.close();
-    }
-    assert.equal(captured.lines().filter(({ msg }) => /migrated/.test(String(msg))).length, 1);
-    assert.equal((await captured.waitFor(/belong to no login/)).clients, 1);
   });
 });

@@ -6,7 +6,7 @@ import type { Store } from '../../src/store/contract.js';
 import { openStore } from '../../src/store/store.js';
 import { outgoingRecord, sessionRecord } from '../contract/store.js';
 import { FlawedDisk } from '../support/flawed-database.js';
-import { collect, silent } from '../support/open-store.js';
+import { silent, wholeSessions } from '../support/open-store.js';
 
 type Step =
   | { kind: 'put' | 'delete' | 'release' | 'receive' | 'complete'; client: number; number: number }
@@ -92,7 +92,7 @@ function apply(store: Store, { kind, client, number }: Step): void {
 
 async function contents(store: Store): Promise<string> {
   const model = new Model();
-  for (const { session, outgoing, incoming } of await collect(store.loadSessions())) {
+  for (const { session, outgoing, incoming } of await wholeSessions(store)) {
     for (const { seq, released } of outgoing) {
       model.rows.set(`out ${session.clientId} ${seq}`, released ? 'released' : 'waiting');
     }

@@ -72,7 +72,7 @@ describe('a copy to read from', () => {
     const copied = await tablesOf(path);
     const { path: copy, remove } = await readingCopy(path);
     const batch = live.batch();
-    for (const n of [0, 999]) batch.put(`retained:iotlab/alice/${n}`, Buffer.from('newer'));
+    for (const n of [0, 999]) batch.put(`r:iotlab/alice/${n}`, Buffer.from('newer'));
     await batch.write({ sync: true });
     await live.compactRange?.('', '~');
     const left = await tablesOf(path);
@@ -82,8 +82,8 @@ describe('a copy to read from', () => {
       'the tables are still there: this shows nothing',
     );
     const level = await openLevel(copy);
-    assert.equal((await level.get('retained:iotlab/alice/0'))?.length, 1_020);
-    assert.equal((await level.keys({ gte: 'retained:', lt: 'retained;' }).all()).length, 1_000);
+    assert.equal((await level.get('r:iotlab/alice/0'))?.length, 1_020);
+    assert.equal((await level.keys({ gte: 'r:', lt: 'r;' }).all()).length, 1_000);
     await level.close();
     await remove();
     await live.close();

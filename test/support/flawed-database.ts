@@ -1,6 +1,5 @@
 import { MemoryLevel } from 'memory-level';
 import type { Database, DatabaseBatch, OpenDatabase, OpenMode } from '../../src/store/database.js';
-import type { KeyRange } from '../../src/store/keys.js';
 
 type Change = [key: string, value: Buffer | null];
 
@@ -34,6 +33,11 @@ export class FlawedDisk {
     this.#cache = [];
   }
 
+  /** What is there from the beginning. */
+  async fill(rows: readonly (readonly [string, Buffer])[]): Promise<void> {
+    await this.#disk.batch(rows.map(([key, value]) => ({ type: 'put', key, value })));
+  }
+
   async rows(): Promise<Map<string, Buffer>> {
     const rows = new Map<string, Buffer>();
     for await (const [key, value] of this.#disk.iterator()) rows.set(key, value);
@@ -44,7 +48,7 @@ export class FlawedDisk {
     let closed = false;
     return {
       get: (key) => this.#disk.get(key),
-      iterator: (range: KeyRange) => this.#disk.iterator({ gte: range.gte, lt: range.lt }),
+      iterator: (options) => this.#disk.iterator(options),
       batch: () => {
         if (closed) throw new Error('Database is not open');
         return this.#batch(epoch);

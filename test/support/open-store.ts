@@ -5,8 +5,9 @@ import { Level } from 'level';
 import { MemoryLevel } from 'memory-level';
 import { pino } from 'pino';
 import { systemClock } from '../../src/clock.js';
-import type { Store } from '../../src/store/contract.js';
+import type { OutgoingRecord, QueuedMessage, Store, StoredSession } from '../../src/store/contract.js';
 import type { Database, OpenDatabase } from '../../src/store/database.js';
+import { messagesOf } from '../../src/store/export-import.js';
 import { type OpenedStore, openStore } from '../../src/store/store.js';
 
 export const silent = pino({ level: 'silent' });
@@ -62,6 +63,24 @@ export const committed = (store: Store): Promise<void> =>
   new Promise((resolve, reject) => {
     store.committed((fault) => (fault === null ? resolve() : reject(fault)));
   });
+
+/** A session with what its queue says. */
+export interface WholeSession extends Omit<StoredSession, 'outgoing'> {
+  readonly outgoing: (OutgoingRecord & Pick<QueuedMessage, 'sent'>)[];
+}
+
+export async function wholeSessions(store: Store): Promise<WholeSession[]> {
+  const list: WholeSession[] = [];
+  for (const stored of await collect(store.loadSessions())) {
+    const messages = await collect(messagesOf(store, stored.session.clientId, stored.outgoing));
+    const outgoing = messages.map(({ contentId: _, ...record }) => {
+      const { sent } = stored.outgoing.find(({ seq }) => seq === record.seq)!;
+      return { ...record, sent };
+    });
+    list.push({ ...stored, outgoing });
+  }
+  return list;
+}
 
 export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const list: T[] = [];
