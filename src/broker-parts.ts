@@ -1,5 +1,6 @@
 import type { Rulebook } from './acl/rulebook.js';
 import type { Hub } from './aedes/hub.js';
+import type { LimitsConfig } from './config/config.js';
 import type { Connection } from './connection/connection.js';
 import type { LiveSession } from './credentials/revalidation.js';
 import type { Account } from './fairness/account.js';
@@ -11,10 +12,13 @@ import type { Accounts } from './session/accounts.js';
 import type { Distribution } from './session/distribution.js';
 import type { RuleChanges } from './session/rule-changes.js';
 import type { Sessions } from './session/sessions.js';
+import type { Wills } from './session/will.js';
 import type { Store } from './store/contract.js';
 
 /** What the parts of a running broker are, for the test harness, the metrics and the operator's view. */
 export interface BrokerParts {
+  /** Those in force: a reload changes them. */
+  readonly limits: LimitsConfig;
   readonly hub: Hub;
   readonly connections: ReadonlySet<Connection>;
   readonly accounts: Accounts;
@@ -26,6 +30,7 @@ export interface BrokerParts {
   readonly ledger: Ledger;
   readonly rules: Rulebook;
   readonly ruleChanges: RuleChanges;
+  readonly wills: Wills;
   readonly history: History;
   /** Whom the operators' work and what is kept for them belong to. */
   readonly operators: Account;

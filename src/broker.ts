@@ -3,8 +3,10 @@ import { Rulebook } from './acl/rulebook.js';
 import { type Admin, openAdmin } from './admin/admin.js';
 import { Hub } from './aedes/hub.js';
 import { drain, withDeadline } from './broker-drain.js';
-import { type BrokerParts, liveSessions } from './broker-parts.js';
+import type { BrokerParts } from './broker-parts.js';
+import { type LiveSettings, Reloading, type ReloadOutcome } from './broker-reload.js';
 import type { BrokerSeams } from './broker-seams.js';
+import { watch } from './broker-watch.js';
 import { type Clock, systemClock } from './clock.js';
 import type { Config } from './config/config.js';
 import { Client } from './connection/client.js';
@@ -12,10 +14,9 @@ import { Connection } from './connection/connection.js';
 import { type Arrival, Stranger } from './connection/stranger.js';
 import { type CredentialGuard, createCredentialGuard } from './credentials/guard.js';
 import { openBackend } from './credentials/open-backend.js';
-import { createRevalidation } from './credentials/revalidation.js';
+import type { Revalidation } from './credentials/revalidation.js';
 import { Account } from './fairness/account.js';
 import { Ledger } from './fairness/ledger.js';
-import { guardMemory } from './fairness/memory-guard.js';
 import { Networks } from './fairness/networks.js';
 import { Scheduler } from './fairness/scheduler.js';
 import { type Listener, openListener } from './listener/listener.js';
@@ -29,24 +30,25 @@ import type { CloseReason } from './session/close-reason.js';
 import { Distribution } from './session/distribution.js';
 import { RetainedQuota } from './session/retained-quota.js';
 import { RuleChanges } from './session/rule-changes.js';
+import type { Session } from './session/session.js';
 import { Sessions } from './session/sessions.js';
 import { NO_GROUPS } from './session/user-account.js';
 import { Wills } from './session/will.js';
 import type { Store } from './store/contract.js';
 import { openStore } from './store/store.js';
 
-/** How often keepalives, drain deadlines, Will delays and the expiry of sessions are looked at. */
-const TICK_MS = 1_000;
-/** How often messages that expired while they waited are looked for; what is sent is looked at as it is sent. */
-const EXPIRY_PERIOD_MS = 60_000;
-
 export interface Broker {
   /** Resolves when clients can connect. Rejects, with everything closed again, when something is not as it must be. */
   start(): Promise<void>;
   /** Stops accepting, finishes what is in hand, publishes Wills, closes the store. Never takes much longer than asked. */
   stop(): Promise<void>;
-  /** Reads certificate, key and CA again. */
-  reload(): Promise<void>;
+  /** Reads certificate, key and CA again. Never rejects: unusable ones leave the old ones in use. */
+  reloadCertificates(): Promise<void>;
+  /**
+   * Reads these and the configuration again, and takes over what a running broker can; with `dryRun`, says what that
+   * would be. Throws `UsageError` when the configuration cannot be used: then all of it stays as it was.
+   */
+  reload(options?: { readonly dryRun?: boolean }): Promise<ReloadOutcome>;
   /** The port in use, once started; 0 when only a proxy lets clients in. */
   readonly port: number;
   /** The admin port in use, once started; null when it is turned off. */
@@ -61,6 +63,8 @@ export interface BrokerOptions extends BrokerSeams {
   readonly log: Log;
   readonly clock?: Clock;
   readonly env?: NodeJS.ProcessEnv;
+  /** Reads the configuration anew, for `reload`; without it there is never another one. */
+  readonly readConfig?: () => Promise<Config>;
 }
 
 /** Wires the parts together. Nothing is opened before `start`; what is opened is closed in reverse by `stop`. */
@@ -74,6 +78,10 @@ class ComposedBroker implements Broker {
   readonly #clock: Clock;
   readonly #env: NodeJS.ProcessEnv;
   readonly #seams: BrokerSeams;
+  readonly #readConfig: () => Promise<Config>;
+  /** What a reload changes, where all parts look. */
+  readonly #live: LiveSettings;
+  #reloading: Reloading | null = null;
   #parts: BrokerParts | null = null;
   #listener: Listener | null = null;
   #admin: Admin | null = null;
@@ -86,6 +94,8 @@ class ComposedBroker implements Broker {
     this.#clock = options.clock ?? systemClock;
     this.#env = options.env ?? process.env;
     this.#seams = options;
+    this.#readConfig = options.readConfig ?? (async () => config);
+    this.#live = { limits: { ...config.limits }, sessionExpiryMs: config.storage.sessionExpiryMs };
   }
 
   get port(): number {
@@ -125,17 +135,21 @@ class ComposedBroker implements Broker {
     const noisyLog = createRateLimited({ clock });
     this.#closers.push(() => noisyLog.close());
 
-    const { sessions, connections, wills } = await this.#wire(store, guard, acl, noisyLog);
+    const { sessions, wills } = await this.#wire(store, guard, acl, noisyLog);
     await wills.fireLeft((login, clientId) => sessions.get(login, clientId)?.expiryMs ?? 0);
     sessions.expire();
     await this.parts.scheduler.whenIdle();
     this.parts.accounts.releaseIdle();
-    this.#watch(guard, connections, sessions, wills);
+    const revalidation = this.#watch(guard);
     // Before the listener: a port that is taken must not cost clients their connections.
     this.#admin = await this.#openAdmin(guard);
     this.#closers.push(() => this.#admin!.close());
     this.#listener = await this.#openListener();
     this.#closers.push(() => this.#listener!.close());
+    this.#reloading = new Reloading({
+      ...{ config, log, clock, guard, revalidation, read: this.#readConfig, live: this.#live, parts: this.parts },
+      ...{ listener: this.#listener, seams: this.#seams, env: this.#env },
+    });
     log.info(
       {
         ...(config.listener.proxy.exclusive ? {} : { port: this.port }),
@@ -152,7 +166,8 @@ class ComposedBroker implements Broker {
 
   /** Makes what stands between the listener and the store. Every part gets the slice of it that it names. */
   async #wire(store: Store, guard: CredentialGuard, acl: Acl, noisyLog: RateLimited) {
-    const { limits, storage } = this.#config;
+    const live = this.#live;
+    const { limits } = live;
     const log = this.#log;
     const clock = this.#clock;
     const counters = newCounters();
@@ -185,8 +200,10 @@ class ComposedBroker implements Broker {
     if (this.#seams.onPublication) distribution.onPublication(this.#seams.onPublication);
     const wills = new Wills({ ...common, gate: hub, distribution });
     const sessions = new Sessions({
-      ...{ ...common, gate: hub, sessionExpiryMs: storage.sessionExpiryMs },
-      onEnded: (session) => wills.ended(session),
+      ...{ ...common, gate: hub, onEnded: (session: Session) => wills.ended(session) },
+      get sessionExpiryMs() {
+        return live.sessionExpiryMs;
+      },
     });
     const ruleChanges = new RuleChanges({ ...common, rules, sessions, gate: hub });
     const clients = { ...common, gate: hub, registry: hub, sessions, distribution, wills };
@@ -201,17 +218,17 @@ class ComposedBroker implements Broker {
     await hub.listen();
     this.#closers.push(() => new Promise<void>((resolve) => hub.close(resolve)));
     this.#parts = {
-      ...{ hub, connections, accounts, sessions, store, distribution, counters, scheduler, ledger, rules, ruleChanges },
-      ...{ history, operators },
+      ...{ limits, hub, connections, accounts, sessions, store, distribution, counters, scheduler, ledger },
+      ...{ rules, ruleChanges, wills, history, operators },
     };
-    return { sessions, connections, wills };
+    return { sessions, wills };
   }
 
   #openListener(): Promise<Listener> {
     const { certificates, wrapSocket } = this.#seams;
     const { hub } = this.parts;
     return openListener({
-      ...{ config: this.#config.listener, limits: this.#config.limits, log: this.#log, clock: this.#clock },
+      ...{ config: this.#config.listener, limits: this.#live.limits, log: this.#log, clock: this.#clock },
       ...(certificates && { certificates }),
       onConnection: (socket, peer) => hub.accept(wrapSocket?.(socket) ?? socket, peer.address),
     });
@@ -231,13 +248,19 @@ class ComposedBroker implements Broker {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#listener?.stopAccepting();
-    if (this.#parts !== null) await withDeadline(drain(this.#parts), this.#config.limits.stopTimeoutMs / 2);
+    if (this.#parts !== null) await withDeadline(drain(this.#parts), this.#live.limits.stopTimeoutMs / 2);
     await this.#closeAll();
     this.#log.info('broker stopped');
   }
 
-  async reload(): Promise<void> {
+  async reloadCertificates(): Promise<void> {
     await this.#listener?.reload();
+  }
+
+  async reload({ dryRun = false } = {}): Promise<ReloadOutcome> {
+    if (this.#reloading === null) throw new Error('The broker is not started.');
+    if (!dryRun) await this.reloadCertificates();
+    return await this.#reloading.reload(dryRun);
   }
 
   disconnect(login: string, clientId?: string, reason: CloseReason = 'kicked'): number {
@@ -248,45 +271,20 @@ class ComposedBroker implements Broker {
     return found.length;
   }
 
-  #watch(guard: CredentialGuard, connections: ReadonlySet<Connection>, sessions: Sessions, wills: Wills): void {
-    const clock = this.#clock;
-    guard.onRevoked((login) => {
-      const count = this.disconnect(login, undefined, 'revoked');
-      if (count > 0) this.#log.info({ login, connections: count }, 'login revoked: its connections were closed');
+  #watch(guard: CredentialGuard): Revalidation {
+    const { revalidation, close } = watch({
+      ...{ guard, parts: this.parts, clock: this.#clock, log: this.#log },
+      revalidateMs: this.#config.credentials.revalidateMs,
+      disconnect: (login) => this.disconnect(login, undefined, 'revoked'),
     });
-    const { accounts, ruleChanges } = this.parts;
-    guard.onGroups((login, groups) => {
-      const account = accounts.known(login);
-      if (account !== undefined) ruleChanges.setGroups(account, groups);
-    });
-    const revalidation = createRevalidation({
-      ...{ guard, clock, log: this.#log },
-      periodMs: this.#config.credentials.revalidateMs,
-      sessions: () => liveSessions(connections),
-    });
-    const cancelTicks = clock.every(TICK_MS, () => {
-      const nowMs = clock.monotonicMs();
-      for (const connection of connections) connection.tick(nowMs);
-      sessions.expire();
-      wills.tick();
-    });
-    const cancelExpiry = clock.every(EXPIRY_PERIOD_MS, () => {
-      sessions.expireMessages();
-      this.parts.distribution.expireRetained();
-    });
-    const memory = guardMemory({ ...this.parts, clock, log: this.#log });
-    this.#closers.push(() => {
-      memory.close();
-      revalidation.close();
-      cancelTicks();
-      cancelExpiry();
-    });
+    this.#closers.push(close);
+    return revalidation;
   }
 
   async #closeAll(): Promise<void> {
     for (const close of this.#closers.splice(0).reverse()) {
       try {
-        await withDeadline(close(), this.#config.limits.stopTimeoutMs / 2);
+        await withDeadline(close(), this.#live.limits.stopTimeoutMs / 2);
       } catch (error) {
         this.#log.error({ err: error }, 'a part could not be closed in order');
       }

@@ -132,6 +132,8 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
     'broker',
     [
       ...[
+        'broker-reload',
+        'broker-watch',
         'broker-drain',
         'broker-parts',
         'broker-seams',
@@ -150,10 +152,13 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
   [
     'admin',
     [
-      ...['broker-parts', 'connection', 'session', 'acl', 'store/contract.ts', 'fairness', 'observe', 'config'],
+      ...['type broker-reload.ts', 'broker-parts', 'connection', 'session', 'acl', 'store/contract.ts'],
+      ...['fairness', 'observe', 'config'],
       ...nouns,
     ],
   ],
+  ['broker-reload', ['broker-parts', 'broker-seams', 'listener', 'credentials', 'acl', 'observe', 'config', ...nouns]],
+  ['broker-watch', ['broker-parts', 'connection', 'credentials', 'fairness', 'observe', 'config', ...nouns]],
   ['broker-drain', ['broker-parts']],
   [
     'broker-parts',

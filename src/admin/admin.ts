@@ -2,6 +2,7 @@ import type { AdminConfig } from '../config/config.js';
 import type { Log } from '../observe/log.js';
 import { createRateLimited } from '../observe/rate-limited.js';
 import { openAudit } from './audit.js';
+import { configRoutes } from './config.js';
 import { connectionRoutes } from './connections.js';
 import type { AdminContext } from './context.js';
 import { denialRoutes } from './denials.js';
@@ -55,5 +56,5 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
 
 /** Everything below `/v1`; docs/openapi.yaml says the same in words. */
 export function adminRoutes(context: AdminContext): readonly Route[] {
-  return [...statusRoutes(context), ...connectionRoutes(context), ...denialRoutes(context)];
+  return [...statusRoutes(context), ...configRoutes(context), ...connectionRoutes(context), ...denialRoutes(context)];
 }

@@ -1,10 +1,13 @@
 import type { BrokerParts } from '../broker-parts.js';
+import type { ReloadOutcome } from '../broker-reload.js';
 import type { Clock } from '../clock.js';
 
 /** What operators may have the broker do. */
 export interface Controls {
   /** Reads certificate, key and CA again. */
-  reload(): Promise<void>;
+  reloadCertificates(): Promise<void>;
+  /** Reads these and the configuration again. Throws `UsageError` when that cannot be used: then nothing has changed. */
+  reload(options: { readonly dryRun: boolean }): Promise<ReloadOutcome>;
   /** Ends the connections of a login, or the one with this client id. Returns how many there were. */
   disconnect(login: string, clientId?: string): number;
 }

@@ -30,7 +30,7 @@ export function statusRoutes(context: AdminContext): readonly Route[] {
       method: 'POST',
       path: '/certificates/reload',
       answer: async () => {
-        await controls.reload();
+        await controls.reloadCertificates();
         return json({ reloaded: true });
       },
     },

@@ -20,15 +20,19 @@ async function serve(file: string | undefined, io: CommandIo): Promise<number> {
   try {
     first = await prepareFirstStart(config, log, terminal !== null);
     const { login, password } = first;
-    const broker = await createBroker(config, { log, env: io.env });
+    const broker = await createBroker(config, { log, env: io.env, readConfig: () => loadConfig(file, io.env) });
     const start = async () => {
       await broker.start();
       const { host, ca: caFile } = config.listener;
       terminal?.write(welcomeLines({ host, port: broker.port, caFile, login, password }));
       told = true;
     };
-    const service = { start, stop: () => broker.stop(), reload: () => broker.reload() };
-    return await untilSignalled(service, { log, stopTimeoutMs: config.limits.stopTimeoutMs });
+    const reload = async () => {
+      // What is wrong with the configuration is in the log.
+      await broker.reload().catch(() => {});
+    };
+    const service = { start, stop: () => broker.stop(), reload };
+    return await untilSignalled(service, { log, stopTimeoutMs: () => broker.parts.limits.stopTimeoutMs });
   } catch (error) {
     // The only time that anybody reads this password here: a port in use must not swallow it.
     if (first.password !== null && !told) {
@@ -46,7 +50,8 @@ export const command = defineCommand({
   name: 'serve',
   summary: 'run the broker',
   about: `
-Runs the broker until SIGTERM or SIGINT (Ctrl-C). SIGHUP reads the certificates again. Where there are none it makes a
+Runs the broker until SIGTERM or SIGINT (Ctrl-C). SIGHUP reads the certificates and the configuration
+again (iotlab-broker config reload says what that changes). Where there are none it makes a
 development CA, a server certificate and a first user. On a terminal it prints the commands to try it with, and the first
 user's password; elsewhere the log names a file that has it.`,
   examples: ['iotlab-broker serve --config /etc/iotlab-broker/broker.yaml'],

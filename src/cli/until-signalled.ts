@@ -8,7 +8,8 @@ interface Service {
 
 interface Options {
   readonly log: Log;
-  readonly stopTimeoutMs: number;
+  /** Asked when it stops. */
+  readonly stopTimeoutMs: () => number;
 }
 
 const exitCodes = new Map<NodeJS.Signals, number>([
@@ -60,10 +61,11 @@ export function untilSignalled(service: Service, { log, stopTimeoutMs }: Options
 
     const stopNow = (): void => {
       // A timer that keeps the process alive: with nothing else left, Node.js would leave with a code of its own.
+      const timeoutMs = stopTimeoutMs();
       const deadline = setTimeout(() => {
-        log.error({ stopTimeoutMs }, 'could not stop in time (limits.stopTimeoutMs): leaving');
+        log.error({ stopTimeoutMs: timeoutMs }, 'could not stop in time (limits.stopTimeoutMs): leaving');
         finish(1);
-      }, stopTimeoutMs + graceMs);
+      }, timeoutMs + graceMs);
       service.stop().then(
         () => {
           clearTimeout(deadline);
@@ -79,7 +81,7 @@ export function untilSignalled(service: Service, { log, stopTimeoutMs }: Options
 
     const reload = (): void => {
       if (!started) return;
-      log.info('SIGHUP: reloading certificates');
+      log.info('SIGHUP: reloading certificates and configuration');
       service.reload().catch((err: unknown) => log.error({ err }, 'reloading failed'));
     };
 

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { flag, integer, path, section, text, texts } from './node.js';
+import { atStart, flag, integer, path, section, text, texts } from './node.js';
 
 const proxy = section(
   'Where a TCP proxy, such as HAProxy, hands clients over with version 2 of the PROXY protocol: on a Unix socket, in plain, or over TLS with a certificate of its own.',
@@ -36,15 +36,15 @@ const proxy = section(
 );
 
 export const listener = section('Where clients connect. TLS only: there is no key for a plaintext port.', {
-  host: text('::', 'Address to listen on. "::" is every IPv6 and IPv4 address of the machine.'),
-  port: integer(8883, 'TCP port; 0 takes any free one.', { max: 65_535 }),
+  host: atStart(text('::', 'Address to listen on. "::" is every IPv6 and IPv4 address of the machine.')),
+  port: atStart(integer(8883, 'TCP port; 0 takes any free one.', { max: 65_535 })),
   cert: path('certs/server.pem', 'Server certificate (PEM), with its intermediate certificates behind it.'),
   key: path('certs/server.key', 'Private key of the certificate (PEM).'),
   ca: path(
     'certs/iot-lab-ca.pem',
     'What clients trust (PEM, may be a bundle). Shown to people, never asked of clients.',
   ),
-  proxy,
+  proxy: atStart(proxy),
 });
 
 function networkProblem(value: string): string | null {

@@ -21,6 +21,8 @@ export interface Leaf<T> {
   readonly units: Units | null;
   /** A row may do without it. */
   readonly optional: boolean;
+  /** Read when the broker starts, and not when it reads its configuration again. */
+  readonly atStart: boolean;
   /** Null when the value is fine; else why not, as a whole phrase, or '' when `accepts` says it all. */
   problem(value: unknown): string | null;
 }
@@ -72,6 +74,7 @@ function leaf<T>(value: T, doc: string, accepts: string, problem: Leaf<T>['probl
     isPath: never,
     units: null,
     optional: false,
+    atStart: false,
     ...more,
   } as Leaf<T>;
 }
@@ -79,6 +82,16 @@ function leaf<T>(value: T, doc: string, accepts: string, problem: Leaf<T>['probl
 /** A row may do without this key: then it says nothing. */
 export function optional<T>(key: Leaf<T>): OptionalLeaf<T> {
   return { ...key, optional: true };
+}
+
+/** Another value of this key, or of any key of this section, needs a restart. */
+export function atStart<S extends Section>(node: S): S;
+export function atStart<T>(node: Leaf<T>): Leaf<T>;
+export function atStart(node: Node): Node {
+  if (node.kind === 'leaf') return { ...node, atStart: true };
+  if (node.kind === 'rows') return node;
+  const keys = Object.entries(node.keys).map(([name, key]) => [name, (atStart as (key: Node) => Node)(key)]);
+  return { ...node, keys: Object.fromEntries(keys) };
 }
 
 interface Range {

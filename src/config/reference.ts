@@ -20,10 +20,14 @@ export function configReference(): string {
   return `${head.join('\n')}\n${parts.join('\n\n')}\n`;
 }
 
-function entry(name: string, node: Node, indent: string): string[] {
-  if (node.kind === 'section') return sectionEntry(name, node, indent);
+/** `said`: whatever needs a restart, the section around has said so. */
+function entry(name: string, node: Node, indent: string, said = false): string[] {
+  if (node.kind === 'section') return sectionEntry(name, node, indent, said);
   if (node.kind === 'rows') return rowsEntry(name, node, indent);
-  return [...comment(described(node), indent), `${indent}${isDefaultPath(node) ? '# ' : ''}${name}: ${written(node)}`];
+  return [
+    ...comment(described(node, said), indent),
+    `${indent}${isDefaultPath(node) ? '# ' : ''}${name}: ${written(node)}`,
+  ];
 }
 
 /** Commented out: standing there, it would be relative to the file it is copied to. */
@@ -31,11 +35,18 @@ function isDefaultPath(node: Node): boolean {
   return node.kind === 'leaf' && typeof node.default === 'string' && node.isPath(node.default);
 }
 
-function sectionEntry(name: string, node: Section, indent: string): string[] {
+function sectionEntry(name: string, node: Section, indent: string, said: boolean): string[] {
+  const whole = allAtStart(node);
   // A comment at the end would seem to belong to what follows.
   const ordered = Object.entries(node.keys).sort(([, a], [, b]) => Number(isDefaultPath(b)) - Number(isDefaultPath(a)));
-  const keys = ordered.flatMap(([key, child]) => entry(key, child, `${indent}  `));
-  return [...comment(node.doc, indent), `${indent}${name}:`, ...keys];
+  const keys = ordered.flatMap(([key, child]) => entry(key, child, `${indent}  `, said || whole));
+  const doc = whole && !said ? `${node.doc} Changes need a restart.` : node.doc;
+  return [...comment(doc, indent), `${indent}${name}:`, ...keys];
+}
+
+function allAtStart(node: Node): boolean {
+  if (node.kind === 'section') return Object.values(node.keys).every(allAtStart);
+  return node.kind === 'leaf' && node.atStart;
 }
 
 function rowsEntry(name: string, node: Rows, indent: string): string[] {
@@ -47,8 +58,9 @@ function rowsEntry(name: string, node: Rows, indent: string): string[] {
   return [...head, `${indent}${name}:`, ...about, ...node.default.map((row) => `${indent}  - ${flow(row)}`)];
 }
 
-function described({ doc, telling, accepts, optional }: Leaf<unknown>): string {
-  const may = optional ? `${doc} May be left out.` : doc;
+function described({ doc, telling, accepts, optional, atStart }: Leaf<unknown>, said = false): string {
+  const start = atStart && !said ? ' A change needs a restart.' : '';
+  const may = `${doc}${optional ? ' May be left out.' : ''}${start}`;
   return telling ? `${may} Accepts ${accepts}.` : may;
 }
 

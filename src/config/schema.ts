@@ -2,6 +2,7 @@ import { whyNotAGroupName } from '../group-name.js';
 import { whyNotARuleTopic } from '../mqtt/rule-topic.js';
 import { listener } from './listener-schema.js';
 import {
+  atStart,
   bytes,
   choice,
   duration,
@@ -84,7 +85,7 @@ const api = section('Used with "backend: api".', {
 });
 
 const credentials = section('Who may log in.', {
-  backend: choice('file', 'Who knows the passwords.', ['file', 'ldap', 'api']),
+  backend: atStart(choice('file', 'Who knows the passwords.', ['file', 'ldap', 'api'])),
   loginPattern: text(
     '^[a-z][a-z0-9]{3,19}$',
     'Regular expression for the whole login, checked before anybody is asked.',
@@ -158,7 +159,7 @@ const acl = rows(
 );
 
 const storage = section('What survives a restart: sessions, their queues, retained messages.', {
-  path: path('data/store', 'Folder of the store; "memory" keeps nothing.', { words: ['memory'] }),
+  path: atStart(path('data/store', 'Folder of the store; "memory" keeps nothing.', { words: ['memory'] })),
   sessionExpiryMs: duration(14 * day, 'Sessions whose client stays away for longer are forgotten.', {
     min: 1_000,
   }),
@@ -174,7 +175,7 @@ const log = section('The log goes to standard output.', {
     'fatal',
     'silent',
   ]),
-  format: choice('auto', '"auto" is pretty on a terminal and JSON elsewhere.', ['auto', 'pretty', 'json']),
+  format: atStart(choice('auto', '"auto" is pretty on a terminal and JSON elsewhere.', ['auto', 'pretty', 'json'])),
 });
 
 const admin = section(
@@ -253,7 +254,7 @@ export const configSchema = section('Configuration of iotlab-broker.', {
   acl,
   storage,
   log,
-  admin,
+  admin: atStart(admin),
   limits,
 });
 

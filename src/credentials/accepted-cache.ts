@@ -9,20 +9,30 @@ export interface Accepted {
   readonly atMs: number;
 }
 
+interface CacheConfig {
+  readonly ttlMs: number;
+  readonly staleMs: number;
+  readonly maxEntries: number;
+}
+
 /**
  * Accepted logins, by a key that the guard makes of login and password (an HMAC; never the password). An entry is
  * believed for `ttlMs`; after that, and up to `staleMs`, it only says that this password was right lately. The least
  * recently used one goes when there are more than `maxEntries`.
  */
 export class AcceptedCache {
-  readonly #config: { readonly ttlMs: number; readonly staleMs: number; readonly maxEntries: number };
+  #config: CacheConfig;
   readonly #clock: Clock;
   readonly #entries = new Map<string, Accepted>();
   readonly #keysOf = new Map<string, Set<string>>();
 
-  constructor(config: { ttlMs: number; staleMs: number; maxEntries: number }, clock: Clock) {
+  constructor(config: CacheConfig, clock: Clock) {
     this.#config = config;
     this.#clock = clock;
+  }
+
+  configure(config: CacheConfig): void {
+    this.#config = config;
   }
 
   get size(): number {

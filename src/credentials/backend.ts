@@ -39,6 +39,9 @@ export interface CredentialBackend {
   /** Calls back with the canonical login of each account that stopped being entitled, where the backend can tell. */
   onRevoked(listener: (login: string) => void): void;
 
+  /** Looks now at what it keeps a copy of. Absent: it keeps none. */
+  refresh?(): Promise<void>;
+
   /** Lets go of sockets, files and timers. No verdict is given afterwards. */
   close(): Promise<void>;
 }

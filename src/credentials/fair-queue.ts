@@ -42,10 +42,10 @@ class Band {
  * guesses gives one up.
  */
 export class FairQueue {
-  readonly #width: number;
+  #width: number;
   readonly #maxQueued: number;
   /** How many jobs of a network may run at the same time. */
-  readonly #widthOf: (network: string) => number;
+  #widthOf: (network: string) => number;
   readonly #known = new Band();
   readonly #guesses = new Band();
   readonly #runningOf = new Map<string, number>();
@@ -57,6 +57,13 @@ export class FairQueue {
     this.#width = Math.max(1, options.width);
     this.#maxQueued = options.maxQueued;
     this.#widthOf = options.widthOf;
+  }
+
+  /** So many at a time from now on; those that run go on. */
+  resize(width: number, widthOf: (network: string) => number): void {
+    this.#width = Math.max(1, width);
+    this.#widthOf = widthOf;
+    this.#pump();
   }
 
   get queued(): number {

@@ -183,6 +183,10 @@ export async function openFileBackend(options: {
       groupListeners.push(listener);
     },
 
+    async refresh() {
+      if (!closed && (await stateOf([path])) !== state) await reload();
+    },
+
     async close() {
       closed = true;
       stopWatching();

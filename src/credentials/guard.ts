@@ -45,6 +45,13 @@ export interface CredentialGuard {
   onRevoked(listener: (login: string) => void): void;
   /** Calls back with a login and its groups when the backend says, without a login, what they are now. */
   onGroups(listener: (login: string, groups: readonly string[]) => void): void;
+  /**
+   * Other settings from now on, and perhaps another backend of the same kind: who is in stays in, and is asked about there
+   * from now on. What was counted against guessing stays counted.
+   */
+  configure(config: GuardConfig, backend?: CredentialBackend): void;
+  /** Looks now whether accounts have changed, where the backend keeps a copy of them. */
+  refresh(): Promise<void>;
   /** Calls off what is being asked and closes the backend. */
   close(): Promise<void>;
 }
@@ -66,12 +73,13 @@ export function createCredentialGuard(options: {
   readonly log: Log;
   readonly clock: Clock;
 }): CredentialGuard {
-  const { backend, config, clock } = options;
+  const { clock } = options;
+  let { backend, config } = options;
   const log = options.log.child({ part: 'credentials' });
-  const isLogin = createLoginRule(config.loginPattern);
+  let isLogin = createLoginRule(config.loginPattern);
   const throttle = new LoginThrottle(config.throttle, clock);
-  const width = Math.min(config.concurrency, backend.concurrency ?? Number.POSITIVE_INFINITY);
-  const questions = new Questions({ backend: backend.name, timeoutMs: config.timeoutMs, width, log, clock });
+  const width = () => Math.min(config.concurrency, backend.concurrency ?? Number.POSITIVE_INFINITY);
+  const questions = new Questions({ backend: backend.name, timeoutMs: config.timeoutMs, width: width(), log, clock });
   const verdicts = new Verdicts({ backend, questions, isLogin, config, log, clock, onRefusedAfterAll: revoke });
   const revalidations = new Map<unknown, { login: string; answer: Promise<Answer<boolean>> }>();
   const listeners: ((login: string) => void)[] = [];
@@ -82,13 +90,23 @@ export function createCredentialGuard(options: {
     verdicts.revoke(login);
     for (const listener of listeners) listener(login);
   }
-  backend.onRevoked(revoke);
-
   function regroup(login: string, groups: readonly string[]): void {
     verdicts.regroup(login, groups);
     for (const listener of groupListeners) listener(login, groups);
   }
-  backend.onGroups?.(regroup);
+
+  /** One that is not asked any more has nothing to say. */
+  function listenTo(source: CredentialBackend): void {
+    source.onRevoked((login) => source === backend && revoke(login));
+    source.onGroups?.((login, groups) => source === backend && regroup(login, groups));
+  }
+  listenTo(backend);
+  /** Former backends that may still have a question. */
+  const leaving = new Set<CredentialBackend>();
+
+  async function closeFormer(former: CredentialBackend): Promise<void> {
+    if (leaving.delete(former)) await former.close();
+  }
 
   /** Also who is entitled may belong elsewhere by now; no answer changes nothing. */
   async function askForGroups(login: string): Promise<void> {
@@ -202,11 +220,30 @@ export function createCredentialGuard(options: {
       groupListeners.push(listener);
     },
 
+    configure(next, other = backend) {
+      const former = backend;
+      config = next;
+      backend = other;
+      isLogin = createLoginRule(config.loginPattern);
+      throttle.configure(config.throttle);
+      questions.configure({ timeoutMs: config.timeoutMs, width: width() });
+      verdicts.configure(backend, isLogin, config);
+      if (former === backend) return;
+      listenTo(backend);
+      leaving.add(former);
+      // By then every question that it has is answered, or given up.
+      clock.after(2 * config.timeoutMs, () => void closeFormer(former));
+    },
+
+    async refresh() {
+      await backend.refresh?.();
+    },
+
     async close() {
       questions.close();
       throttle.close();
       verdicts.clear();
-      await backend.close();
+      await Promise.all([backend.close(), ...[...leaving].map(closeFormer)]);
     },
   };
 }

@@ -28,7 +28,7 @@ const liveSessions = 'live sessions';
  */
 export class Questions {
   readonly #backend: string;
-  readonly #timeoutMs: number;
+  #timeoutMs: number;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #queue: FairQueue;
@@ -37,19 +37,18 @@ export class Questions {
   #closed = false;
 
   constructor(options: { backend: string; timeoutMs: number; width: number; log: Log; clock: Clock }) {
-    const { width } = options;
     this.#backend = options.backend;
     this.#timeoutMs = options.timeoutMs;
     this.#log = options.log;
     this.#clock = options.clock;
-    // One place is always left for another network than the busiest, and whoever is in already can wait. With two or
-    // less, a place is free again soon enough.
-    const most = width > 2 ? width - 1 : width;
-    this.#queue = new FairQueue({
-      width,
-      maxQueued,
-      widthOf: (network) => (network === liveSessions ? Math.min(2, most) : most),
-    });
+    const { width } = options;
+    this.#queue = new FairQueue({ width, maxQueued, widthOf: widthsOf(width) });
+  }
+
+  /** For questions from now on. */
+  configure({ timeoutMs, width }: { timeoutMs: number; width: number }): void {
+    this.#timeoutMs = timeoutMs;
+    this.#queue.resize(width, widthsOf(width));
   }
 
   get outage(): boolean {
@@ -160,6 +159,15 @@ export class Questions {
       'the credential backend does not answer: logins hear "server unavailable" until it does, but for those in memory',
     );
   }
+}
+
+/**
+ * How much of the width each network has: one place is always left for another than the busiest, and whoever is in
+ * already can wait. With two or less, a place is free again soon enough.
+ */
+function widthsOf(width: number): (network: string) => number {
+  const most = width > 2 ? width - 1 : width;
+  return (network) => (network === liveSessions ? Math.min(2, most) : most);
 }
 
 /** It waits for its turn, or it had too little time left when that came. Says nothing about the backend. */

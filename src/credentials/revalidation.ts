@@ -11,6 +11,8 @@ export interface LiveSession {
 }
 
 export interface Revalidation {
+  /** So often from now on; 0 never does. */
+  every(periodMs: number): void;
   /** Ends the checks; the one that is under way changes nothing any more. */
   close(): void;
 }
@@ -33,15 +35,21 @@ export function createRevalidation(options: {
   readonly log: Log;
   readonly sessions: () => Iterable<LiveSession>;
 }): Revalidation {
-  const { guard, periodMs, clock, sessions } = options;
+  const { guard, clock, sessions } = options;
+  let { periodMs } = options;
   const log = options.log.child({ part: 'credentials' });
   let closed = false;
   let cancelTimer = (): void => {};
+  let schedules = 0;
 
   function schedule(delayMs: number): void {
-    if (closed) return;
+    if (closed || periodMs === 0) return;
+    const mine = ++schedules;
     cancelTimer = clock.after(delayMs, () => {
-      void round().then((complete) => schedule(complete ? periodMs : Math.min(periodMs, retryMs)));
+      void round().then((complete) => {
+        // Otherwise somebody has said meanwhile how often, and the next one is scheduled already.
+        if (schedules === mine) schedule(complete ? periodMs : Math.min(periodMs, retryMs));
+      });
     });
   }
 
@@ -79,8 +87,16 @@ export function createRevalidation(options: {
     if (theirs.length > 0) log.info({ login, sessions: theirs.length }, 'no longer entitled: sessions closed');
   }
 
-  if (periodMs > 0) schedule(periodMs);
+  schedule(periodMs);
   return {
+    every(wantedMs) {
+      if (wantedMs === periodMs) return;
+      periodMs = wantedMs;
+      cancelTimer();
+      schedules++;
+      schedule(periodMs);
+    },
+
     close() {
       closed = true;
       cancelTimer();

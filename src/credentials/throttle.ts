@@ -38,8 +38,8 @@ const mostRemembered = 100;
  * 5. Every map is bounded; what was used least recently is forgotten first.
  */
 export class LoginThrottle {
-  readonly #maxFailures: number;
-  readonly #windowMs: number;
+  #maxFailures = 0;
+  #windowMs = 0;
   readonly #clock: Clock;
   readonly #maxEntries: number;
   readonly #guesses = new Map<string, Guesses>();
@@ -51,13 +51,18 @@ export class LoginThrottle {
   readonly #lottery: Lottery;
 
   constructor(config: { maxFailures: number; windowMs: number }, clock: Clock, maxEntries = 20_000) {
-    this.#maxFailures = config.maxFailures;
-    this.#windowMs = Math.max(1, config.windowMs);
+    this.configure(config);
     this.#clock = clock;
     this.#maxEntries = maxEntries;
     this.#proven = new ExpiringMap({ ttlMs: dayMs, maxEntries }, clock);
     this.#right = new ExpiringMap({ ttlMs: dayMs, maxEntries }, clock);
     this.#lottery = new Lottery(drawEveryMs, clock);
+  }
+
+  /** What was counted so far stays counted. */
+  configure({ maxFailures, windowMs }: { maxFailures: number; windowMs: number }): void {
+    this.#maxFailures = maxFailures;
+    this.#windowMs = Math.max(1, windowMs);
   }
 
   /** How much is remembered now, in all maps. */

@@ -24,10 +24,10 @@ interface Flight {
 
 /** What the backend said of logins and passwords, and what it is being asked: each question once, for all who have it. */
 export class Verdicts {
-  readonly #backend: CredentialBackend;
+  #backend: CredentialBackend;
   readonly #questions: Questions;
-  readonly #isLogin: (login: string) => boolean;
-  readonly #timeoutMs: number;
+  #isLogin: (login: string) => boolean;
+  #timeoutMs: number;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #accepted: AcceptedCache;
@@ -59,6 +59,19 @@ export class Verdicts {
     this.#accepted = new AcceptedCache(options.config.cache, options.clock);
     this.#refused = new ExpiringMap({ ttlMs: refusedMs, maxEntries: mostRefused }, options.clock);
     this.#onRefusedAfterAll = options.onRefusedAfterAll;
+  }
+
+  /** What was said so far is as good as before, unless another backend is asked from now on: then nothing of it is. */
+  configure(
+    backend: CredentialBackend,
+    isLogin: (login: string) => boolean,
+    { cache, timeoutMs }: Pick<CredentialsConfig, 'cache' | 'timeoutMs'>,
+  ): void {
+    if (backend !== this.#backend) this.clear();
+    this.#backend = backend;
+    this.#isLogin = isLogin;
+    this.#timeoutMs = timeoutMs;
+    this.#accepted.configure(cache);
   }
 
   /** Under which all of this is kept; says nothing to whom the process's key is unknown. */
@@ -140,9 +153,10 @@ export class Verdicts {
   #newFlight(key: string, presented: PresentedCredentials, asker: Asker, mayRepeat: boolean): Flight {
     const { login, password } = presented;
     const after = this.#revocations;
+    const backend = this.#backend;
     const question = this.#questions.ask(
       asker,
-      (signal) => this.#backend.verify(login, password, signal),
+      (signal) => backend.verify(login, password, signal),
       (verdict) => (verdict.accepted ? 0 : (verdict.delayMs ?? 0)),
     );
     const answer = question.answer.then((heard) => {
@@ -150,7 +164,7 @@ export class Verdicts {
       if ('fault' in heard) return heard;
       const verdict = heard.value;
       const revoked = (this.#revokedAt.get(verdict.accepted ? verdict.login : login) ?? 0) > after;
-      if (!revoked) return this.#learn(key, verdict, flight);
+      if (!revoked && backend === this.#backend) return this.#learn(key, verdict, flight);
       // The answer may be older than the change: one let in now would not be thrown out any more.
       if (mayRepeat) {
         const again = this.#newFlight(key, presented, asker, false);

@@ -23,12 +23,17 @@ export interface LedgerOptions {
 export class Ledger implements Whole {
   heldBytes = 0;
   /** Bytes. */
-  readonly limitForAll: number;
-  readonly unsentLimit: number;
-  readonly #limitPerUser: number;
+  limitForAll = 0;
+  unsentLimit = 0;
+  #limitPerUser = 0;
   readonly #accounts = new Set<Account>();
 
-  constructor({ memoryPerUser, memory }: LedgerOptions) {
+  constructor(limits: LedgerOptions) {
+    this.setLimits(limits);
+  }
+
+  /** Who holds more than he may from now on holds it, and gets no more. */
+  setLimits({ memoryPerUser, memory }: LedgerOptions): void {
     this.limitForAll =
       memory > 0 ? memory : Math.min(MOST_BYTES, Math.floor(getHeapStatistics().heap_size_limit * SHARE_OF_HEAP));
     this.#limitPerUser = Math.min(memoryPerUser, this.limitForAll);

@@ -2,11 +2,11 @@ import type { LimitsConfig } from '../config/config.js';
 
 /** How many connections there are from each network, from TCP accept to close. */
 export class Admission {
-  readonly #maxPerNetwork: number;
+  readonly #limits: Pick<LimitsConfig, 'connectionsPerAddress'>;
   readonly #connections = new Map<string, number>();
 
   constructor(limits: Pick<LimitsConfig, 'connectionsPerAddress'>) {
-    this.#maxPerNetwork = limits.connectionsPerAddress;
+    this.#limits = limits;
   }
 
   /** How many networks have a connection; nothing is kept of the others. */
@@ -17,7 +17,7 @@ export class Admission {
   /** Counts one more connection, or refuses it. What was admitted is released once. */
   admit(network: string): boolean {
     const count = this.#connections.get(network) ?? 0;
-    if (count >= this.#maxPerNetwork) return false;
+    if (count >= this.#limits.connectionsPerAddress) return false;
     this.#connections.set(network, count + 1);
     return true;
   }

@@ -1,7 +1,8 @@
+import type { SecureContext } from 'node:tls';
 import type { Clock } from '../clock.js';
 import type { ListenerConfig } from '../config/config.js';
 import type { Log } from '../observe/log.js';
-import { type CertificateSource, openCertificateSource } from './certificate-source.js';
+import { type CertificatePair, type CertificateSource, openCertificateSource } from './certificate-source.js';
 import { openProxySocketDoor } from './proxy-socket-door.js';
 import { openProxyTlsDoor, type ProxyTlsDoor } from './proxy-tls-door.js';
 import { type Door, type OnConnection, Reception, type ReceptionLimits } from './reception.js';
@@ -18,6 +19,40 @@ export interface Listener {
   close(): Promise<void>;
   /** Reads certificate, key and CA again, now. Never rejects: unusable files leave the old ones in use, and a log line. */
   reload(): Promise<void>;
+  /** What this source says is shown from now on; the former one is closed. */
+  useCertificates(certificates: CertificateSource): void;
+  /** The limits that it was given have other values now. */
+  limitsChanged(): void;
+}
+
+/** What all doors show, wherever it is from. */
+class ReplaceableSource implements CertificateSource {
+  #source: CertificateSource;
+
+  constructor(source: CertificateSource) {
+    this.#source = source;
+  }
+
+  replace(other: CertificateSource): void {
+    this.#source.close();
+    this.#source = other;
+  }
+
+  context(): SecureContext {
+    return this.#source.context();
+  }
+
+  pair(): CertificatePair {
+    return this.#source.pair();
+  }
+
+  reload(): Promise<void> {
+    return this.#source.reload();
+  }
+
+  close(): void {
+    this.#source.close();
+  }
 }
 
 export interface ListenerOptions {
@@ -39,7 +74,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const { cert, key, ca, proxy } = config;
   const reception = new Reception(options);
   const doors: Door[] = [];
-  let certificates: CertificateSource | null = null;
+  let certificates: ReplaceableSource | null = null;
   let clients: Door | null = null;
   let proxyTls: ProxyTlsDoor | null = null;
 
@@ -54,7 +89,9 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   try {
     // Behind a proxy on the same machine there may be none: it is the proxy that ends TLS.
     if (!proxy.exclusive || proxy.port !== 0) {
-      certificates = options.certificates ?? (await openCertificateSource({ files: { cert, key, ca }, log, clock }));
+      certificates = new ReplaceableSource(
+        options.certificates ?? (await openCertificateSource({ files: { cert, key, ca }, log, clock })),
+      );
     }
     if (proxy.socket !== '') doors.push(await openProxySocketDoor(reception, proxy));
     if (proxy.port !== 0) {
@@ -62,7 +99,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       doors.push(proxyTls);
     }
     if (!proxy.exclusive) {
-      const { context } = certificates!;
+      const context = () => certificates!.context();
       clients = await openTlsDoor(reception, { host: config.host, port: config.port, context });
       doors.push(clients);
     }
@@ -82,6 +119,11 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       await certificates?.reload();
       await proxyTls?.reload();
     },
+    useCertificates(other) {
+      if (certificates === null) other.close();
+      else certificates.replace(other);
+    },
+    limitsChanged: () => reception.limitsChanged(),
     close: letGo,
   };
 }

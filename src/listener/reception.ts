@@ -41,6 +41,7 @@ export class Reception {
   readonly #onConnection: OnConnection;
   readonly #admission: Admission;
   readonly #quiet: RateLimited;
+  readonly #servers: net.Server[] = [];
   readonly #open = new Set<net.Socket>();
   /** In their handshake: not handed over yet. */
   readonly #arriving = new Set<net.Socket>();
@@ -62,12 +63,18 @@ export class Reception {
 
   /** Sets up a door's server: how many may be in, and what a failing accept says. */
   watch(server: net.Server): void {
+    this.#servers.push(server);
     server.maxConnections = this.limits.connections;
     server.on('drop', () => this.#full());
     // Accepting may fail for a moment (no file descriptor left); the server goes on.
     server.on('error', (error) =>
       this.warn('accept-failed', 'any', {}, `Accepting a connection failed: ${error.message}`),
     );
+  }
+
+  /** The limits that it was given have other values now. */
+  limitsChanged(): void {
+    for (const server of this.#servers) server.maxConnections = this.limits.connections;
   }
 
   /** Counts a connection that was just accepted, until it closes. False: it is one too many, and closed. */

@@ -10,6 +10,11 @@ export interface Counters {
   subscriptionsDenied: number;
   /** How often the user who held most was disconnected, since memory was short. */
   memoryReliefs: number;
+  /** How often the configuration was read again while the broker ran; and how often it could not be used. */
+  configReloads: number;
+  configReloadsRefused: number;
+  /** The date of the last one that was used; 0: the one of the start is in force. */
+  configReloadedAtMs: number;
 }
 
 export function newCounters(): Counters {
@@ -22,5 +27,8 @@ export function newCounters(): Counters {
     publishesDenied: 0,
     subscriptionsDenied: 0,
     memoryReliefs: 0,
+    configReloads: 0,
+    configReloadsRefused: 0,
+    configReloadedAtMs: 0,
   };
 }

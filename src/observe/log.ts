@@ -9,6 +9,9 @@ export type Log = Logger;
 
 const standardOutput = 1;
 
+/** The logs of parts, by the log that they are children of: each has a level of its own from then on. */
+const childrenOf = new WeakMap<Log, Set<WeakRef<Log>>>();
+
 /** A reader of the log that stands still costs lines, never the broker: beyond this they are dropped. */
 const bufferedLogBytes = 4 * 1024 * 1024;
 
@@ -31,11 +34,28 @@ export function createLog(config: LogConfig, destination?: DestinationStream): L
   };
   const terminal = destination === undefined && isatty(standardOutput);
   if (config.format === 'pretty' || (config.format === 'auto' && terminal)) {
-    return pino(options, pretty(terminal, destination ?? pino.destination({ fd: standardOutput, sync: true })));
+    return parent(options, pretty(terminal, destination ?? pino.destination({ fd: standardOutput, sync: true })));
   }
   // Every line is longer than one byte, so each is written at once; with zero, flushing would wait for nothing.
   const output = { fd: standardOutput, sync: false, minLength: 1, maxLength: bufferedLogBytes };
-  return pino(options, destination ?? pino.destination(output));
+  return parent(options, destination ?? pino.destination(output));
+}
+
+function parent(options: LoggerOptions, destination: DestinationStream): Log {
+  const children = new Set<WeakRef<Log>>();
+  const log = pino({ ...options, onChild: (child) => void children.add(new WeakRef(child)) }, destination);
+  childrenOf.set(log, children);
+  return log;
+}
+
+/** From now on lines of this level and above are written, by the log and by those of the parts that were made of it. */
+export function setLogLevel(log: Log, level: LogConfig['level']): void {
+  log.level = level;
+  for (const child of childrenOf.get(log) ?? []) {
+    const alive = child.deref();
+    if (alive === undefined) childrenOf.get(log)!.delete(child);
+    else alive.level = level;
+  }
 }
 
 /** Resolves when everything logged so far is written, or after a second when nobody reads it. For the end of a process. */

@@ -48,7 +48,7 @@ test('config show prints the whole configuration, readable as a configuration', 
 test('config without an action, or with another one, is usage', async () => {
   assert.equal(
     (await invoke('config')).err,
-    'iotlab-broker: config: one of check, show, reference is missing; see: iotlab-broker config --help\n',
+    'iotlab-broker: config: one of check, show, reload, reference is missing; see: iotlab-broker config --help\n',
   );
   assert.equal((await invoke('config', 'edit')).code, 2);
   assert.equal((await invoke('config', 'check', 'more')).code, 2);

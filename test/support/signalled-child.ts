@@ -28,7 +28,7 @@ const service = {
 
 const done = untilSignalled(service, {
   log,
-  stopTimeoutMs: manner === 'never' && process.argv[3] === 'soon' ? 1 : 60_000,
+  stopTimeoutMs: () => (manner === 'never' && process.argv[3] === 'soon' ? 1 : 60_000),
 });
 if (manner === 'throw')
   setImmediate(() => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import type { BrokerParts } from '../../src/broker-parts.js';
+import type { ReloadOutcome } from '../../src/broker-reload.js';
 import type { BrokerSeams } from '../../src/broker-seams.js';
 import { type Clock, systemClock } from '../../src/clock.js';
 import type { Config } from '../../src/config/config.js';
@@ -34,6 +35,8 @@ export interface TestBroker extends Target, AsyncDisposable {
   parts(): BrokerParts;
   /** Stops the broker and starts it again on the same port with the same store, perhaps with another configuration. */
   restart(config?: DeepPartial<Config>): Promise<void>;
+  /** Has the running broker read another configuration. */
+  reload(config?: DeepPartial<Config>, options?: { readonly dryRun?: boolean }): Promise<ReloadOutcome>;
   stop(): Promise<void>;
 }
 
@@ -61,30 +64,33 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
     writeFile(usersFile, users.map((login) => `${login}:${cheapHash(passwordOf(login))}\n`).join(''), { mode: 0o600 }),
   ]);
   const logs = captureLog();
-  const start = async (port: number, settings = config) => {
+  const whole = (port: number, settings: DeepPartial<Config>): Config => {
     const base = defaultConfig(settings);
-    const broker = await createBroker(
-      {
-        ...base,
-        listener: { ...base.listener, host: '127.0.0.1', port, ...files },
-        // Logins of two letters, and failures without end: the tests say bob, and say wrong passwords all day.
-        credentials: {
-          ...base.credentials,
-          file: { path: usersFile },
-          loginPattern: '^[a-z][a-z0-9]{1,19}$',
-          throttle: { ...base.credentials.throttle, maxFailures: 100_000 },
-        },
-        storage: { ...base.storage, path: store === 'folder' ? join(folder, 'store') : 'memory' },
-        admin: {
-          ...base.admin,
-          port: settings.admin?.port ?? 0,
-          socket: join(folder, 'admin.sock'),
-          auditFile: join(folder, 'audit.jsonl'),
-          tokenFile: join(folder, 'admin.token'),
-        },
+    return {
+      ...base,
+      listener: { ...base.listener, host: '127.0.0.1', port, ...files, ...settings.listener } as Config['listener'],
+      // Logins of two letters, and failures without end: the tests say bob, and say wrong passwords all day.
+      credentials: {
+        ...base.credentials,
+        file: { path: settings.credentials?.file?.path ?? usersFile },
+        loginPattern: settings.credentials?.loginPattern ?? '^[a-z][a-z0-9]{1,19}$',
+        throttle: { ...base.credentials.throttle, maxFailures: 100_000 },
       },
-      { log: logs.log, clock: systemClock, ...options.seams },
-    );
+      storage: { ...base.storage, path: store === 'folder' ? join(folder, 'store') : 'memory' },
+      admin: {
+        ...base.admin,
+        port: settings.admin?.port ?? 0,
+        socket: join(folder, 'admin.sock'),
+        auditFile: join(folder, 'audit.jsonl'),
+        tokenFile: join(folder, 'admin.token'),
+      },
+    };
+  };
+  let read: Config;
+  const start = async (port: number, settings = config) => {
+    read = whole(port, settings);
+    const seams = { log: logs.log, clock: systemClock, ...options.seams };
+    const broker = await createBroker(read, { ...seams, readConfig: async () => read });
     await broker.start();
     return broker;
   };
@@ -106,6 +112,10 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
     async restart(settings) {
       await broker.stop();
       broker = await start(port, settings);
+    },
+    reload(settings = config, given = {}) {
+      read = whole(0, settings);
+      return broker.reload(given);
     },
     stop,
     [Symbol.asyncDispose]: stop,
@@ -139,6 +149,7 @@ async function yardstick(users: readonly string[], config: DeepPartial<Config>):
       throw new Error('Not with mosquitto');
     },
     restart: () => Promise.reject(new Error('Not with mosquitto')),
+    reload: () => Promise.reject(new Error('Not with mosquitto')),
     [Symbol.asyncDispose]: () => mosquitto.stop(),
   };
 }
