@@ -48,7 +48,7 @@ test('what is packed is small, and has no test and no source map', { timeout: 60
 
 test('the version is the same everywhere, and has its place in CHANGELOG.md', async () => {
   const { version, engines } = JSON.parse(await text('package.json'));
-  const images = ['broker', 'directory', 'frontend'].map((name) => `docker/${name}/Dockerfile`);
+  const images = ['broker', 'directory', 'frontend', 'names'].map((name) => `docker/${name}/Dockerfile`);
   for (const file of images) assert.match(await text(file), new RegExp(`^ARG VERSION=${version}$`, 'm'), file);
   assert.ok((await text('config/production/compose.yaml')).includes(`IOTLAB_VERSION:-${version}}`));
   assert.match(await text('CHANGELOG.md'), new RegExp(`^## (Unreleased \\(${version}\\)|${version} \\()`, 'm'));

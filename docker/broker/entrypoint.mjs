@@ -9,12 +9,15 @@ import {
   readFileSync,
   renameSync,
   statSync,
+  watchFile,
 } from 'node:fs';
 import { join } from 'node:path';
 
 const data = '/data';
 const shared = '/ca';
 const entry = '/app/dist/main.js';
+/** Further names for the certificate, written by the container `names`, or given. */
+const namesFile = '/names/names';
 
 // The first process of a container ignores SIGTERM unless it says otherwise: until the broker does, this does.
 for (const signal of ['SIGTERM', 'SIGINT']) {
@@ -78,17 +81,29 @@ function publish(certificate) {
   }
 }
 
+const wordsOf = (text) => text.split(/[\s,]+/).filter((word) => word !== '');
+
+function furtherNames() {
+  const written = existsSync(namesFile) ? wordsOf(readFileSync(namesFile, 'utf8')) : [];
+  return [...written, ...wordsOf(process.env.IOTLAB_NAMES ?? '')];
+}
+
 async function prepare() {
   checkData();
   const { loadConfig } = await import('/app/dist/config/load.js');
   const { ensureCertificates } = await import('/app/dist/listener/certificate-files.js');
-  try {
-    const { listener } = await loadConfig(undefined, process.env);
-    await ensureCertificates(listener);
-    publish(listener.ca);
-  } catch {
-    // The broker itself meets the same error, and says it in its own words.
+  async function certify() {
+    try {
+      const { listener } = await loadConfig(undefined, process.env);
+      await ensureCertificates(listener, furtherNames());
+      publish(listener.ca);
+    } catch {
+      // The broker itself meets the same error, and says it in its own words.
+    }
   }
+  await certify();
+  // The computer is in another network by now. The broker takes a new certificate up by itself.
+  if (existsSync(namesFile)) watchFile(namesFile, { persistent: false, interval: 5_000 }, certify);
 }
 
 const args = process.argv.slice(2);

@@ -39,6 +39,8 @@ export function createRevalidation(options: {
   let { periodMs } = options;
   const log = options.log.child({ part: 'credentials' });
   let closed = false;
+  /** Said once, however long it lasts. */
+  let told = false;
   let cancelTimer = (): void => {};
   let schedules = 0;
 
@@ -74,9 +76,10 @@ export function createRevalidation(options: {
       }
     };
     await Promise.all(Array.from({ length: concurrency }, askInTurn));
-    if (unanswered > 0 && !closed) {
+    if (unanswered > 0 && !told && !closed) {
       log.warn({ unanswered }, 'live sessions could not be checked: the credential backend does not answer; they stay');
     }
+    told = unanswered > 0;
     return unanswered === 0;
   }
 

@@ -76,6 +76,9 @@ describe('revalidation of live sessions', () => {
     assert.ok(asked.length < 10, `${asked.length} questions into an outage`);
     assert.equal(log.lines().length, 1);
     assert.equal(log.lines()[0]?.unanswered, 500);
+    clock.advance(60_000);
+    await settled();
+    assert.equal(log.lines().length, 1, 'said once');
     answer = 'revoked';
     clock.advance(60_000);
     for (let turn = 0; turn < 10; turn += 1) await settled();

@@ -18,26 +18,42 @@ import {
 export const aloneSteps = {
   'runs the broker alone with nothing but a volume': async () => {
     documented('docker build -f docker/broker/Dockerfile -t iotlab-broker .');
-    const start = documented('docker run --name iotlab -p 8883:8883 -v iotlab:/data iotlab-broker')
-      .replace('--name iotlab', `-d --name ${alone} --read-only --cap-drop ALL --security-opt no-new-privileges`)
-      .replace('8883:8883', `127.0.0.1:${alonePort}:8883`)
-      .replace('iotlab:/data iotlab-broker', `${alone}:/data ${image}`);
-    await succeeds(start);
-    await eventually(
-      async () => (await succeeds(`docker inspect --format '{{.State.Health.Status}}' ${alone}`)) === 'healthy',
-      'the broker alone is healthy',
-    );
+    const start = (more = '') =>
+      documented('docker run -d --name iotlab --restart unless-stopped -p 8883:8883 -v iotlab:/data iotlab-broker')
+        .replace('--name iotlab', `--name ${alone} --read-only --cap-drop ALL --security-opt no-new-privileges ${more}`)
+        .replace('8883:8883', `127.0.0.1:${alonePort}:8883`)
+        .replace('iotlab:/data iotlab-broker', `${alone}:/data ${image}`);
+    const isHealthy = () =>
+      eventually(
+        async () => (await succeeds(`docker inspect --format '{{.State.Health.Status}}' ${alone}`)) === 'healthy',
+        'the broker alone is healthy',
+      );
+    await succeeds(start());
+    await isHealthy();
     const own = (line) => documented(line).replace(/\biotlab\b/, alone);
     const password = await succeeds(own('docker exec iotlab cat /data/users.first-password'));
     await succeeds(own('docker cp iotlab:/data/certs/iot-lab-ca.pem iot-lab-ca.pem'));
     await succeeds(
       `mosquitto_pub --cafile iot-lab-ca.pem -h localhost -p ${alonePort} -u alice -P ${password} -t iotlab/alice/test -m hello`,
     );
-    const { output } = await run(`docker logs ${alone}`);
+    const { output } = await run(own('docker logs iotlab'));
     assert.ok(!output.includes(password), 'the password is in the log');
     for (const line of output.trim().split('\n')) JSON.parse(line);
-    await succeeds(`docker stop ${alone}`);
+    await succeeds(own('docker stop iotlab'));
     assert.equal(await succeeds(`docker inspect --format '{{.State.ExitCode}}' ${alone}`), '0');
+    await succeeds(own('docker start iotlab'));
+    await isHealthy();
+    // A new container has everything of the old one, and a certificate with the names that it is given.
+    await succeeds(own('docker rm -f iotlab'));
+    await succeeds(start('-e IOTLAB_NAMES="teacher.local 192.0.2.7"'));
+    await isHealthy();
+    await succeeds(
+      `mosquitto_pub --cafile iot-lab-ca.pem -h localhost -p ${alonePort} -u alice -P ${password} -t iotlab/alice/test -m hello`,
+    );
+    assert.match(await succeeds(`docker exec ${alone} iotlab-broker certs show`), /teacher\.local, 192\.0\.2\.7/);
+    const licences = await succeeds(`docker exec ${alone} cat /app/THIRD-PARTY-LICENCES`);
+    for (const name of ['aedes 1', 'ldapjs', 'pino']) assert.match(licences, new RegExp(`^${name}.*: MIT$`, 'm'));
+    await succeeds(own('docker rm -f iotlab'));
   },
   'says in one line what is wrong with a volume that belongs to somebody else': async () => {
     await succeeds(`docker run --rm --user 0 --entrypoint chown -v ${alone}:/data ${image} -R 4711:4711 /data`);

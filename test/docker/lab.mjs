@@ -1,7 +1,7 @@
 // Where the steps happen: a folder, ports and a project name of their own, and the commands of the page fitted to them.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -19,6 +19,13 @@ export const project = `iotlab-test-${process.pid}`;
 /** The container and the volume of the broker that runs without the others. */
 export const alone = `${project}-alone`;
 export const folder = mkdtempSync(join(tmpdir(), 'iotlab-docker-'));
+/** What a clone has, of which the steps may change something; they run there. */
+export const clone = join(folder, 'clone');
+mkdirSync(clone);
+const cloned = ['.dockerignore', '.npmrc', 'LICENSE', 'compose.yaml', 'docker', 'package.json', 'package-lock.json'];
+for (const name of [...cloned, 'src', 'tsconfig.json'])
+  cpSync(join(root, name), join(clone, name), { recursive: true });
+
 export const [mqttPort, sshPort, alonePort] = [await freePort(), await freePort(), await freePort()];
 /** The compose command for config/production. */
 export const production = `${compose} -f ${join(root, 'config', 'production', 'compose.yaml')} -p ${project}-production`;
@@ -26,7 +33,7 @@ export const page = openPage(join(root, 'docs', 'docker.md'));
 
 const env = {
   ...process.env,
-  COMPOSE_FILE: join(root, 'compose.yaml'),
+  COMPOSE_FILE: join(clone, 'compose.yaml'),
   COMPOSE_PROJECT_NAME: project,
   IOTLAB_TAG: 'test',
   IOTLAB_MQTT_PORT: String(mqttPort),
@@ -36,6 +43,7 @@ const env = {
   IOTLAB_SECRETS: join(folder, 'production', 'secrets'),
   SSH_ASKPASS: join(folder, 'askpass'),
   SSH_ASKPASS_REQUIRE: 'force',
+  TERM: 'xterm',
 };
 writeFileSync(env.SSH_ASKPASS, '#!/bin/sh\nprintf %s "$TEST_PASSWORD"\n', { mode: 0o700 });
 writeFileSync(
@@ -53,7 +61,7 @@ export function documented(line) {
     .replaceAll('-p 2222', `-F ${folder}/ssh_config -p ${sshPort}`);
 }
 
-export const run = (line, options) => shell(line, { env, cwd: folder, ...options });
+export const run = (line, options) => shell(line, { env, cwd: clone, ...options });
 
 /** Its output when it succeeds. */
 export async function succeeds(line, options) {
@@ -62,12 +70,14 @@ export async function succeeds(line, options) {
   return stdout;
 }
 
-/** The documented way onto the frontend, with a command behind it. */
-export const onFrontend = (user, password, command, options) =>
-  run(`${documented('ssh -p 2222 alice@localhost').replace('alice', user)} ${quoted(command)}`, {
-    ...options,
-    env: { ...env, TEST_PASSWORD: password },
-  });
+/** The documented way onto the frontend, with a command behind it; `terminal`: with a terminal, as an editor needs it. */
+export const onFrontend = (user, password, command, { terminal = false, ...options } = {}) =>
+  run(
+    `${documented('ssh -p 2222 alice@localhost')
+      .replace('alice', user)
+      .replace('ssh ', terminal ? 'ssh -tt ' : 'ssh ')} ${quoted(command)}`,
+    { ...options, env: { ...env, TEST_PASSWORD: password } },
+  );
 
 export const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
@@ -96,7 +106,7 @@ let cleaned = false;
 export function cleanUp() {
   if (cleaned) return;
   cleaned = true;
-  const quiet = { env, cwd: folder, stdio: 'ignore' };
+  const quiet = { env, cwd: clone, stdio: 'ignore' };
   spawnSync('bash', ['-c', `${compose} down -v --remove-orphans --timeout 5`], quiet);
   spawnSync('bash', ['-c', `${production} down -v --timeout 5`], quiet);
   spawnSync('bash', ['-c', `docker rm -f -v ${alone}; docker volume rm ${alone}`], quiet);

@@ -3,9 +3,12 @@ import { spawn } from 'node:child_process';
 /**
  * Runs one command line as a person at a terminal would. Resolves with its exit code and what it printed; kills it, and
  * says so, when it takes longer than `timeoutMs`. `until` resolves as soon as the output matches, with the rest going on.
+ * `typing` is what the person types, each after the output has matched.
  */
-export function shell(line, { env, cwd, timeoutMs = 60_000, until } = {}) {
-  const child = spawn('bash', ['-c', line], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+export function shell(line, { env, cwd, timeoutMs = 60_000, until, typing = [] } = {}) {
+  const keys = [...typing];
+  const stdio = [keys.length > 0 ? 'pipe' : 'ignore', 'pipe', 'pipe'];
+  const child = spawn('bash', ['-c', line], { env, cwd, stdio, detached: true });
   let output = '';
   let stdout = '';
   let timedOut = false;
@@ -28,7 +31,15 @@ export function shell(line, { env, cwd, timeoutMs = 60_000, until } = {}) {
     });
   });
   const matched = new Promise((resolve, reject) => {
-    const look = () => until?.test(output) && resolve();
+    let typedAt = 0;
+    const look = () => {
+      if (until?.test(output)) resolve();
+      const [wanted, text] = keys[0] ?? [];
+      if (wanted === undefined || !wanted.test(output.slice(typedAt))) return;
+      keys.shift();
+      typedAt = output.length;
+      child.stdin.write(text);
+    };
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => {
         output += text;
