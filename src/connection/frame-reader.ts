@@ -138,12 +138,11 @@ export class FrameReader implements Task, Reader {
 
   /** Its owner's turn has come. */
   work(): boolean {
-    this.#lined = false;
-    if (this.#stopped || this.#source.closed) return false;
-    if (this.#finishJob()) this.#runWaiting();
-    if (this.#source.closed || this.#stopped) return false;
-    this.#lined = this.waiting;
-    if (this.#lined) return true;
+    // It counts as being in line until it is done here: what is kept meanwhile must not put it there twice.
+    if (!this.#stopped && !this.#source.closed && this.#finishJob()) this.#runWaiting();
+    const over = this.#stopped || this.#source.closed;
+    this.#lined = this.waiting && !over;
+    if (this.#lined || over) return this.#lined;
     if (this.#onHandled === null) this.#readOn();
     else this.#onHandled();
     return false;
@@ -210,7 +209,7 @@ export class FrameReader implements Task, Reader {
   }
 
   #runWaiting(): void {
-    while (!this.#ahead.empty && !this.#stopped && !this.#source.closed) {
+    while (!this.#ahead.empty && this.#job === null && !this.#stopped && !this.#source.closed) {
       const { chunk, at } = this.#ahead.shift();
       if (!this.#run(chunk, at)) return;
     }
