@@ -142,10 +142,9 @@ export class Scheduler {
 
   /** `task` is done when its owner's turn comes. */
   add(owner: Owner, task: Task): void {
-    this.#wake(owner);
     owner.tasks.push(task);
-    if (owner.workedMs < this.#leastMs) this.#leastMs = owner.workedMs;
     this.#list(owner);
+    if (owner.workedMs < this.#leastMs) this.#leastMs = owner.workedMs;
   }
 
   /** `socket` has something to write in this round. */
@@ -167,6 +166,7 @@ export class Scheduler {
 
   #list(owner: Owner): void {
     if (!owner.busy) {
+      this.#wake(owner);
       owner.busy = true;
       this.#busy.push(owner);
     }
@@ -214,8 +214,12 @@ export class Scheduler {
       const owners = this.#busy;
       this.#busy = [];
       if (owners.length > 1) owners.sort((a, b) => a.workedMs - b.workedMs);
+      // Whoever has worked more than the first of them waits until that one has worked as much.
+      const mostMs = owners[0]!.workedMs + AHEAD_MS;
       let served = 0;
-      for (; served < owners.length && now < endMs; served++) now = this.#serve(owners[served]!, now);
+      for (; served < owners.length && now < endMs && owners[served]!.workedMs <= mostMs; served++) {
+        now = this.#serve(owners[served]!, now);
+      }
       for (; served < owners.length; served++) this.#busy.push(owners[served]!);
     }
     this.#leastMs = Number.POSITIVE_INFINITY;
@@ -244,17 +248,23 @@ export class Scheduler {
     return now;
   }
 
-  #serveUntilOver(owner: Owner): void {
-    const { flushables, tasks } = owner;
-    if (flushables.length > 0) {
-      owner.flushables = [];
-      for (let i = 0; i < flushables.length; i++) {
-        flushables[i]!.flush();
-        if (i + 1 === flushables.length || !this.sliceOver) continue;
-        owner.flushables = [...flushables.slice(i + 1), ...owner.flushables];
-        return;
-      }
+  /** False when the slice was over before all of the owner's sockets were flushed. */
+  #flush(owner: Owner): boolean {
+    const { flushables } = owner;
+    owner.flushables = [];
+    let flushed = 0;
+    try {
+      do flushables[flushed++]!.flush();
+      while (flushed < flushables.length && !this.sliceOver);
+    } finally {
+      if (flushed < flushables.length) owner.flushables = [...flushables.slice(flushed), ...owner.flushables];
     }
+    return flushed === flushables.length;
+  }
+
+  #serveUntilOver(owner: Owner): void {
+    const { tasks } = owner;
+    if (owner.flushables.length > 0 && !this.#flush(owner)) return;
     while (tasks.length > 0 && !this.sliceOver) {
       const task = tasks.shift()!;
       if (task.work()) tasks.push(task);
