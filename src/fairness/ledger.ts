@@ -1,6 +1,8 @@
-import { getHeapStatistics } from 'node:v8';
+import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
 import type { Account, Whole } from './account.js';
 
+/** Of V8's limit, the part that is for young objects: nothing that is kept can stay there. */
+const YOUNG_BYTES = 48 * 1024 * 1024;
 /** Of the heap that the process was given, what all accounts together may hold, and that at the most. */
 const SHARE_OF_HEAP = 0.6;
 const MOST_BYTES = 256 * 1024 * 1024;
@@ -34,8 +36,7 @@ export class Ledger implements Whole {
 
   /** Who holds more than he may from now on holds it, and gets no more. */
   setLimits({ memoryPerUser, memory }: LedgerOptions): void {
-    this.limitForAll =
-      memory > 0 ? memory : Math.min(MOST_BYTES, Math.floor(getHeapStatistics().heap_size_limit * SHARE_OF_HEAP));
+    this.limitForAll = memory > 0 ? memory : Math.min(MOST_BYTES, Math.floor(heapBytes() * SHARE_OF_HEAP));
     this.#limitPerUser = Math.min(memoryPerUser, this.limitForAll);
     this.unsentLimit = this.#limitPerUser / 4;
   }
@@ -62,8 +63,7 @@ export class Ledger implements Whole {
   /** The process comes near to what it was given: with more than the accounts may hold, or for a reason of its own. */
   get inDanger(): boolean {
     if (this.heldBytes > this.limitForAll * OVERDRAWN) return true;
-    const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
-    return used > limit * HEAP_IN_DANGER;
+    return keptBytes() > heapBytes() * HEAP_IN_DANGER;
   }
 
   /** Who holds most of what goes with connections; null when nobody holds anything. */
@@ -74,4 +74,17 @@ export class Ledger implements Whole {
     }
     return heaviest;
   }
+}
+
+/** What the process may keep in its heap: what `--max-old-space-size` says, or V8 by itself. */
+function heapBytes(): number {
+  return getHeapStatistics().heap_size_limit - YOUNG_BYTES;
+}
+
+function keptBytes(): number {
+  let bytes = 0;
+  for (const { space_name: name, space_used_size: used } of getHeapSpaceStatistics()) {
+    if (!name.startsWith('new_')) bytes += used;
+  }
+  return bytes;
 }

@@ -38,6 +38,7 @@ export class Accounts {
   release(account: UserAccount): void {
     if (!account.idle || this.#byLogin.get(account.login) !== account) return;
     this.setGroups(account, NO_GROUPS);
+    account.topics.clear();
     this.#byLogin.delete(account.login);
     this.#options.ledger.close(account);
   }

@@ -45,11 +45,11 @@ export class BrokerProcess {
     return new BrokerProcess(folder, authority.cert);
   }
 
-  /** Resolves when clients can connect. */
-  async start(): Promise<Address> {
+  /** Resolves when clients can connect. `flags` are for Node.js. */
+  async start(flags: readonly string[] = []): Promise<Address> {
     // With the signal ignored, writing beyond the limit of `limitFiles` is an error like that of a full disk.
     const script = 'trap "" XFSZ; exec "$0" "$@"';
-    const serve = [process.execPath, main, 'serve', '--config', join(this.#folder, 'broker.yaml')];
+    const serve = [process.execPath, ...flags, main, 'serve', '--config', join(this.#folder, 'broker.yaml')];
     const child = spawn('/bin/sh', ['-c', script, ...serve], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     child.stderr.on('data', (text) => this.complaints.push(String(text)));
