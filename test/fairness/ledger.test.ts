@@ -5,10 +5,7 @@ import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Account } from '../../src/fairness/account.js';
 import { Ledger } from '../../src/fairness/ledger.js';
-import { guardMemory } from '../../src/fairness/memory-guard.js';
 import { Networks } from '../../src/fairness/networks.js';
-import { ManualClock } from '../../src/testing/manual-clock.js';
-import { captureLog } from '../support/captured-log.js';
 
 const mebibyte = 1024 * 1024;
 
@@ -82,69 +79,6 @@ describe('all accounts together', () => {
       limits.map((megabytes) => Math.round(megabytes)),
       [38, 77, 256],
     );
-  });
-});
-
-describe('when memory is short', () => {
-  function guarded() {
-    const { ledger, accounts } = setup({ memoryPerUser: 1_000, memory: 1_200 }, 'alice', 'bob', 'carol');
-    const clock = new ManualClock();
-    const logs = captureLog();
-    const counters = { memoryReliefs: 0 };
-    const closed: string[] = [];
-    const connections = accounts.flatMap((account) =>
-      [1, 2].map((n) => ({ account, close: (reason: string) => closed.push(`${account.name}${n} ${reason}`) })),
-    );
-    const guard = guardMemory({ ledger, connections, counters, clock, log: logs.log });
-    const [alice, bob, carol] = accounts as [Account, Account, Account];
-    return { ledger, alice, bob, carol, clock, logs, counters, closed, guard };
-  }
-
-  test('the connections of whoever holds most of what goes with them are ended, logged and counted', () => {
-    const { alice, bob, carol, clock, logs, counters, closed, guard } = guarded();
-    // Alice holds most, but on disk: ending her connections would help nobody.
-    alice.balances.retained.add(900);
-    bob.balances.outbox.add(500);
-    carol.balances.subscriptions.add(101);
-    clock.advance(250);
-    assert.deepEqual(closed, ['bob1 memory-limit', 'bob2 memory-limit']);
-    assert.equal(counters.memoryReliefs, 1);
-    const [line] = logs.lines();
-    assert.deepEqual([line?.level, line?.login, line?.heldBytes, line?.connections], [50, 'bob', 500, 2]);
-    assert.equal((line?.held as Record<string, number> | undefined)?.outbox, 500);
-    guard.close();
-  });
-
-  test('what was freed has a second to show; then the next one has to go', () => {
-    const { bob, carol, clock, closed, guard } = guarded();
-    bob.balances.outbox.add(900);
-    carol.balances.outbox.add(800);
-    clock.advance(250);
-    assert.equal(closed.length, 2);
-    bob.balances.outbox.add(-900);
-    bob.balances.queues.add(900);
-    clock.advance(750);
-    assert.equal(closed.length, 2, 'no sooner');
-    clock.advance(250);
-    assert.deepEqual(closed.slice(2), ['carol1 memory-limit', 'carol2 memory-limit']);
-    guard.close();
-  });
-
-  test('nobody goes while all hold no more than a quarter over the limit, nor when nobody holds anything', () => {
-    const { alice, bob, clock, closed, guard } = guarded();
-    alice.balances.outbox.add(1_000);
-    bob.balances.outbox.add(500);
-    clock.advance(10_000);
-    assert.deepEqual(closed, []);
-    alice.balances.outbox.add(-1_000);
-    bob.balances.outbox.add(-500);
-    alice.balances.retained.add(5_000);
-    clock.advance(10_000);
-    assert.deepEqual(closed, []);
-    guard.close();
-    bob.balances.outbox.add(5_000);
-    clock.advance(10_000);
-    assert.deepEqual(closed, [], 'nor when it is closed');
   });
 });
 

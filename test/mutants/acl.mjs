@@ -37,4 +37,11 @@ export const mutants = [
     replace: 'write: true,',
     tests: acl,
   },
+  {
+    name: 'a login enters a rule as a replacement pattern',
+    file: 'src/acl/rule.ts',
+    find: 'topic.replaceAll(placeholder, () => login)',
+    replace: 'topic.replaceAll(placeholder, login)',
+    tests: acl,
+  },
 ];

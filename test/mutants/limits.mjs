@@ -6,16 +6,8 @@ export const mutants = [
   {
     name: 'an ended session keeps its subscriptions counted',
     file: 'src/session/sessions.ts',
-    find: 'session.account.subscriptions -= session.subscriptions.size;',
-    replace: '',
-    tests: quotas,
-  },
-  {
-    name: 'an ended session keeps the bytes of its subscriptions counted',
-    file: 'src/session/sessions.ts',
-    find: `router.unsubscribe(session, filter);
-      session.account.subscriptionBytes -= subscriptionBytes(filter);`,
-    replace: 'router.unsubscribe(session, filter);',
+    find: 'perform(this.#unsubscribeAll(session), account, this.#options.scheduler);',
+    replace: 'for (const filter of session.subscriptions.keys()) this.#options.router.unsubscribe(session, filter);',
     tests: quotas,
   },
   {
@@ -28,9 +20,8 @@ export const mutants = [
   {
     name: 'UNSUBSCRIBE does not give the bytes of the subscription back',
     file: 'src/session/sessions.ts',
-    find: `session.account.subscriptions--;
-    session.account.subscriptionBytes -= subscriptionBytes(filter);`,
-    replace: 'session.account.subscriptions--;',
+    find: 'session.account.balances.subscriptions.add(-subscriptionBytes(filter));',
+    replace: '',
     tests: quotas,
   },
   {
@@ -43,54 +34,54 @@ export const mutants = [
   {
     name: 'an ended session keeps its place',
     file: 'src/session/sessions.ts',
-    find: 'session.account.persistentSessions--;',
+    find: 'account.persistentSessions--;',
     replace: '',
     tests: quotas,
   },
   {
     name: 'restored sessions are not counted',
     file: 'src/session/sessions.ts',
-    find: `record.lastSeenAt);
-    account.persistentSessions++;`,
-    replace: 'record.lastSeenAt);',
+    find: `account.persistentSessions++;
+    for (const { filter, qos } of subscriptions) {`,
+    replace: 'for (const { filter, qos } of subscriptions) {',
     tests: quotas,
   },
   {
     name: 'sessions of a user have no limit',
     file: 'src/session/sessions.ts',
-    find: 'if (!clean && account.persistentSessions >= this.options.limits.sessionsPerUser) return null;',
+    find: 'account.persistentSessions >= this.#options.limits.sessionsPerUser || ',
     replace: '',
     tests: quotas,
   },
   {
     name: 'QoS 0 messages that are dropped as a connection goes stay counted',
-    file: 'src/session/outgoing.ts',
+    file: 'src/session/outgoing-queue.ts',
     find: `if (entry instanceof RetainedBatch || entry.qos > 0) return true;
-      this.quota.remove(entry);`,
+      this.#quota.remove(entry);`,
     replace: 'if (entry instanceof RetainedBatch || entry.qos > 0) return true;',
     tests: quotas,
   },
   {
     name: 'the queue of an ended session stays counted',
-    file: 'src/session/outgoing.ts',
+    file: 'src/session/outgoing-queue.ts',
     find: `        entry.ticket?.receiverDone();
-        this.quota.remove(entry);`,
+        this.#quota.remove(entry);`,
     replace: '        entry.ticket?.receiverDone();',
     tests: quotas,
   },
   {
     name: 'the window of an ended session stays counted',
-    file: 'src/session/outgoing.ts',
-    find: 'this.inflight.clear();',
+    file: 'src/session/outgoing-queue.ts',
+    find: 'this.#inflight.clear();',
     replace: '',
     tests: quotas,
   },
   {
     name: 'restored queues are not counted',
-    file: 'src/session/outgoing.ts',
-    find: `        this.quota.add(entry);
-        this.queue.push(entry);`,
-    replace: '        this.queue.push(entry);',
+    file: 'src/session/outgoing-queue.ts',
+    find: `        this.#quota.add(entry);
+        this.#queue.push(entry);`,
+    replace: '        this.#queue.push(entry);',
     tests: quotas,
   },
   {
@@ -109,17 +100,17 @@ export const mutants = [
   },
   {
     name: 'a retained message that is replaced stays counted',
-    file: 'src/hub/publish-persistence.ts',
-    find: 'if (before !== undefined) this.quota.removed(before);',
+    file: 'src/session/distribution.ts',
+    find: 'if (before !== undefined) quota.removed(before);',
     replace: '',
     tests: quotas,
   },
   {
     name: 'a retained message that is deleted stays counted',
-    file: 'src/hub/publish-persistence.ts',
-    find: `if (before === undefined) return done;
-      this.quota.removed(before);`,
-    replace: 'if (before === undefined) return done;',
+    file: 'src/session/distribution.ts',
+    find: `if (before === undefined) return;
+      quota.removed(before);`,
+    replace: 'if (before === undefined) return;',
     tests: quotas,
   },
   {
@@ -131,16 +122,23 @@ export const mutants = [
   },
   {
     name: 'a user at the limit may not take over a connection',
-    file: 'src/session/connect.ts',
-    find: 'if (account.connections.size >= limits.connectionsPerUser && !sessions.get(id)?.connection) {',
+    file: 'src/connection/stranger.ts',
+    find: 'if (account.connections.size >= limits.connectionsPerUser && !takesOver) {',
     replace: 'if (account.connections.size >= limits.connectionsPerUser) {',
     tests: takeover,
   },
   {
     name: 'connections of a user have no limit',
-    file: 'src/session/connect.ts',
-    find: 'if (account.connections.size >= limits.connectionsPerUser && !sessions.get(id)?.connection) {',
+    file: 'src/connection/stranger.ts',
+    find: 'if (account.connections.size >= limits.connectionsPerUser && !takesOver) {',
     replace: 'if (account.connections.size < 0) {',
     tests: takeover,
+  },
+  {
+    name: 'retained messages count for the tree that they are in, whoever published them',
+    file: 'src/session/retained-quota.ts',
+    find: "return owner ?? topic.split('/', 2)[1] ?? '';",
+    replace: "return topic.split('/', 2)[1] ?? owner ?? '';",
+    tests: [...quotas, 'test/session/retained-quota.test.ts'],
   },
 ];

@@ -6,22 +6,23 @@ export const mutants = [
   {
     name: 'a route that is known outlives a new subscription',
     file: 'src/routing/router.ts',
-    find: 'this.tree.add(plain, subscriber, granted, share === null ? null : groupKey(subscriber, share.group));\n    this.invalidate(plain);',
-    replace: 'this.tree.add(plain, subscriber, granted, share === null ? null : groupKey(subscriber, share.group));',
+    find: `groupKey(subscriber, share.group));
+    this.#invalidate(plain);`,
+    replace: 'groupKey(subscriber, share.group));',
     tests: router,
   },
   {
     name: 'a route that is known outlives a subscription that was taken away',
     file: 'src/routing/router.ts',
-    find: 'if (found) this.invalidate(plain);',
+    find: 'if (found) this.#invalidate(plain);',
     replace: '',
     tests: publish,
   },
   {
     name: 'access rules are not asked at delivery',
     file: 'src/routing/router.ts',
-    find: 'if (subscriber.mayReceive(topic)) (subscriber.persistent',
-    replace: 'if (topic.length > 0) (subscriber.persistent',
+    find: 'subscriber.mayReceive(this.#topic);',
+    replace: 'subscriber.login.length >= 0;',
     tests: router,
   },
   {
@@ -34,7 +35,7 @@ export const mutants = [
   {
     name: 'a shared subscription always gives to its first member',
     file: 'src/routing/share-group.ts',
-    find: 'this.next = index + 1;',
+    find: 'this.#next = index + 1;',
     replace: '',
     tests: router,
   },
@@ -48,15 +49,22 @@ export const mutants = [
   {
     name: 'a wildcard in the first level matches $ topics',
     file: 'src/routing/subscription-tree.ts',
-    find: 'const wildcards = depth > 0 || !reserved;',
-    replace: 'const wildcards = depth >= 0 || !reserved;',
+    find: 'const wildcards = this.#depth > 0 || !this.#reserved;',
+    replace: 'const wildcards = this.#depth >= 0 || !this.#reserved;',
     tests: router,
   },
   {
     name: '# does not match its parent level',
     file: 'src/routing/subscription-tree.ts',
-    find: 'if (node.here !== null) collect(node.here, matches);\n      if (node.below !== null) collect(node.below, matches);',
-    replace: 'if (node.here !== null) collect(node.here, matches);',
+    find: 'if (wildcards && node.below !== null) this.#collect(node.below);',
+    replace: 'if (wildcards && node.below !== null && level !== undefined) this.#collect(node.below);',
     tests: router,
+  },
+  {
+    name: 'branches that lead nowhere any more stay',
+    file: 'src/routing/subscription-tree.ts',
+    find: 'for (let i = levels.length - 1; i >= 0 && path[i + 1]!.empty; i--) path[i]!.cut(levels[i]!);',
+    replace: '',
+    tests: ['test/routing/subscription-tree.test.ts'],
   },
 ];

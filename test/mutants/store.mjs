@@ -1,6 +1,7 @@
 /** Changes to what is kept, and when it counts as kept. The fields are told in session.mjs. */
 const groups = ['test/store/group-commit.test.ts'];
 const powerLoss = ['test/store/power-loss.test.ts'];
+const damaged = ['test/store/damaged-store.test.ts', 'test/store/open.test.ts'];
 const suite = ['test/store/store.test.ts'];
 
 export const mutants = [
@@ -101,5 +102,34 @@ export const mutants = [
     find: "depth > 0 || !name.startsWith('$')",
     replace: 'true',
     tests: ['test/store/retained-messages.test.ts', ...suite],
+  },
+  {
+    name: 'branches of retained messages that are gone stay',
+    file: 'src/store/retained-messages.ts',
+    find: 'this.#remove(topic);',
+    replace: '',
+    tests: ['test/store/retained-messages.test.ts'],
+  },
+  {
+    name: 'a store that is opened anew after a fault may be an empty one',
+    file: 'src/store/group-commit.ts',
+    find: "this.#db = await this.#open('existing');",
+    replace: "this.#db = await this.#open('create');",
+    tests: groups,
+  },
+  {
+    name: 'a folder with tables and without CURRENT is taken for a new store',
+    file: 'src/store/open-database.ts',
+    find: `await ensureFolder(path);
+    await refuseHeadless(path);`,
+    replace: 'await ensureFolder(path);',
+    tests: damaged,
+  },
+  {
+    name: 'copies that were left behind stay',
+    file: 'src/store/open-database.ts',
+    find: 'await removeAbandonedCopies(path);',
+    replace: '',
+    tests: ['test/store/reading-copy.test.ts'],
   },
 ];

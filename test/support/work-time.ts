@@ -43,7 +43,7 @@ export class Worker {
         const startedAtMs = this.#time.nowMs;
         do this.#time.spend(pieceMs);
         while (!this.#time.scheduler.sliceOver);
-        this.turns.push(this.#time.nowMs - startedAtMs);
+        if (startedAtMs < untilMs) this.turns.push(this.#time.nowMs - startedAtMs);
         return this.#time.nowMs < untilMs;
       },
     });
