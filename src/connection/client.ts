@@ -173,17 +173,19 @@ export class Client implements ConnectedClient, Task {
     return this.wire.goodbye(reason, error?.reason ?? null, error?.message ?? null);
   }
 
-  /** Sends what is queued, when it is the user's turn. */
+  /** The socket has room: sends what is queued, when it is the user's turn. */
   pump(): void {
-    if (this.#lined || this.connection.closed || this.session.outgoing.empty) return;
+    if (this.#lined || this.connection.closed) return;
+    const { outgoing } = this.session;
     const { scheduler } = this.#context;
-    if (!scheduler.mayWork(this.account)) {
+    // With nothing queued that is no work: whoever waits for the client is told that it has caught up.
+    if (!outgoing.empty && !scheduler.mayWork(this.account)) {
       this.#lined = true;
       scheduler.add(this.account, this);
       return;
     }
     scheduler.begin();
-    this.session.outgoing.pump();
+    outgoing.pump();
     scheduler.end(this.account);
   }
 

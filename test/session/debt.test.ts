@@ -47,7 +47,7 @@ test('a message to many readers counts as many', async (t) => {
   await using alice = await RawClient.connect(broker, patient);
   await using bob = await RawClient.connect(broker, { ...patient, as: 'bob' });
   // Without readers they are less than the share of one turn.
-  const messages = Array.from({ length: 1_500 }, (_, i) => mqtt.publish('iotlab/alice/x', '', { qos: 1, id: i + 1 }));
+  const messages = Array.from({ length: 4_000 }, (_, i) => mqtt.publish('iotlab/alice/x', '', { qos: 1, id: i + 1 }));
   alice.send(...messages);
   await answersUntil(bob, () => readers.every(hasMessage));
   const answers = await answersUntil(bob, () => readers.every((reader) => reader.waiting.length === messages.length));
