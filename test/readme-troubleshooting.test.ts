@@ -62,9 +62,14 @@ const troubles: Record<string, Trouble> = {
     credentials: ['-u', 'alice@example.org', '-P', 'x'],
     ...{ more: filter, prints: refused, exits: [5], log: 'invalid-login' },
   },
-  'MQTT 5': {
+  'a wrong password with MQTT 5': {
+    credentials: ['-u', 'alice', '-P', 'wrong'],
     more: [...filter, '-V', 'mqttv5'],
-    ...{ prints: 'Connection error: Unsupported Protocol Version.', exits: [132], log: 'unsupported-protocol' },
+    ...{ prints: 'Connection error: Not authorized', exits: [135], log: 'wrong-password' },
+  },
+  'a topic of others with MQTT 5': {
+    ...{ ...pub, more: ['-t', 'iotlab/bob/x', '-m', 'x', '-q', '1', '-V', 'mqttv5'] },
+    ...{ prints: 'Warning: Publish 1 failed: Not authorized.', exits: [0], log: 'publish denied' },
   },
   'a filter of others': {
     more: ['-t', 'iotlab/bob/#'],

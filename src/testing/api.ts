@@ -1,4 +1,5 @@
 import type { Faults } from './fault-api.js';
+import type { MessageProperties } from './message-properties.js';
 
 // The types that the users of the harness see. They name nothing of the broker's inside, nor of the libraries in it, so
 // that they can be checked in a project that has neither.
@@ -43,7 +44,7 @@ export interface SeenMessage {
   readonly qos: 0 | 1 | 2;
   readonly retain: boolean;
   /** Of MQTT 5; null where there are none. */
-  readonly properties: Readonly<Record<string, unknown>> | null;
+  readonly properties: MessageProperties | null;
   /** By the broker's clock: milliseconds since the epoch. */
   readonly timeMs: number;
 }
@@ -67,6 +68,10 @@ export interface ConnectOptions {
   readonly ca: string;
   readonly username: string;
   readonly password: string;
+  /** Of MQTT; only there when it was asked for: mqtt.js speaks 3.1.1 (4) without it. */
+  readonly protocolVersion?: 3 | 4 | 5;
+  /** mqtt.js needs it for MQTT 3.1. */
+  readonly protocolId?: 'MQIsdp';
 }
 
 /** The users of the broker, changed while it runs. */
@@ -103,7 +108,7 @@ export interface TestBroker extends AsyncDisposable {
   readonly users: TestUsers;
   readonly faults: Faults;
 
-  connectOptions(login: string): ConnectOptions;
+  connectOptions(login: string, options?: { readonly protocolVersion?: 3 | 4 | 5 }): ConnectOptions;
   /** The arguments with which `mosquitto_pub`, `mosquitto_sub` and `mosquitto_rr` connect as `login`. */
   mosquittoArgs(login: string): string[];
 

@@ -4,6 +4,7 @@ import { Publication } from '../mqtt/publication.js';
 import type { PublicationListener } from '../session/distribution.js';
 import type { Session } from '../session/session.js';
 import type { ClientInfo } from './api.js';
+import { type MessageProperties, readMessageProperties } from './message-properties.js';
 
 /*
  * What the harness needs of a running broker's inside. It is all here: no other file of this folder looks in there.
@@ -19,7 +20,7 @@ export interface BrokerView {
    * Publishes as a client of `login` would; nobody asks the access rules again. Resolves when such a client would have
    * its acknowledgement: false when the message could not be stored.
    */
-  publish(message: Omit<RoutedMessage, 'clientId'>): Promise<boolean>;
+  publish(message: Omit<RoutedMessage, 'clientId' | 'properties'>): Promise<boolean>;
   /** Breaks the connections of a login, or the one with this client id. Returns how many there were. */
   disconnect(login: string, clientId?: string): number;
 }
@@ -35,6 +36,7 @@ export interface RoutedMessage {
   readonly payload: Buffer;
   readonly qos: 0 | 1 | 2;
   readonly retain: boolean;
+  readonly properties: MessageProperties | null;
 }
 
 export function viewOf(broker: Broker): BrokerView {
@@ -53,8 +55,11 @@ export function viewOf(broker: Broker): BrokerView {
 
 /** Tells of every message once it is routed. */
 export function observing(observer: (message: RoutedMessage) => void): PublicationListener {
-  return ({ topic, payload, qos, retain, publisher: { login, clientId } }) =>
-    observer({ login, clientId, topic, payload, qos, retain });
+  return ({ topic, payload, qos, retain, properties, expirySeconds, publisher: { login, clientId } }) =>
+    observer({
+      ...{ login, clientId, topic, payload, qos, retain },
+      properties: readMessageProperties(properties, expirySeconds),
+    });
 }
 
 const protocols = { 3: '3.1', 4: '3.1.1', 5: '5' } as const;

@@ -64,6 +64,11 @@ export interface Faults {
   credentialsSlow(delayMs: number, scope?: { readonly login?: string }): Fault;
   /** Breaks the connection, without a goodbye, behind a number of packets or in the middle of one. */
   dropConnection(options?: DropOptions): Fault;
+  /**
+   * Ends the connection at the client's next packet, or the broker's to it, with a DISCONNECT of this reason code of MQTT 5
+   * (0x8b: the server is shutting down); a client of an earlier version is disconnected without one.
+   */
+  sendDisconnect(reasonCode: number, scope?: FaultScope): Fault;
   /** Keeps PUBACK, PUBREC and PUBCOMP from the publisher until the fault is lifted; then they leave in order. */
   holdAcknowledgements(scope?: FaultScope): Fault;
   /**

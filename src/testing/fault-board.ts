@@ -17,6 +17,7 @@ export interface Kinds {
   credentialsDown: null;
   credentialsSlow: { delayMs: number };
   dropConnection: DropRule;
+  sendDisconnect: { reasonCode: number };
   holdAcknowledgements: null;
   loseAcknowledgement: { keepConnection: boolean };
   delayDelivery: { delayMs: number };

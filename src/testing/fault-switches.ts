@@ -37,6 +37,13 @@ export class FaultSwitches implements Faults {
     return this.#board.add('dropConnection', { after, from, type, midPacket }, options);
   }
 
+  sendDisconnect(reasonCode: number, scope: FaultScope = {}): Fault {
+    if (!Number.isInteger(reasonCode) || reasonCode < 0 || reasonCode > 255) {
+      throw new RangeError(`sendDisconnect(${reasonCode}): a reason code from 0 to 255, such as 0x8b`);
+    }
+    return this.#board.add('sendDisconnect', { reasonCode }, scope);
+  }
+
   holdAcknowledgements(scope: FaultScope = {}): Fault {
     return this.#board.add('holdAcknowledgements', null, scope);
   }

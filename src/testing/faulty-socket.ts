@@ -2,12 +2,12 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { Clock } from '../clock.js';
 import { readOnAfterWriteError } from '../connection/read-on.js';
-import { CONNECT, PUBLISH } from '../mqtt/packets.js';
+import { CONNACK, CONNECT, PUBLISH } from '../mqtt/packets.js';
 import { DeliveryLane } from './delivery-lane.js';
 import { DropCounter } from './drop-counter.js';
 import type { FaultScope } from './fault-api.js';
 import type { FaultBoard, FaultRule, Holder } from './fault-board.js';
-import { FrameCutter, isAcknowledgement, type Piece, readConnect, refusal } from './frames.js';
+import { FrameCutter, goodbye, isAcknowledgement, type Piece, readConnect, refusal } from './frames.js';
 
 const bufferedBytes = 65_536;
 
@@ -26,6 +26,8 @@ export class FaultySocket extends Duplex implements Holder {
   readonly #lane: DeliveryLane;
   /** Empty until CONNECT was seen, and for who does not begin with one. */
   #who: FaultScope = {};
+  /** Of the protocol, by CONNECT. */
+  #level = 4;
   #connect: Buffer | null = Buffer.alloc(0);
   #stalledBy: FaultRule<unknown> | null = null;
   /** What came from the client and waits for the stall to be over. */
@@ -87,6 +89,7 @@ export class FaultySocket extends Duplex implements Holder {
     const out: Buffer[] = [];
     for (const piece of this.#outgoing.cut(chunk)) {
       const { type, bytes } = piece;
+      if (type !== CONNACK && this.#saysGoodbye(out)) break;
       const allowed = this.#drops.allows('broker', piece, this.#who);
       if (allowed < bytes.length) {
         this.#breakOff([...out, bytes.subarray(0, allowed)]);
@@ -144,6 +147,7 @@ export class FaultySocket extends Duplex implements Holder {
       if (connect !== null) {
         const { login, clientId, level } = connect;
         this.#who = login === undefined ? { clientId } : { login, clientId };
+        this.#level = level;
         const refused = this.#faults.strike('refuseConnect', this.#who);
         if (refused !== null) {
           this.#send(refusal(level, refused.parameters.code));
@@ -159,6 +163,10 @@ export class FaultySocket extends Duplex implements Holder {
   #pass(pieces: readonly Piece[]): void {
     const passed: Buffer[] = [];
     for (const piece of pieces) {
+      if (piece.type !== CONNECT && this.#saysGoodbye([])) {
+        this.#forward(passed);
+        return;
+      }
       if (this.#stalledBy === null && piece.type !== CONNECT) {
         this.#stalledBy = this.#faults.strike('stallReading', this.#who);
         if (this.#stalledBy !== null) this.#raw.pause();
@@ -211,6 +219,14 @@ export class FaultySocket extends Duplex implements Holder {
     }
     this.#lastWords = true;
     this.#raw.write(bytes, () => this.#raw.destroy());
+  }
+
+  /** A fault ends the connection here: behind `before`, DISCONNECT is the last that the client gets. */
+  #saysGoodbye(before: readonly Buffer[]): boolean {
+    const rule = this.#faults.strike('sendDisconnect', this.#who);
+    if (rule === null) return false;
+    this.#breakOff([...before, goodbye(this.#level, rule.parameters.reasonCode)]);
+    return true;
   }
 
   /** The faults that slow down what this client is sent. */

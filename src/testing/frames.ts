@@ -159,6 +159,11 @@ function parse(body: Buffer): ConnectIdentity {
   return { level, clientId, login: flags & 0x80 ? field().toString() : undefined };
 }
 
+/** A DISCONNECT, which only MQTT 5 lets a server send. */
+export function goodbye(level: number, reasonCode: number): Buffer {
+  return Buffer.from(level === 5 ? [0xe0, 1, reasonCode] : []);
+}
+
 /** A CONNACK that refuses, in the client's version of the protocol. */
 export function refusal(level: number, code: number): Buffer {
   return Buffer.from(level === 5 ? [0x20, 3, 0, code, 0] : [0x20, 2, 0, code]);

@@ -45,9 +45,16 @@ export class BrokerHandle implements TestBroker {
     this.faults = new FaultSwitches(harness.board);
   }
 
-  connectOptions(login: string): ConnectOptions {
+  connectOptions(login: string, { protocolVersion }: { readonly protocolVersion?: 3 | 4 | 5 } = {}): ConnectOptions {
     const { host, port, ca } = this;
-    return { host, port, protocol: 'mqtts', ca, username: login, password: this.users.passwordOf(login) };
+    if (protocolVersion !== undefined && ![3, 4, 5].includes(protocolVersion)) {
+      throw new RangeError(`protocolVersion ${protocolVersion}: 3 is MQTT 3.1, 4 is MQTT 3.1.1, 5 is MQTT 5`);
+    }
+    return {
+      ...{ host, port, protocol: 'mqtts', ca, username: login, password: this.users.passwordOf(login) },
+      ...(protocolVersion === undefined ? {} : { protocolVersion }),
+      ...(protocolVersion === 3 ? { protocolId: 'MQIsdp' } : {}),
+    };
   }
 
   mosquittoArgs(login: string): string[] {

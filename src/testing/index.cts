@@ -21,6 +21,7 @@ declare namespace testing {
   type FaultScope = esm.FaultScope;
   type LogLine = esm.LogLine;
   type MessageOptions = esm.MessageOptions;
+  type MessageProperties = esm.MessageProperties;
   type PacketName = esm.PacketName;
   type PublishOptions = esm.PublishOptions;
   type SeenMessage = esm.SeenMessage;

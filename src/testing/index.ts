@@ -19,6 +19,7 @@ export type {
   WaitOptions,
 } from './api.js';
 export type { CertificateKind, DropOptions, Fault, FaultScope, Faults, PacketName } from './fault-api.js';
+export type { MessageProperties } from './message-properties.js';
 export type { StartOptions } from './options.js';
 
 /**

@@ -17,9 +17,9 @@ export class MessageLog {
 
   record(message: RoutedMessage, timeMs: number): void {
     const payload = Buffer.from(message.payload);
-    const { login, clientId, topic, qos, retain } = message;
+    const { login, clientId, topic, qos, retain, properties } = message;
     this.#messages.push({
-      ...{ login, clientId, topic, payload, qos, retain, properties: null, timeMs },
+      ...{ login, clientId, topic, payload, qos, retain, properties, timeMs },
       get text() {
         return payload.toString();
       },
