@@ -3,7 +3,7 @@
 // dropped, and the rate is what the broker delivers. Runs in a process of its own (see driver.mjs).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuMicroseconds, residentKilobytes } from './process.mjs';
-import { Peer, packet, text, u16 } from './wire.mjs';
+import { noProperties, Peer, packet, text, u16 } from './wire.mjs';
 
 const maxLatencies = 1_000_000;
 /** A publisher sends this many at once: as a client does that has a pipe full of lines. */
@@ -11,15 +11,16 @@ const step = 20;
 
 export async function load(
   target,
-  { users, pairs, fan, qos, clean = true, window = 200, size = 100, seconds, warmup },
+  { users, pairs, fan, qos, clean = true, window = 200, size = 100, version = 4, seconds, warmup },
 ) {
+  const properties = noProperties(version);
   let received = 0;
   let latencies = [];
   const peers = [];
   const starts = [];
   const lost = [];
   const open = async (name, user) => {
-    const peer = await Peer.connect(target, name, user, clean);
+    const peer = await Peer.connect(target, name, user, clean, version);
     peer.onLost = (error) => lost.push(error);
     peers.push(peer);
     return peer;
@@ -53,7 +54,8 @@ export async function load(
         const topicEnd = start + 2 + bytes.readUInt16BE(start);
         if (qos > 0) acks.push(0x40, 2, bytes[topicEnd], bytes[topicEnd + 1]);
         if (member === 0 && latencies.length < maxLatencies) {
-          latencies.push(performance.now() - bytes.readDoubleBE(qos > 0 ? topicEnd + 2 : topicEnd));
+          const payloadStart = topicEnd + (qos > 0 ? 2 : 0) + properties.length;
+          latencies.push(performance.now() - bytes.readDoubleBE(payloadStart));
         }
       };
       peer.after = () => {
@@ -76,7 +78,7 @@ export async function load(
         const payload = Buffer.alloc(size, 'x');
         payload.writeDoubleBE(performance.now(), 0);
         if (qos > 0) id = (id % 60_000) + 1;
-        packets.push(packet(0x30 | (qos << 1), head, qos > 0 ? u16(id) : Buffer.alloc(0), payload));
+        packets.push(packet(0x30 | (qos << 1), head, qos > 0 ? u16(id) : Buffer.alloc(0), properties, payload));
       }
       publisher.socket.write(Buffer.concat(packets));
     };

@@ -24,6 +24,12 @@ export const rows = [
   load('QoS 1, 10 users, 1 → 1, clean', { pairs: 10, fan: 1, qos: 1 }),
   load('QoS 0, 4 users, 1 → 20', { pairs: 4, fan: 20, qos: 0 }),
   load('QoS 1, 10 users, 1 → 1, persistent, window 20', { pairs: 10, fan: 1, qos: 1, clean: false, window: 20 }),
+  load('QoS 0, 10 users, 1 → 1, MQTT 5', { pairs: 10, fan: 1, qos: 0, version: 5 }),
+  load('QoS 1, 10 users, 1 → 1, clean, MQTT 5', { pairs: 10, fan: 1, qos: 1, version: 5 }),
+  load('QoS 0, 4 users, 1 → 20, MQTT 5', { pairs: 4, fan: 20, qos: 0, version: 5 }),
+  load('QoS 1, 10 users, 1 → 1, persistent, window 20, MQTT 5', {
+    ...{ pairs: 10, fan: 1, qos: 1, clean: false, window: 20, version: 5 },
+  }),
   {
     name: 'connect + authenticate + subscribe',
     unit: 'µs of CPU per connection',

@@ -1,4 +1,4 @@
-// The client side of MQTT 3.1.1 over TLS, as cheap as can be: on two cores the load must leave one to the broker.
+// The client side of MQTT 3.1.1 and 5 over TLS, as cheap as can be: on two cores the load must leave one to the broker.
 import tls from 'node:tls';
 
 export const u16 = (value) => Buffer.from([value >> 8, value & 255]);
@@ -20,18 +20,26 @@ export function packet(head, ...body) {
   return Buffer.concat([Buffer.from([head, ...length]), bytes]);
 }
 
-export const connectPacket = (clientId, { login, password }, clean = true) =>
+/** No properties, where the version has them. */
+export const noProperties = (version) => Buffer.alloc(version === 5 ? 1 : 0);
+
+/** A session of MQTT 5 that is to be kept says for how long: an hour. */
+const connectProperties = (version, clean) =>
+  version === 5 && !clean ? Buffer.from([5, 0x11, 0, 0, 0x0e, 0x10]) : noProperties(version);
+
+export const connectPacket = (clientId, { login, password }, clean = true, version = 4) =>
   packet(
     0x10,
     text('MQTT'),
-    Buffer.from([4, 0xc0 | (clean ? 2 : 0), 0, 0]),
+    Buffer.from([version, 0xc0 | (clean ? 2 : 0), 0, 0]),
+    connectProperties(version, clean),
     text(clientId),
     text(login),
     text(password),
   );
 
-export const subscribePacket = (id, filters, qos) =>
-  packet(0x82, u16(id), ...filters.flatMap((filter) => [text(filter), Buffer.from([qos])]));
+export const subscribePacket = (id, filters, qos, version = 4) =>
+  packet(0x82, u16(id), noProperties(version), ...filters.flatMap((filter) => [text(filter), Buffer.from([qos])]));
 
 export const unsubscribePacket = (id, filter) => packet(0xa2, u16(id), text(filter));
 
@@ -42,12 +50,13 @@ export class Peer {
   onPacket = null;
   after = null;
 
-  static connect({ port, secureContext }, clientId, user, clean = true) {
+  static connect({ port, secureContext }, clientId, user, clean = true, version = 4) {
     return new Promise((resolve, reject) => {
       const peer = new Peer();
+      peer.version = version;
       peer.socket = tls.connect({ host: '127.0.0.1', port, servername: 'localhost', secureContext }, () => {
         peer.socket.setNoDelay(true);
-        peer.request(connectPacket(clientId, user, clean), 2).then((connack) => {
+        peer.request(connectPacket(clientId, user, clean, version), 2).then((connack) => {
           if (connack[3] === 0) resolve(peer);
           else reject(new Error(`${clientId}: refused with return code ${connack[3]}`));
         }, reject);
@@ -67,7 +76,7 @@ export class Peer {
   }
 
   async subscribe(filters, qos) {
-    const suback = await this.request(subscribePacket(1, filters, qos), 9);
+    const suback = await this.request(subscribePacket(1, filters, qos, this.version), 9);
     if (suback.at(-1) > 2) throw new Error(`not subscribed to ${filters.at(-1)}: ${suback.at(-1)}`);
   }
 
