@@ -70,15 +70,20 @@ export class Messages5 {
     dup: boolean,
     identifiers: readonly number[] | null,
   ): boolean {
-    const { body, topicEnd, properties, expiresAt } = message;
+    const { body, topicEnd, payloadStart, properties, expiresAt } = message;
     const head = (PUBLISH << 4) | (dup ? 8 : 0) | (qos << 1) | (retain ? 1 : 0);
+    const leavesAsCame = message.asCame && qos > 0 && identifiers === null && this.#sent === null;
+    if (leavesAsCame && body.length + 5 <= this.#maximumPacketSize) {
+      writePublishAsCame(outbox, head, body, 0, topicEnd, packetId, body.length);
+      return true;
+    }
     // [MQTT-3.3.2-6]; what is sent again after its end says that it is about to end.
     const seconds = expiresAt === null ? -1 : Math.max(1, Math.ceil((expiresAt - this.#now()) / 1_000));
     const block =
       properties === null && seconds === -1 && identifiers === null
         ? EMPTY_BLOCK
         : publishBlock(properties, seconds, identifiers);
-    return this.#send(outbox, head, message.topic, body, 0, topicEnd, packetId, block, topicEnd + 2, body.length);
+    return this.#send(outbox, head, message.topic, body, 0, topicEnd, packetId, block, payloadStart, body.length);
   }
 
   #send(

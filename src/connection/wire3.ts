@@ -206,9 +206,9 @@ class Wire3 implements Wire {
   }
 
   message(outbox: Outbox, message: Message, qos: Qos, packetId: number, retain: boolean, dup: boolean): true {
-    const { body, topicEnd } = message;
+    const { body, topicEnd, payloadStart } = message;
     const head = (PUBLISH << 4) | (dup ? 8 : 0) | (qos << 1) | (retain ? 1 : 0);
-    writePublish(outbox, head, body, 0, topicEnd, packetId, topicEnd + 2, body.length);
+    writePublish(outbox, head, body, 0, topicEnd, packetId, payloadStart, body.length);
     return true;
   }
 

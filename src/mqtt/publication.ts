@@ -10,8 +10,10 @@ import { SafetyTicket } from './safety-ticket.js';
 export class Message {
   readonly topic: string;
   readonly body: Buffer;
-  /** Offset in `body` at which the topic (with its two length bytes) ends; the payload begins two bytes later. */
+  /** Offset in `body` at which the topic (with its two length bytes) ends. */
   readonly topicEnd: number;
+  /** Two bytes later; in what came in MQTT 5, behind its properties with their length. */
+  readonly payloadStart: number;
   /** The properties of MQTT 5 that receivers get, as they are on the wire; null: none. */
   readonly properties: Buffer | null;
   /** When it is not to be delivered any more, as a date in milliseconds since 1970; null: never. */
@@ -25,21 +27,28 @@ export class Message {
     topicEnd: number,
     properties: Buffer | null = null,
     expiresAt: number | null = null,
+    payloadStart = topicEnd + 2,
   ) {
     this.topic = topic;
     this.body = body;
     this.topicEnd = topicEnd;
+    this.payloadStart = payloadStart;
     this.properties = properties;
     this.expiresAt = expiresAt;
   }
 
   /** What it takes in a queue: topic, payload and properties. */
   get bytes(): number {
-    return this.properties === null ? this.body.length : this.body.length + this.properties.length;
+    return this.properties === null || this.asCame ? this.body.length : this.body.length + this.properties.length;
+  }
+
+  /** The body is what followed the fixed header in MQTT 5, and may leave so as it is, but for the packet id. */
+  get asCame(): boolean {
+    return this.payloadStart > this.topicEnd + 2;
   }
 
   get payload(): Buffer {
-    return this.body.subarray(this.topicEnd + 2);
+    return this.body.subarray(this.payloadStart);
   }
 
   static of(
@@ -193,13 +202,22 @@ export class Publication {
   /** The message, copied once, however many queues keep it. */
   message(): Message {
     if (this.#copied === null) {
-      const topicBytes = this.topicEnd - this.topicStart;
-      const body = Buffer.allocUnsafe(topicBytes + 2 + this.payloadBytes);
-      if (this.payloadStart === this.topicEnd + 2) {
-        this.chunk.copy(body, 0, this.topicStart, this.end);
-      } else {
-        this.chunk.copy(body, 0, this.topicStart, this.topicEnd);
-        this.chunk.copy(body, topicBytes + 2, this.payloadStart, this.end);
+      const { chunk, topicStart, topicEnd, payloadStart, end } = this;
+      const topicBytes = topicEnd - topicStart;
+      const idAt = topicBytes + 2;
+      if (this.asCame && this.qos > 0) {
+        const body = Buffer.allocUnsafe(end - topicStart);
+        chunk.copy(body, 0, topicStart, end);
+        const at = payloadStart - topicStart;
+        const properties = this.properties === null ? null : body.subarray(at - this.properties.length, at);
+        this.#copied = new Message(this.topic, body, topicBytes, properties, null, at);
+        return this.#copied;
+      }
+      const body = Buffer.allocUnsafe(idAt + end - payloadStart);
+      if (payloadStart === topicEnd + 2) chunk.copy(body, 0, topicStart, end);
+      else {
+        chunk.copy(body, 0, topicStart, topicEnd);
+        chunk.copy(body, idAt, payloadStart, end);
       }
       // A copy of the properties, too: they are a piece of the received bytes.
       const properties = this.properties === null ? null : Buffer.from(this.properties);
