@@ -14,6 +14,7 @@ import {
   SUBSCRIBE,
   UNSUBSCRIBE,
 } from '../mqtt/packets.js';
+import { Reason } from '../mqtt/reason-codes.js';
 import type { CloseReason } from '../session/close-reason.js';
 import type { Acknowledged } from '../session/inflight-window.js';
 import type { Session } from '../session/session.js';
@@ -97,6 +98,10 @@ export class Client implements ConnectedClient, Task {
 
   handle(chunk: Buffer, start: number, bodyStart: number, end: number): number {
     const head = chunk[start]!;
+    // A length that could be written shorter. Before MQTT 5 nothing forbids it.
+    if (bodyStart - start > 2 && chunk[bodyStart - 1] === 0 && this.wire.level === 5) {
+      throw new ProtocolError('MQTT-1.5.5-1', 'a length field that is longer than needed', Reason.MALFORMED_PACKET);
+    }
     if (head >> 4 === PUBLISH) return this.#publishFlow.publish(chunk, start, bodyStart, end);
     if (head >> 4 === PUBACK) return this.#acknowledged(PUBACK, chunk, start, bodyStart, end);
     return this.#control(head >> 4, chunk, start, bodyStart, end);
@@ -136,6 +141,9 @@ export class Client implements ConnectedClient, Task {
       case CONNECT:
         throw new ProtocolError('MQTT-3.1.0-2', 'a second CONNECT');
       case AUTH:
+        if ((chunk[start]! & 15) !== 0) {
+          throw new ProtocolError('MQTT-3.15.1-1', 'reserved bits of AUTH', Reason.MALFORMED_PACKET);
+        }
         throw new ProtocolError('MQTT-4.12.0-6', 'AUTH, where no enhanced authentication was agreed on');
       default:
         throw new ProtocolError('MQTT-2.2.2-2', `a packet of type ${type}, which clients do not send`);

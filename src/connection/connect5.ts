@@ -42,6 +42,9 @@ export function decodeConnect5(
   bodyStart: number,
 ): { request: ConnectRequest; settings: ClientSettings } {
   const end = frame.length;
+  if (bodyStart > 2 && frame[bodyStart - 1] === 0) {
+    throw new ProtocolError('MQTT-1.5.5-1', 'a length field that is longer than needed', Reason.MALFORMED_PACKET);
+  }
   let at = fieldEnd(frame, bodyStart, end) + 1;
   if (at + 3 > end) throw new ProtocolError('malformed', 'CONNECT ends before its properties');
   const flags = frame[at]!;

@@ -264,7 +264,10 @@ export class PublishFlow {
     if (topic.includes('\uFFFD') && !isUtf8(chunk.subarray(start, end))) {
       throw new ProtocolError('MQTT-1.5.3-1', 'the topic is not UTF-8');
     }
-    if (!isValidTopicName(topic)) throw new ProtocolError('MQTT-3.3.2-2', 'a topic that is empty or has a wildcard');
+    if (!isValidTopicName(topic)) {
+      if (topic.includes('\0')) throw new ProtocolError('MQTT-1.5.3-2', 'U+0000 in the topic');
+      throw new ProtocolError('MQTT-3.3.2-2', 'a topic that is empty or has a wildcard');
+    }
     const allowed = this.#context.gate.mayPublish(this.#session, topic);
     const known: KnownTopic = { topic, allowed, route: null, routeBytes: null };
     if (end - start <= KNOWN_TOPIC_BYTES) this.#session.account.topics.add(key, known);
