@@ -88,8 +88,8 @@ export class Answers5 {
     return this.#first(packetOf(CONNACK << 4, head, properties.block()), needed);
   }
 
-  refusal(why: ConnectRefusal): Buffer {
-    return connackRefusal5(refusals[why]);
+  refusal(why: ConnectRefusal): Buffer | null {
+    return this.#first(connackRefusal5(refusals[why]));
   }
 
   suback(packetId: number, answers: readonly (Qos | SubscribeRefusal)[], text: string | null): Buffer | null {

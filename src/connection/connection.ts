@@ -170,9 +170,9 @@ export class Connection implements FrameSource, Holder {
     this.reader.resume();
   }
 
-  /** Answers CONNECT with a refusal and closes [MQTT-3.2.2-5]. */
-  refuse(connack: Buffer): void {
-    this.outbox.packet(connack);
+  /** Answers CONNECT with a refusal, if the client takes one, and closes [MQTT-3.2.2-5]. */
+  refuse(connack: Buffer | null): void {
+    if (connack !== null) this.outbox.packet(connack);
     this.close('refused');
   }
 

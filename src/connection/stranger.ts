@@ -276,7 +276,7 @@ export class Stranger implements FrameHandler {
     this.#refuse(wire.refusal(why));
   }
 
-  #refuse(connack: Buffer): void {
+  #refuse(connack: Buffer | null): void {
     this.#context.counters.connectionsRefused++;
     this.#connection.refuse(connack);
   }

@@ -130,9 +130,9 @@ export interface Wire {
   checkEmpty(chunk: Buffer, start: number, bodyStart: number, end: number): void;
   readDisconnect(chunk: Buffer, start: number, bodyStart: number, end: number): Farewell;
 
-  /** Null: the client does not take packets as large as the answer. So for SUBACK and UNSUBACK. */
+  /** Null: the client does not take packets as large as the answer. So below. */
   welcome(details: Welcome): Buffer | null;
-  refusal(why: ConnectRefusal): Buffer;
+  refusal(why: ConnectRefusal): Buffer | null;
   /** `text` helps the user with what is refused; it is about the user's own request alone. */
   suback(packetId: number, answers: readonly (Qos | SubscribeRefusal)[], text: string | null): Buffer | null;
   unsuback(packetId: number, answers: readonly UnsubscribeAnswer[]): Buffer | null;

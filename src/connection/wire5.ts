@@ -177,7 +177,7 @@ export class Wire5 implements Wire {
     return this.#answers.welcome(details);
   }
 
-  refusal(why: ConnectRefusal): Buffer {
+  refusal(why: ConnectRefusal): Buffer | null {
     return this.#answers.refusal(why);
   }
 
