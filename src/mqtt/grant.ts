@@ -21,9 +21,9 @@ export function grantedQos(grant: Grant): Qos {
 }
 
 /**
- * Several filters of one session match, and it gets one copy: at the highest QoS [MQTT-3.3.5-1], as published when one of
- * them wants that, and its own messages too unless none of them does.
+ * Several filters of one session match, and it gets one copy: at the highest QoS [MQTT-3.3.5-1], and as published when one
+ * of them wants that. No Local of one of them: what is the session's own is another matter.
  */
 export function bothGranted(a: Grant, b: Grant): Grant {
-  return Math.max(a & 3, b & 3) | (a & b & NO_LOCAL) | ((a | b) & RETAIN_AS_PUBLISHED);
+  return Math.max(a & 3, b & 3) | ((a | b) & (NO_LOCAL | RETAIN_AS_PUBLISHED));
 }

@@ -70,8 +70,11 @@ export class Route {
         : afterTransient < 0
           ? transient[afterPersistent]!
           : groups[afterTransient]!.pick(publication);
-    if (target === null || ((target.granted & NO_LOCAL) !== 0 && target.subscriber.published(publication))) return;
-    target.subscriber.deliver(publication, target.granted, target.identifiers);
+    if (target === null) return;
+    const { own, subscriber } = target;
+    if ((target.granted & NO_LOCAL) === 0 || !subscriber.published(publication)) {
+      subscriber.deliver(publication, target.granted, target.identifiers);
+    } else if (own !== null) subscriber.deliver(publication, own.granted, own.identifiers);
   }
 }
 

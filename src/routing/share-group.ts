@@ -15,7 +15,7 @@ export class ShareGroup {
   }
 
   set(subscriber: Subscriber, granted: Grant, identifier: number | null = null): void {
-    const target = { subscriber, granted, identifiers: identifier === null ? null : [identifier] };
+    const target = { subscriber, granted, identifiers: identifier === null ? null : [identifier], own: null };
     const index = this.#members.findIndex((member) => member.subscriber === subscriber);
     if (index === -1) this.#members.push(target);
     else this.#members[index] = target;

@@ -25,4 +25,6 @@ export interface Target {
   readonly granted: Grant;
   /** Subscription Identifiers of MQTT 5, of all of them; null: none. */
   readonly identifiers: readonly number[] | null;
+  /** With No Local among them: how it gets what it publishes itself, by the filters without; null: not at all. */
+  readonly own: Target | null;
 }

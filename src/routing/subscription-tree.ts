@@ -1,4 +1,4 @@
-import { bothGranted, type Grant } from '../mqtt/grant.js';
+import { bothGranted, type Grant, NO_LOCAL } from '../mqtt/grant.js';
 import { LevelNode } from '../mqtt/level-node.js';
 import { ShareGroup } from './share-group.js';
 import type { Subscriber, Target } from './subscriber.js';
@@ -17,10 +17,7 @@ export class Ending {
 
   /** Those who subscribed without a group, in lists that all routes share which lead to this one place. */
   get targets(): Targets {
-    this.#targets ??= targetsOf(this.#subscribers, (subscriber) => {
-      const identifier = this.identifierOf(subscriber);
-      return identifier === undefined ? null : [identifier];
-    });
+    this.#targets ??= targetsOf(this.#each());
     return this.#targets;
   }
 
@@ -47,6 +44,13 @@ export class Ending {
     this.#identifiers?.delete(subscriber);
     return this.#subscribers.delete(subscriber);
   }
+
+  *#each(): Generator<Target, void, void> {
+    for (const [subscriber, granted] of this.#subscribers) {
+      const identifier = this.identifierOf(subscriber);
+      yield { subscriber, granted, identifiers: identifier === undefined ? null : [identifier], own: null };
+    }
+  }
 }
 
 /** Sessions that keep messages while their client is away, and those that end with their connection. */
@@ -55,20 +59,46 @@ export interface Targets {
   readonly transient: readonly Target[];
 }
 
-function targetsOf(
-  subscribers: Iterable<[Subscriber, Grant]>,
-  identifiersOf: (subscriber: Subscriber) => readonly number[] | null,
-): Targets {
+function targetsOf(targets: Iterable<Target>): Targets {
   const persistent: Target[] = [];
   const transient: Target[] = [];
-  for (const [subscriber, granted] of subscribers) {
-    (subscriber.persistent ? persistent : transient).push({
-      subscriber,
-      granted,
-      identifiers: identifiersOf(subscriber),
-    });
-  }
+  for (const target of targets) (target.subscriber.persistent ? persistent : transient).push(target);
   return { persistent, transient };
+}
+
+/** What the filters of a subscriber that end at several places were granted, all together. */
+type Together = Map<Subscriber, { granted: Grant; identifiers: number[] | null }>;
+
+/** `own`: for what the subscriber publishes itself, filters with No Local are left out [MQTT-3.8.3-3]. */
+function together(endings: readonly Ending[], own: boolean): Together {
+  const all: Together = new Map();
+  for (const ending of endings) {
+    for (const [subscriber, granted] of ending.subscribers) {
+      if (own && (granted & NO_LOCAL) !== 0) continue;
+      const identifier = ending.identifierOf(subscriber);
+      const before = all.get(subscriber);
+      if (before === undefined) {
+        all.set(subscriber, { granted, identifiers: identifier === undefined ? null : [identifier] });
+        continue;
+      }
+      before.granted = bothGranted(before.granted, granted);
+      if (identifier === undefined) continue;
+      // Also one that is among them already: the client chose to give two filters the same (3.3.4).
+      before.identifiers ??= [];
+      before.identifiers.push(identifier);
+    }
+  }
+  return all;
+}
+
+/** Each subscriber once. */
+function* mergedTargets(endings: readonly Ending[]): Generator<Target, void, void> {
+  let own: Together | null = null;
+  for (const [subscriber, granted] of together(endings, false)) {
+    if ((granted.granted & NO_LOCAL) !== 0) own ??= together(endings, true);
+    const its = own?.get(subscriber);
+    yield { subscriber, ...granted, own: its === undefined ? null : { subscriber, ...its, own: null } };
+  }
 }
 
 /** `+` is kept apart from the levels that are known by their text. */
@@ -155,20 +185,7 @@ export class Matching {
   get targets(): Targets & { readonly shared: boolean } {
     const [only, ...others] = this.#endings;
     if (only !== undefined && others.length === 0) return { ...only.targets, shared: true };
-    const together = new Map<Subscriber, Grant>();
-    const identifiers = new Map<Subscriber, number[]>();
-    for (const ending of this.#endings) {
-      for (const [subscriber, granted] of ending.subscribers) {
-        const before = together.get(subscriber);
-        together.set(subscriber, before === undefined ? granted : bothGranted(before, granted));
-        const identifier = ending.identifierOf(subscriber);
-        if (identifier === undefined) continue;
-        const others = identifiers.get(subscriber);
-        if (others === undefined) identifiers.set(subscriber, [identifier]);
-        else if (!others.includes(identifier)) others.push(identifier);
-      }
-    }
-    return { ...targetsOf(together, (subscriber) => identifiers.get(subscriber) ?? null), shared: false };
+    return { ...targetsOf(mergedTargets(this.#endings)), shared: false };
   }
 
   #collect(ending: Ending): void {
