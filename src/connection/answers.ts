@@ -83,8 +83,9 @@ export class Answers {
 
   #send(type: number, packetId: number, code: ReasonCode, text: string | null): void {
     const { wire, connection } = this.#options;
-    // Of a flow that was begun over another connection nothing was counted here.
-    if (this.open > 0 && (type !== PUBREC || code >= Reason.UNSPECIFIED_ERROR)) this.open--;
+    // Not with a PUBREL for what is not known. Of a flow that was begun over another connection nothing was counted here.
+    const ends = type === PUBREC ? code >= Reason.UNSPECIFIED_ERROR : code !== Reason.PACKET_IDENTIFIER_NOT_FOUND;
+    if (ends && this.open > 0) this.open--;
     wire.acknowledge(connection.outbox, type, packetId, code, text);
   }
 }

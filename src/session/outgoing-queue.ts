@@ -83,8 +83,9 @@ export class OutgoingQueue {
     if (outlet !== null && this.waiting.length === 0 && !safeFirst) {
       if (outlet.hasRoom) {
         if (qos === 0) {
-          if (!this.#sender.publication(publication, 0, 0, retain, identifiers)) this.#drop('too-large', publication);
-          else if (outlet.bytes > PRESSING_BYTES) this.#pace.press(publication);
+          if (!this.#sender.publication(publication, 0, 0, retain, identifiers)) {
+            this.#context.onDropped('too-large', publication.topic);
+          } else if (outlet.bytes > PRESSING_BYTES) this.#pace.press(publication);
           return;
         }
         if (this.#inflight.hasRoom(publication.messageBytes)) {
@@ -214,7 +215,7 @@ export class OutgoingQueue {
   #sendNow(publication: Publication, qos: 1 | 2, retain: boolean, identifiers: readonly number[] | null): void {
     const packetId = this.#ids.next(this.#inflight);
     if (!this.#sender.publication(publication, qos, packetId, retain, identifiers)) {
-      this.#drop('too-large', publication);
+      this.#context.onDropped('too-large', publication.topic);
       return;
     }
     const entry = liveEntry(++this.#lastSeq, packetId, qos, retain, identifiers, null);

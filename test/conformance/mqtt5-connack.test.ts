@@ -37,11 +37,7 @@ test('[MQTT-3.2.2-6] [MQTT-3.2.2-7] a refusal never says that a session is prese
 
 test('[MQTT-3.2.2-9] what is available is not said to be: all QoS, retained messages, wildcards, identifiers, groups', async () => {
   await using client = await Client5.connect(broker);
-  assert.deepEqual(Object.keys(client.connack.properties).sort(), [
-    'maximumPacketSize',
-    'receiveMaximum',
-    'topicAliasMaximum',
-  ]);
+  assert.deepEqual(Object.keys(client.connack.properties).sort(), ['maximumPacketSize', 'topicAliasMaximum']);
 });
 
 test('the limits are those of the configuration, and an alias maximum of 0 is left out', async () => {
@@ -81,7 +77,7 @@ test('[MQTT-3.1.2-28] Response Information comes when it is asked for, and only 
 test('Response Information is left out where it would make CONNACK too large', async () => {
   await using large = await Client5.connect(broker, { properties: [p.requestResponseInformation(1)] });
   assert.equal(large.connack.properties.responseInformation, 'iotlab/alice/');
-  const bytes = (information: boolean) => 2 + 2 + 1 + 3 + 5 + 3 + (information ? 3 + 'iotlab/alice/'.length : 0);
+  const bytes = (information: boolean) => 2 + 2 + 1 + 5 + 3 + (information ? 3 + 'iotlab/alice/'.length : 0);
   for (const [size, told] of [
     [bytes(true), 'iotlab/alice/'],
     [bytes(true) - 1, undefined],
@@ -94,7 +90,7 @@ test('Response Information is left out where it would make CONNACK too large', a
 });
 
 test('[MQTT-3.1.2-24] a client that takes no packet as large as CONNACK gets none', async () => {
-  for (const size of [1, 4, 15]) {
+  for (const size of [1, 4, 12]) {
     await using client = await RawClient.open(broker);
     client.send(connectPacket5({ properties: [p.maximumPacketSize(size)] }));
     await client.expectClose();
