@@ -3,6 +3,7 @@ import type { Clock } from '../clock.js';
 import { type Job, perform } from '../fairness/job.js';
 import type { Scheduler } from '../fairness/scheduler.js';
 import type { Qos } from '../mqtt/packets.js';
+import { Property, PropertyReader } from '../mqtt/properties.js';
 import { Publication } from '../mqtt/publication.js';
 import type { Counters } from '../observe/counters.js';
 import type { History } from '../observe/history.js';
@@ -161,21 +162,22 @@ export class Wills {
     });
   }
 
-  /** If its owner may write to its topic now; otherwise it is dropped, as a denied publish is. */
+  /** If its owner may write to its topic, and be answered there, now; otherwise it is dropped, as a denied publish is. */
   *#publish(client: ClientIdentity, will: WillMessage, account: UserAccount): Job {
     const { gate, distribution, counters, history, log, noisyLog, clock } = this.#options;
     const { login, clientId } = client;
     const { topic, payload, qos, retain, properties, expirySeconds } = will;
-    if (gate.mayPublish(client, topic)) {
+    const denied = [topic, responseTopicOf(properties)].find((each) => each !== null && !gate.mayPublish(client, each));
+    if (denied == null) {
       const more = { properties, expirySeconds, cameAt: clock.epochMs() };
       yield* distribution.posting(Publication.of(topic, payload, qos, retain, login, clientId, more), account);
     } else {
       counters.publishesDenied++;
-      history.denied(client, 'will', topic, 'denied', () => denialText(login, topic));
+      history.denied(client, 'will', denied, 'denied', () => denialText(login, denied));
       noisyLog
         .user(login)
         .line('will-denied', (suppressed) =>
-          log.warn({ login, topic: topic.slice(0, 200), suppressed }, 'Will denied'),
+          log.warn({ login, topic: denied.slice(0, 200), suppressed }, 'Will denied'),
         );
     }
     this.#forget(client, will, account);
@@ -188,6 +190,13 @@ export class Wills {
     this.#stored.delete(id);
     this.#options.store.deleteWill(id);
   }
+}
+
+function responseTopicOf(properties: Buffer | null): string | null {
+  if (properties === null) return null;
+  const reader = new PropertyReader().over(properties);
+  while (reader.next()) if (reader.id === Property.RESPONSE_TOPIC) return reader.text;
+  return null;
 }
 
 /** What a Will takes: in the connection and in the store. */
