@@ -25,7 +25,7 @@ const inTree = (bytes: Buffer) => Buffer.concat([Buffer.from('iotlab/alice/'), b
 
 /** Packets of a connected client with a string in them, by the string's name. */
 const strings: readonly (readonly [string, (text: Buffer) => Buffer])[] = [
-  ['the topic of PUBLISH [MQTT-3.3.2-1]', (text) => mqtt5.publish(inTree(text))],
+  ['the topic of PUBLISH [MQTT-3.3.2-1] [MQTT-4.7.3-2]', (text) => mqtt5.publish(inTree(text))],
   ['Content Type [MQTT-3.3.2-19]', (text) => mqtt5.publish(topic, '', { properties: [p.contentType(text)] })],
   [
     'Response Topic [MQTT-3.3.2-13]',
@@ -39,7 +39,7 @@ const strings: readonly (readonly [string, (text: Buffer) => Buffer])[] = [
     'the value of a User Property [MQTT-1.5.7-1]',
     (text) => mqtt5.publish(topic, '', { properties: [p.userProperty('name', text)] }),
   ],
-  ['the filter of SUBSCRIBE [MQTT-3.8.3-1]', (text) => mqtt5.subscribe(1, [[inTree(text), 0]])],
+  ['the filter of SUBSCRIBE [MQTT-3.8.3-1] [MQTT-4.7.3-2]', (text) => mqtt5.subscribe(1, [[inTree(text), 0]])],
   ['a User Property of SUBSCRIBE', (text) => mqtt5.subscribe(1, [[topic, 0]], [p.userProperty('name', text)])],
   ['the filter of UNSUBSCRIBE [MQTT-3.10.3-1]', (text) => mqtt5.unsubscribe(1, [inTree(text)])],
   ['a User Property of UNSUBSCRIBE', (text) => mqtt5.unsubscribe(1, [topic], [p.userProperty(text, 'value')])],
