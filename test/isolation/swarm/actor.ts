@@ -123,12 +123,13 @@ export class Actor implements Sender {
 
   async #repeat(times: number, steps: readonly Step[]): Promise<void> {
     const outer = this.#round;
-    const connects = steps.some((step) => step.do === 'connect');
+    // Otherwise there is nothing left to do once the connection is gone.
+    const comesBack = steps.some((step) => ['connect', 'abandon', 'knock'].includes(step.do));
     for (let round = 0; round < times && !this.#over; round += 1) {
       this.#round = round;
       await this.run(steps);
       await nextTurn();
-      if (!connects && this.#link === null) break;
+      if (!comesBack && this.#link === null) break;
     }
     this.#round = outer;
   }
@@ -146,14 +147,17 @@ export class Actor implements Sender {
       let opened: Link | null = null;
       // An earlier connection's last words are nobody's any more.
       const isCurrent = () => opened !== null && opened === this.#link;
-      opened = await Link.open(target, context, localAddress, {
-        onAnswer: (answer) => isCurrent() && this.#answered(answer),
-        onClose: () => {
-          if (!isCurrent()) return;
-          if (this.#connackCode === 0) tally.closed += 1;
-          this.#forget();
+      opened = await Link.open(
+        { target, context, localAddress, hoards: step.hoards },
+        {
+          onAnswer: (answer) => isCurrent() && this.#answered(answer),
+          onClose: () => {
+            if (!isCurrent()) return;
+            if (this.#connackCode === 0) tally.closed += 1;
+            this.#forget();
+          },
         },
-      });
+      );
       this.#link = opened;
       clientIds += 1;
       const clientId = step.id === undefined ? `${process.pid}x${clientIds}` : oneText(step.id, this.names);

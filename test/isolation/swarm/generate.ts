@@ -100,6 +100,7 @@ function connect(random: Random): ConnectStep {
     ...(random.chance(0.05) ? { login: random.pick(['ghost{c}', 'ghost{r}', 'alice', '']) } : {}),
     ...(random.chance(0.1) ? { acknowledges: false } : {}),
     ...(random.chance(0.1) ? { releases: false } : {}),
+    ...(random.chance(0.1) ? { hoards: true } : {}),
   };
 }
 

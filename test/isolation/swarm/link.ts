@@ -1,6 +1,7 @@
 import net from 'node:net';
 import tls from 'node:tls';
 import { type Answer, AnswerReader } from './answers.js';
+import { Hoard } from './hoard.js';
 
 /** Where the broker listens. */
 export interface Target {
@@ -10,6 +11,15 @@ export interface Target {
   readonly adminPort: number;
   /** PEM of the authority that signed the server's certificate. */
   readonly ca: string;
+}
+
+export interface LinkOptions {
+  readonly target: Target;
+  /** Shared by all links of a process: it is dear. */
+  readonly context: tls.SecureContext;
+  readonly localAddress: string;
+  /** What is dribbled leaves in one go. */
+  readonly hoards?: boolean | undefined;
 }
 
 export interface LinkHandler {
@@ -26,12 +36,14 @@ const openTimeoutMs = 60_000;
 export class Link {
   readonly #tcp: net.Socket;
   readonly #socket: tls.TLSSocket;
+  readonly #hoard: Hoard | null;
   #open = true;
   sentBytes = 0;
 
-  private constructor(tcp: net.Socket, socket: tls.TLSSocket, handler: LinkHandler) {
+  private constructor(tcp: net.Socket, socket: tls.TLSSocket, hoard: Hoard | null, handler: LinkHandler) {
     this.#tcp = tcp;
     this.#socket = socket;
+    this.#hoard = hoard;
     const reader = new AnswerReader();
     socket.on('data', (chunk: Buffer) => {
       for (const answer of reader.read(chunk)) handler.onAnswer(answer);
@@ -45,12 +57,13 @@ export class Link {
     });
   }
 
-  /** Rejects when the TLS connection does not come about. `context` is shared by all links of a process: it is dear. */
-  static open(target: Target, context: tls.SecureContext, localAddress: string, handler: LinkHandler): Promise<Link> {
+  /** Rejects when the TLS connection does not come about. */
+  static open({ target, context, localAddress, hoards }: LinkOptions, handler: LinkHandler): Promise<Link> {
     return new Promise((resolve, reject) => {
       const { host, port } = target;
       const tcp = net.connect({ host, port, localAddress, noDelay: true });
-      const socket = tls.connect({ socket: tcp, servername: 'localhost', secureContext: context });
+      const hoard = hoards ? new Hoard(tcp) : null;
+      const socket = tls.connect({ socket: hoard ?? tcp, servername: 'localhost', secureContext: context });
       const timer = setTimeout(() => socket.destroy(new Error('no TLS connection in time')), openTimeoutMs);
       const failed = (error?: Error) => {
         clearTimeout(timer);
@@ -61,7 +74,7 @@ export class Link {
       socket.once('close', () => failed());
       socket.once('secureConnect', () => {
         clearTimeout(timer);
-        resolve(new Link(tcp, socket, handler));
+        resolve(new Link(tcp, socket, hoard, handler));
       });
     });
   }
@@ -91,6 +104,7 @@ export class Link {
 
   /** One TLS record for each byte. Resolves when all of them have left, or the connection has ended. */
   async dribble(bytes: Buffer): Promise<void> {
+    this.#hoard?.hold();
     for (let at = 0; at < bytes.length && this.#open; at += 1) {
       const byte = bytes.subarray(at, at + 1);
       this.sentBytes += 1;
@@ -103,6 +117,7 @@ export class Link {
         });
       });
     }
+    this.#hoard?.release();
   }
 
   set reading(on: boolean) {

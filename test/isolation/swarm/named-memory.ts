@@ -21,6 +21,7 @@ export function attacksOnMemory(scale: Scale, seconds: number): Named[] {
     longTopics(scale, seconds),
     unreadAnswers('one', 1, seconds),
     unreadAnswers('many', scale(60), seconds),
+    tinyRecords(scale, seconds),
     fiveUsers(scale, seconds),
     fullQueues(scale, seconds),
   ];
@@ -88,6 +89,21 @@ function unreadAnswers(name: string, connections: number, seconds: number): Name
       group(connections, ...neverReads, forEver(pings)),
     ),
     modest: modestly({ pingresps: 500 }, group(5, connect, { do: 'ping', count: 100 }, answers)),
+  };
+}
+
+/** TLS hands out record by record, and what waits in a buffer of its own takes three hundred bytes for each of them. */
+function tinyRecords(scale: Scale, seconds: number): Named {
+  const connect: Step = { do: 'connect', hoards: true };
+  const dribble = (count: number): Step => ({ do: 'dribble', of: { do: 'ping', count }, bytes: 2 * count });
+  return {
+    attack: program(
+      'tiny-records',
+      'A million TLS records of one byte, sent in one go on each of 100 connections, and again.',
+      seconds,
+      group(scale(100), connect, meet('all'), forEver(dribble(5_000))),
+    ),
+    modest: modestly({ connected: 2, pingresps: 100 }, group(2, connect, dribble(50), answers)),
   };
 }
 

@@ -61,6 +61,8 @@ export interface ConnectStep {
   readonly acknowledges?: boolean;
   /** Whether its own messages at QoS 2 are released when they were received. */
   readonly releases?: boolean;
+  /** Whether what is dribbled is encrypted first, and leaves in one go. */
+  readonly hoards?: boolean;
 }
 
 export interface SubscribeStep {

@@ -37,17 +37,20 @@ export class QuietClient {
   static async connect({ target, context, login, password }: Resident, options: QuietOptions): Promise<QuietClient> {
     const waiting = new Map<number, (answer: Answer) => void>();
     let client: QuietClient | null = null;
-    const link = await Link.open(target, context, localAddress, {
-      onAnswer(answer) {
-        const wanted = waiting.get(answer.type);
-        waiting.delete(answer.type);
-        wanted?.(answer);
-        options.onAnswer?.(answer);
+    const link = await Link.open(
+      { target, context, localAddress },
+      {
+        onAnswer(answer) {
+          const wanted = waiting.get(answer.type);
+          waiting.delete(answer.type);
+          wanted?.(answer);
+          options.onAnswer?.(answer);
+        },
+        onClose() {
+          if (client !== null && !client.#leaving) options.onLost?.();
+        },
       },
-      onClose() {
-        if (client !== null && !client.#leaving) options.onLost?.();
-      },
-    });
+    );
     client = new QuietClient(link, waiting);
     const { clientId, clean = true } = options;
     try {
