@@ -7,13 +7,13 @@ const CREDIT_MS = 4;
 /** Who is not further ahead of those who wait need not wait itself. */
 const AHEAD_MS = 1;
 /** Who has worked so long at once in a turn of the event loop waits for the round: the next socket may be another's. */
-const AT_ONCE_MS = 2;
+const AT_ONCE_MS = 1;
 /** And who has had so much of it is read no further: what arrives has to be received and decrypted before it can wait. */
-const MOST_MS = 4;
+const MOST_MS = 2;
 /** Receiving one chunk of bytes counts as no more than this: other things may have happened in between. */
 const RECEIVING_MS = 0.25;
 /** And, when all together have worked so long in it, whoever has worked at all. */
-const AT_ONCE_ALL_MS = 8;
+const AT_ONCE_ALL_MS = 4;
 
 /** Work that is done when its owner's turn comes. */
 export interface Task {
