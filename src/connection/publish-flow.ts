@@ -26,8 +26,6 @@ const RECEIVED_PER_USER = 262_144;
 
 /** Answers that wait for the disk; a publisher with more of them is not read until half of them have left. */
 const WAITING_ANSWERS = 8_192;
-/** The same for the bytes of a user's messages that the store has and the disk has not. */
-const STORING_BYTES = 8 * 1024 * 1024;
 
 export interface PublishContext extends DenialContext {
   readonly router: Router;
@@ -138,6 +136,13 @@ export class PublishFlow {
       this.#connection.close('store-fault');
       return null;
     }
+    const { storing } = session.account;
+    if (storing.valve.closed && (retain || safeFirst || (qos > 0 && route.keeps))) {
+      const later = this.#distributeWhenRoom(publication, packetId, route);
+      if (!performs) return later;
+      this.#connection.reader.perform(later);
+      return null;
+    }
     if (safeFirst && !session.ended) {
       session.writer!.putIncoming(packetId);
       publication.needsStore().add();
@@ -153,6 +158,21 @@ export class PublishFlow {
     return null;
   }
 
+  /** Too much of the user's is on its way to the disk. */
+  *#distributeWhenRoom(publication: Publication, packetId: number, route: Route): Job {
+    const { storing, balances } = this.#session.account;
+    const { messageBytes } = publication;
+    balances.jobs.add(messageBytes);
+    try {
+      while (storing.valve.closed) yield storing.valve;
+    } finally {
+      balances.jobs.add(-messageBytes);
+    }
+    const current = route.current ? route : yield* findRoute(this.#context.router.search(publication.topic));
+    const job = this.#distribute(publication, packetId, current, false);
+    if (job !== null) yield* job;
+  }
+
   *#afterJob(job: Job, publication: Publication, packetId: number): Job {
     yield* job;
     this.#distributed(publication, packetId);
@@ -162,7 +182,7 @@ export class PublishFlow {
     this.#answer(publication, packetId);
     const { reader } = this.#connection;
     if (publication.valve !== null) reader.waitFor(publication.valve);
-    if (this.#answers.length > WAITING_ANSWERS || this.#session.account.balances.storing.bytes > STORING_BYTES) {
+    if (this.#answers.length > WAITING_ANSWERS) {
       this.#answersValve.close();
       reader.waitFor(this.#answersValve);
     }
@@ -178,13 +198,10 @@ export class PublishFlow {
 
   #answer({ qos, ticket, messageBytes, deliveries }: Publication, packetId: number): void {
     const { distribution, store } = this.#context;
-    const { storing } = this.#session.account.balances;
     if (ticket !== null) {
-      storing.add(messageBytes);
-      store.whenStored(() => {
-        storing.add(-messageBytes);
-        this.#openIfRoom();
-      });
+      const { storing } = this.#session.account;
+      const bytes = storing.add(messageBytes, ticket.pending);
+      store.whenStored(() => storing.done(bytes));
     }
     if (qos > 0) {
       const code = deliveries === 0 ? Reason.NO_MATCHING_SUBSCRIBERS : Reason.SUCCESS;
@@ -195,8 +212,7 @@ export class PublishFlow {
 
   /** Whoever waits for answers to leave goes on when half of them have. */
   #openIfRoom(): void {
-    if (!this.#answersValve.closed || this.#answers.length > WAITING_ANSWERS / 2) return;
-    if (this.#session.account.balances.storing.bytes <= STORING_BYTES / 2) this.#answersValve.open();
+    if (this.#answersValve.closed && this.#answers.length <= WAITING_ANSWERS / 2) this.#answersValve.open();
   }
 
   /** One more message that is owed an answer. A client of MQTT 5 was told how many there may be [MQTT-3.3.4-9]. */

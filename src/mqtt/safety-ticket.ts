@@ -10,6 +10,11 @@ export class SafetyTicket {
   #onSafe: ((failed: boolean) => void) | null = null;
   #queues: { pump(): void }[] | null = null;
 
+  /** How many parts are neither on disk nor acknowledged. */
+  get pending(): number {
+    return this.#pending;
+  }
+
   /** One more part was handed to the store. */
   add(): this {
     this.#pending++;

@@ -31,7 +31,7 @@ export type PublicationListener = (publication: Publication) => void;
 
 export interface DistributionOptions {
   readonly router: Router;
-  readonly store: Pick<Store, 'retained' | 'committed' | 'onRecovered'>;
+  readonly store: Pick<Store, 'retained' | 'committed' | 'whenStored' | 'onRecovered'>;
   readonly quota: RetainedQuota;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
@@ -92,6 +92,8 @@ export class Distribution {
   }
 
   *posting(publication: Publication, account: UserAccount, done: (stored: boolean) => void = () => {}): Job {
+    const { storing } = account;
+    while (storing.valve.closed) yield storing.valve;
     const route = yield* findRoute(this.#options.router.search(publication.topic));
     const job = this.publish(publication, account, route);
     if (job !== null) yield* job;
@@ -101,6 +103,8 @@ export class Distribution {
       return;
     }
     ticket.whenSafe((failed) => done(!failed));
+    const bytes = storing.add(publication.messageBytes, ticket.pending);
+    this.#options.store.whenStored(() => storing.done(bytes));
     this.commit(ticket);
   }
 

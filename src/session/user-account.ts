@@ -4,6 +4,7 @@ import { levelsOf } from '../mqtt/topics.js';
 import { Traffic } from '../mqtt/traffic.js';
 import type { CloseReason } from './close-reason.js';
 import { KnownTopics } from './known-topics.js';
+import { Storing } from './storing.js';
 
 /** What a level of a filter takes in the subscription tree. */
 const BYTES_PER_LEVEL = 128;
@@ -29,6 +30,7 @@ export interface Holder {
 export class UserAccount extends Account {
   readonly connections = new Set<Holder>();
   readonly topics: KnownTopics;
+  readonly storing: Storing;
   /** What the credential backend said when the user logged in last; another list whenever it is another one. */
   groups = NO_GROUPS;
   /** Of the connections that have ended. */
@@ -46,6 +48,7 @@ export class UserAccount extends Account {
   constructor(login: string, ledger: Ledger) {
     super(login, ledger);
     this.topics = new KnownTopics(this.balances.topics);
+    this.storing = new Storing(this.balances.storing);
   }
 
   get login(): string {

@@ -28,9 +28,9 @@ function stage() {
 test('who has worked long in a turn waits for the round, also when nobody else waits; the others need not', async () => {
   const { scheduler, work } = stage();
   const [busy, quiet] = [userAccount('mallory'), userAccount('alice')];
-  work(busy, 1.5);
+  work(busy, 0.8);
   assert.ok(scheduler.mayWork(busy), 'a modest share is handled at once');
-  work(busy, 1);
+  work(busy, 0.4);
   assert.ok(!scheduler.mayWork(busy));
   assert.ok(scheduler.mayWork(quiet));
   scheduler.touch();
@@ -41,7 +41,7 @@ test('who has worked long in a turn waits for the round, also when nobody else w
 test('many who are busy do not make a turn long together', () => {
   const { scheduler, work } = stage();
   const crowd = Array.from({ length: 5 }, (_, index) => userAccount(`mallory${index}`));
-  for (const owner of crowd) work(owner, 1.8);
+  for (const owner of crowd) work(owner, 0.9);
   for (const owner of crowd) assert.ok(!scheduler.mayWork(owner), owner.name);
   assert.ok(scheduler.mayWork(userAccount('alice')), 'whoever did nothing yet in this turn goes on at once');
 });
@@ -53,9 +53,9 @@ test('receiving is work too: whoever has had too much of a turn is read no furth
   for (const name of ['one', 'two']) busy.readers.add({ rest: () => resting.push(name) });
   quiet.readers.add({ rest: () => resting.push('quiet') });
   // A thousand records of one byte are received in no time of their own handling.
-  for (let record = 0; record < 30; record++) receive(busy, 0.1);
+  for (let record = 0; record < 14; record++) receive(busy, 0.1);
   assert.deepEqual([resting, scheduler.mayWork(busy)], [[], false]);
-  for (let record = 0; record < 30; record++) receive(busy, 0.1);
+  for (let record = 0; record < 14; record++) receive(busy, 0.1);
   assert.deepEqual(resting, ['one', 'two'], 'both, once');
   receive(quiet, 0.1);
   assert.ok(scheduler.mayWork(quiet));
