@@ -37,7 +37,14 @@ export async function swarm(ground: Ground, options: SwarmOptions): Promise<Swar
   while (performance.now() - startMs - spentOnShrinkingMs < minutes * 60_000) {
     programs += 1;
     const program = generate(`${seed}:${programs}`);
-    const first = await attempt(ground, program);
+    const first = await attempt(ground, program).catch((error: Error) => {
+      say(`${program.name}  unclear  ${error.message}`);
+      return null;
+    });
+    if (first === null) {
+      unclear += 1;
+      continue;
+    }
     say(`${program.name}  ${line(first.result, first.judged)}  ${inShort(program)}`);
     const { outcome, remark } = first.judged;
     if (remark) say(`  ${remark}`);
@@ -73,7 +80,9 @@ async function failed(
   const kinds = new Set(findings.map(({ kind }) => kind));
   let harm = findings.map(({ text }) => text);
   const stillHarms = async (smaller: Program) => {
-    const { judged } = await attempt(ground, smaller);
+    const again = await attempt(ground, smaller).catch(() => null);
+    if (again === null) return false;
+    const { judged } = again;
     const same = judged.findings.filter(({ kind }) => kinds.has(kind));
     if (judged.outcome !== 'broken' || same.length === 0) return false;
     harm = same.map(({ text }) => text);
