@@ -2,6 +2,7 @@ import type { Rulebook } from './acl/rulebook.js';
 import type { Hub } from './aedes/hub.js';
 import type { LimitsConfig } from './config/config.js';
 import type { Connection } from './connection/connection.js';
+import type { Bans } from './credentials/bans.js';
 import type { LiveSession } from './credentials/revalidation.js';
 import type { Account } from './fairness/account.js';
 import type { Ledger } from './fairness/ledger.js';
@@ -34,6 +35,7 @@ export interface BrokerParts {
   readonly history: History;
   /** Whom the operators' work and what is kept for them belong to. */
   readonly operators: Account;
+  readonly bans: Bans;
 }
 
 /** Whose credentials are asked for again from time to time. */

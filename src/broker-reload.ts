@@ -70,7 +70,7 @@ export class Reloading {
     const done = this.#running.then(() => this.#reload(dryRun));
     this.#running = done.catch((error) => {
       if (dryRun) return;
-      this.#options.parts.counters.configReloadsRefused++;
+      this.#options.parts.counters.configReloads.add('failure');
       this.#options.log.error({ err: error }, 'the configuration cannot be used: nothing of it is in force');
     });
     return done;
@@ -89,8 +89,8 @@ export class Reloading {
     }
     for (const step of steps) step.apply();
     this.#config = inForce(this.#config, next);
-    parts.counters.configReloads++;
-    parts.counters.configReloadedAtMs = clock.epochMs();
+    parts.counters.configReloads.add('success');
+    parts.counters.configLoadedAt = clock.epochMs();
     const rules = await (touches(changes, 'acl', 'groups')
       ? parts.ruleChanges.use(compileAcl(next.acl, next.groups))
       : { users: 0, subscriptions: 0, messages: 0 });

@@ -2,6 +2,7 @@ import { type Acl, compileAcl } from './acl/acl.js';
 import { Rulebook } from './acl/rulebook.js';
 import { type Admin, openAdmin } from './admin/admin.js';
 import { Hub } from './aedes/hub.js';
+import { commitCounter, countFaults, countingGuard, listenerWitness } from './broker-counting.js';
 import { drain, withDeadline } from './broker-drain.js';
 import type { BrokerParts } from './broker-parts.js';
 import { type LiveSettings, Reloading, type ReloadOutcome } from './broker-reload.js';
@@ -11,16 +12,18 @@ import { type Clock, systemClock } from './clock.js';
 import type { Config } from './config/config.js';
 import { Client } from './connection/client.js';
 import { Connection } from './connection/connection.js';
+import { endClients } from './connection/connections.js';
 import { type Arrival, Stranger } from './connection/stranger.js';
+import { Bans } from './credentials/bans.js';
 import { type CredentialGuard, createCredentialGuard } from './credentials/guard.js';
 import { openBackend } from './credentials/open-backend.js';
 import type { Revalidation } from './credentials/revalidation.js';
-import { Account } from './fairness/account.js';
+import { Account, OPERATORS } from './fairness/account.js';
 import { Ledger } from './fairness/ledger.js';
 import { Networks } from './fairness/networks.js';
 import { Scheduler } from './fairness/scheduler.js';
-import { type Listener, openListener } from './listener/listener.js';
-import { newCounters } from './observe/counters.js';
+import { doorsOf, type Listener, openListener } from './listener/listener.js';
+import { Counters } from './observe/counters.js';
 import { History } from './observe/history.js';
 import type { Log } from './observe/log.js';
 import { createRateLimited, type RateLimited } from './observe/rate-limited.js';
@@ -78,6 +81,7 @@ class ComposedBroker implements Broker {
   readonly #clock: Clock;
   readonly #env: NodeJS.ProcessEnv;
   readonly #seams: BrokerSeams;
+  readonly #counters = new Counters();
   readonly #readConfig: () => Promise<Config>;
   /** What a reload changes, where all parts look. */
   readonly #live: LiveSettings;
@@ -126,11 +130,17 @@ class ComposedBroker implements Broker {
     const clock = this.#clock;
     const config = this.#config;
     const { openDatabase } = this.#seams;
+    const counters = this.#counters;
     const acl = compileAcl(config.acl, config.groups);
-    const store = await openStore({ config: config.storage, log, clock, ...(openDatabase && { open: openDatabase }) });
+    const store = await openStore({
+      ...{ config: config.storage, log, clock, ...(openDatabase && { open: openDatabase }) },
+      onWritten: commitCounter(counters),
+    });
+    countFaults(store, counters);
     this.#closers.push(() => store.close());
     const backend = this.#seams.backend ?? (await openBackend(config.credentials, { log, clock, env: this.#env }));
-    const guard = createCredentialGuard({ backend, config: config.credentials, log, clock });
+    const unseen = createCredentialGuard({ backend, config: config.credentials, log, clock });
+    const guard = countingGuard(unseen, { counters, clock, backend: backend.name });
     this.#closers.push(() => guard.close());
     const noisyLog = createRateLimited({ clock });
     this.#closers.push(() => noisyLog.close());
@@ -152,8 +162,7 @@ class ComposedBroker implements Broker {
     });
     log.info(
       {
-        ...(config.listener.proxy.exclusive ? {} : { port: this.port }),
-        ...proxyDoors(config.listener.proxy),
+        ...doorsOf(config.listener, this.port),
         backend: config.credentials.backend,
         store: config.storage.path,
         sessions: sessions.size,
@@ -170,13 +179,13 @@ class ComposedBroker implements Broker {
     const { limits } = live;
     const log = this.#log;
     const clock = this.#clock;
-    const counters = newCounters();
+    const counters = this.#counters;
     const scheduler = new Scheduler((error) => log.error({ err: error }, 'a piece of work failed'));
     const ledger = new Ledger(limits);
     const networks = new Networks(ledger);
-    // No login has a space in it.
-    const operators = ledger.open(new Account('the operators', ledger));
-    const history = new History(clock, (bytes) => operators.balances.history.add(bytes));
+    const operators = ledger.open(new Account(OPERATORS, ledger));
+    const history = new History(clock, operators.balances.history);
+    const bans = await Bans.load(this.#config.admin.bansFile, clock, operators.balances.history);
     const connections = new Set<Connection>();
     const router = new Router();
     const accounts = new Accounts({ ledger, store });
@@ -188,11 +197,11 @@ class ComposedBroker implements Broker {
     const distribution = new Distribution({ ...common, quota });
     const hub = new Hub({
       ...{ guard, rules, log },
-      connect: (socket, address) =>
+      connect: (socket, address, transport) =>
         new Connection(
           { ...common, networks, connections },
           socket,
-          address,
+          { address, transport },
           (connection, network) => new Stranger(strangers, connection, network),
         ),
     });
@@ -208,7 +217,7 @@ class ComposedBroker implements Broker {
     const ruleChanges = new RuleChanges({ ...common, rules, sessions, gate: hub });
     const clients = { ...common, gate: hub, registry: hub, sessions, distribution, wills };
     const strangers = {
-      ...{ ...common, registry: hub, sessions, ruleChanges, wills },
+      ...{ ...common, registry: hub, sessions, ruleChanges, wills, bans },
       admit: (arrival: Arrival) => new Client(clients, arrival),
     };
 
@@ -219,7 +228,7 @@ class ComposedBroker implements Broker {
     this.#closers.push(() => new Promise<void>((resolve) => hub.close(resolve)));
     this.#parts = {
       ...{ limits, hub, connections, accounts, sessions, store, distribution, counters, scheduler, ledger },
-      ...{ rules, ruleChanges, wills, history, operators },
+      ...{ rules, ruleChanges, wills, history, operators, bans },
     };
     return { sessions, wills };
   }
@@ -230,7 +239,8 @@ class ComposedBroker implements Broker {
     return openListener({
       ...{ config: this.#config.listener, limits: this.#live.limits, log: this.#log, clock: this.#clock },
       ...(certificates && { certificates }),
-      onConnection: (socket, peer) => hub.accept(wrapSocket?.(socket) ?? socket, peer.address),
+      witness: listenerWitness(this.#counters),
+      onConnection: (socket, peer) => hub.accept(wrapSocket?.(socket) ?? socket, peer.address, peer.transport),
     });
   }
 
@@ -240,7 +250,8 @@ class ComposedBroker implements Broker {
       backend: this.#config.credentials.backend,
       credentialsFault: () => (guard.outage ? 'E_CREDENTIALS_UNAVAILABLE' : null),
       stopping: () => this.#stopping,
-      controls: this,
+      ...{ controls: this, storePath: this.#config.storage.path },
+      certificates: () => this.#listener?.certificates() ?? [],
     });
   }
 
@@ -264,11 +275,7 @@ class ComposedBroker implements Broker {
   }
 
   disconnect(login: string, clientId?: string, reason: CloseReason = 'kicked'): number {
-    const found = [...this.parts.connections].filter(
-      ({ client }) => client?.login === login && (clientId === undefined || client.clientId === clientId),
-    );
-    for (const connection of found) connection.close(reason);
-    return found.length;
+    return endClients(this.parts.connections, reason, login, clientId);
   }
 
   #watch(guard: CredentialGuard): Revalidation {
@@ -290,9 +297,4 @@ class ComposedBroker implements Broker {
       }
     }
   }
-}
-
-/** For the log: where a proxy hands clients over. */
-function proxyDoors({ socket, port }: Config['listener']['proxy']): object {
-  return { ...(socket === '' ? {} : { proxySocket: socket }), ...(port === 0 ? {} : { proxyPort: port }) };
 }

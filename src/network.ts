@@ -1,5 +1,8 @@
 import { isIPv6 } from 'node:net';
 
+/** What a client's bytes come by: TLS that ends here, or a proxy where it does. */
+export type Transport = 'tls' | 'proxy';
+
 /**
  * One spelling per peer: a dual-stack socket shows 192.0.2.1 as ::ffff:192.0.2.1, which would count and read as another
  * address, and a link-local address carries its zone (fe80::1%eth0).

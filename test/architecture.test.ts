@@ -132,6 +132,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
     'broker',
     [
       ...[
+        'broker-counting',
         'broker-reload',
         'broker-watch',
         'broker-drain',
@@ -152,7 +153,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
   [
     'admin',
     [
-      ...['type broker-reload.ts', 'broker-parts', 'connection', 'session', 'acl', 'store/contract.ts'],
+      ...['type broker-reload.ts', 'broker-parts', 'connection', 'session', 'credentials', 'acl', 'store/contract.ts'],
       ...['fairness', 'observe', 'config'],
       ...nouns,
     ],
@@ -160,6 +161,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
   ['broker-reload', ['broker-parts', 'broker-seams', 'listener', 'credentials', 'acl', 'observe', 'config', ...nouns]],
   ['broker-watch', ['broker-parts', 'connection', 'credentials', 'fairness', 'observe', 'config', ...nouns]],
   ['broker-drain', ['broker-parts']],
+  ['broker-counting', ['listener', 'credentials', 'store', 'observe', ...nouns]],
   [
     'broker-parts',
     [

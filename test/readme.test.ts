@@ -216,21 +216,6 @@ test('every reason for a refusal or an end is explained, and no other', () => {
   );
 });
 
-test('every metric is named, and no other', () => {
-  const text = sectionOf(readme, 'Operating').split('**Metrics.**')[1]?.split('\n\n', 1)[0] ?? '';
-  const named = [...text.matchAll(/`([a-z]+(?:_[a-z]+)*)`/g)].map(([, name = '']) => name);
-  assert.ok(named.length > 8);
-  none(
-    'metrics that are not there',
-    named.filter((name) => !new RegExp(`\\b${name}\\b:`).test(source) && !source.includes(`${name},`)),
-  );
-  const counted = [...source.matchAll(/^\s+(\w+_total):/gm)].map(([, name = '']) => name);
-  none(
-    'metrics that the README does not name',
-    counted.filter((name) => !named.includes(name)),
-  );
-});
-
 test('every runtime dependency has its sentence, and the benchmark its place', () => {
   const rows = tableRows(sectionOf(readme, 'Dependencies'));
   const explained = rows.filter(([, why = '']) => why !== '').map(([name = '']) => name.replaceAll('`', ''));

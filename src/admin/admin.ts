@@ -1,13 +1,17 @@
 import type { AdminConfig } from '../config/config.js';
 import type { Log } from '../observe/log.js';
 import { createRateLimited } from '../observe/rate-limited.js';
+import { Tally } from '../observe/tally.js';
 import { openAudit } from './audit.js';
+import { banRoutes } from './bans.js';
 import { configRoutes } from './config.js';
 import { connectionRoutes } from './connections.js';
 import type { AdminContext } from './context.js';
 import { denialRoutes } from './denials.js';
+import { measuredFolder } from './folder-size.js';
 import { healthOf } from './health.js';
 import { Metrics } from './metrics.js';
+import { EventLoopLag } from './metrics-process.js';
 import { openAdminPort } from './port.js';
 import type { Route } from './route.js';
 import { Router } from './router.js';
@@ -15,8 +19,10 @@ import { openAdminSocket } from './socket.js';
 import { statusRoutes } from './status.js';
 import { Token } from './token.js';
 
-export interface AdminOptions extends Omit<AdminContext, 'startedAtMs'> {
+export interface AdminOptions extends Omit<AdminContext, 'startedAtMs' | 'requests' | 'streams' | 'storeBytes'> {
   readonly config: AdminConfig;
+  /** Of the store: a folder, or `memory`. */
+  readonly storePath: string;
   readonly log: Log;
 }
 
@@ -30,14 +36,20 @@ export interface Admin {
 export async function openAdmin(options: AdminOptions): Promise<Admin> {
   const { config, clock } = options;
   const log = options.log.child({ part: 'admin' });
-  const context: AdminContext = { ...options, startedAtMs: clock.monotonicMs() };
+  const context: AdminContext = {
+    ...options,
+    ...{ startedAtMs: clock.monotonicMs(), requests: new Tally(['/status 200']), streams: { open: 0, dropped: 0 } },
+    storeBytes: measuredFolder(options.storePath, clock),
+  };
   const audit = openAudit(config.auditFile, { clock, log });
   const noisyLog = createRateLimited({ clock });
-  const router = new Router({ routes: adminRoutes(context), audit, log });
+  const onAnswer = (route: string, status: number) => context.requests.add(`${route} ${status}`);
+  const router = new Router({ routes: adminRoutes(context), audit, log, onAnswer });
   const door = { router, audit, noisyLog, names: [config.host, ...config.names] };
   const token = new Token(config.port === 0 ? '' : config.tokenFile, log);
   await token.load();
-  const metrics = new Metrics(context);
+  const lag = new EventLoopLag(context);
+  const metrics = new Metrics(context, lag);
   const port = await openAdminPort({
     ...{ config, door, token, log: options.log },
     health: () => healthOf(context),
@@ -49,6 +61,7 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
     async close() {
       await Promise.all([socket?.close(), port.close()]);
       noisyLog.close();
+      lag.close();
       await audit.close();
     },
   };
@@ -56,5 +69,8 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
 
 /** Everything below `/v1`; docs/openapi.yaml says the same in words. */
 export function adminRoutes(context: AdminContext): readonly Route[] {
-  return [...statusRoutes(context), ...configRoutes(context), ...connectionRoutes(context), ...denialRoutes(context)];
+  return [
+    ...[...statusRoutes(context), ...configRoutes(context), ...connectionRoutes(context)],
+    ...[...denialRoutes(context), ...banRoutes(context)],
+  ];
 }

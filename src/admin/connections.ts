@@ -3,6 +3,7 @@ import { grantedQos } from '../mqtt/grant.js';
 import type { EndedConnection } from '../observe/history.js';
 import { endInWords } from '../observe/in-words.js';
 import type { AdminContext } from './context.js';
+import { dateOf } from './dates.js';
 import { inSlices, type Steps } from './in-slices.js';
 import { type AdminRequest, type Answer, json, notFound, type Route } from './route.js';
 import { TopList } from './top-list.js';
@@ -185,8 +186,4 @@ function subscriptionsOf({ client }: Connection): object[] {
     shown.push({ filter, qos: grantedQos(grant) });
   }
   return shown;
-}
-
-export function dateOf(epochMs: number): string {
-  return new Date(epochMs).toISOString();
 }

@@ -1,6 +1,7 @@
 import type { BrokerParts } from '../broker-parts.js';
 import type { ReloadOutcome } from '../broker-reload.js';
 import type { Clock } from '../clock.js';
+import type { Tally } from '../observe/tally.js';
 
 /** What operators may have the broker do. */
 export interface Controls {
@@ -24,4 +25,18 @@ export interface AdminContext {
   /** The code of what keeps the credential backend from answering; null while it does. */
   readonly credentialsFault: () => string | null;
   readonly stopping: () => boolean;
+  /** When the certificates in use end, by what they are for: milliseconds since 1970. */
+  readonly certificates: () => readonly { readonly role: string; readonly expiresAt: number }[];
+  /** Bytes on disk. */
+  readonly storeBytes: () => Promise<number>;
+  /** Requests of operators: `route status`. */
+  readonly requests: Tally;
+  readonly streams: StreamCounts;
+}
+
+/** Of traces and event streams. */
+export interface StreamCounts {
+  open: number;
+  /** Events that were lost, since a reader was slow. */
+  dropped: number;
 }

@@ -1,7 +1,7 @@
 import type { Denial, Refusal } from '../observe/history.js';
 import { refusalInWords } from '../observe/in-words.js';
-import { dateOf } from './connections.js';
 import type { AdminContext } from './context.js';
+import { dateOf } from './dates.js';
 import { inSlices, type Steps } from './in-slices.js';
 import { type AdminRequest, type Answer, json, type Route } from './route.js';
 import { TopList } from './top-list.js';

@@ -1,7 +1,11 @@
-import type { BrokerParts } from '../broker-parts.js';
 import { expositionFor, type Family } from '../observe/exposition.js';
+import { gauge } from '../observe/families.js';
 import type { AdminContext } from './context.js';
 import { inSlices, type Steps } from './in-slices.js';
+import { accessFamilies } from './metrics-access.js';
+import { connectionFamilies } from './metrics-connections.js';
+import { messageFamilies } from './metrics-messages.js';
+import { type EventLoopLag, processFamilies } from './metrics-process.js';
 import type { Answer } from './route.js';
 
 /**
@@ -10,11 +14,13 @@ import type { Answer } from './route.js';
  */
 export class Metrics {
   readonly #context: AdminContext;
+  readonly #lag: EventLoopLag;
   #running: Promise<unknown> = Promise.resolve();
   #next: Promise<readonly Family[]> | null = null;
 
-  constructor(context: AdminContext) {
+  constructor(context: AdminContext, lag: EventLoopLag) {
     this.#context = context;
+    this.#lag = lag;
   }
 
   async answer(accept: string): Promise<Answer> {
@@ -27,36 +33,18 @@ export class Metrics {
   async #afterThis(): Promise<readonly Family[]> {
     await this.#running;
     this.#next = null;
-    const families = inSlices(this.#context.parts, collect(this.#context.parts));
+    const families = this.#context.storeBytes().then((bytes) => inSlices(this.#context.parts, this.#collect(bytes)));
     this.#running = families.catch(() => {});
     return families;
   }
-}
 
-function* collect(parts: BrokerParts): Steps<readonly Family[]> {
-  yield;
-  return Object.entries(numbersOf(parts)).map(([name, value]) => ({
-    name: `iotlab_broker_${name}`,
-    type: name.endsWith('_total') ? 'counter' : 'gauge',
-    help: name,
-    samples: [[{}, value]],
-  }));
-}
-
-function numbersOf({ counters, sessions, store, ledger, connections }: BrokerParts): Record<string, number> {
-  return {
-    connections: connections.size,
-    sessions: sessions.size,
-    retained_messages: store.retained.size,
-    connections_accepted_total: counters.connectionsAccepted,
-    connections_refused_total: counters.connectionsRefused,
-    messages_received_total: counters.messagesReceived,
-    messages_delivered_total: counters.messagesDelivered,
-    messages_dropped_total: counters.messagesDropped,
-    publishes_denied_total: counters.publishesDenied,
-    subscriptions_denied_total: counters.subscriptionsDenied,
-    memory_reliefs_total: counters.memoryReliefs,
-    held_bytes: ledger.heldBytes,
-    held_bytes_limit: ledger.limitForAll,
-  };
+  *#collect(storeBytes: number): Steps<readonly Family[]> {
+    return [
+      ...processFamilies(this.#context, this.#lag),
+      ...(yield* connectionFamilies(this.#context)),
+      ...(yield* messageFamilies(this.#context)),
+      gauge('store_size_bytes', 'The store on disk; 0 for storage.path: memory.', storeBytes),
+      ...(yield* accessFamilies(this.#context)),
+    ];
+  }
 }

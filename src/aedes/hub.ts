@@ -6,6 +6,7 @@ import type { CredentialGuard } from '../credentials/guard.js';
 import type { Qos } from '../mqtt/packets.js';
 import { Publication } from '../mqtt/publication.js';
 import { maxTopicLevels } from '../mqtt/topics.js';
+import type { Transport } from '../network.js';
 import type { Log } from '../observe/log.js';
 import type { Distribution } from '../session/distribution.js';
 import type { ClientIdentity, Gate } from '../session/gate.js';
@@ -77,14 +78,16 @@ export class Hub extends Aedes implements Registry, Gate {
     readonly rules: Rulebook;
     readonly log: Log;
     /** Takes a socket over. */
-    readonly connect: (socket: Duplex, address: string) => unknown;
+    readonly connect: (socket: Duplex, address: string, transport: Transport) => unknown;
   }) {
     super({});
     this.#guard = options.guard;
     this.#rules = options.rules;
     this.#log = options.log;
-    this.handle = ((socket: Duplex, request?: { connDetails?: { ipAddress?: string } }) =>
-      options.connect(socket, request?.connDetails?.ipAddress ?? '')) as never;
+    this.handle = ((socket: Duplex, request?: { connDetails?: { ipAddress?: string; transport?: Transport } }) => {
+      const { ipAddress = '', transport = 'tls' } = request?.connDetails ?? {};
+      return options.connect(socket, ipAddress, transport);
+    }) as never;
     // The router has no limit of its own, and the service's is the one that every topic is checked against.
     this.#inside.maxTopicLevels = maxTopicLevels;
     this.#setHooks();
@@ -141,8 +144,8 @@ export class Hub extends Aedes implements Registry, Gate {
   }
 
   /** Takes a socket over: aedes's `handle`, with the address that the listener knows. */
-  accept(socket: Duplex, address: string): void {
-    this.handle(socket, { connDetails: { ipAddress: address } } as never);
+  accept(socket: Duplex, address: string, transport: Transport): void {
+    this.handle(socket, { connDetails: { ipAddress: address, transport } } as never);
   }
 
   identify(address: string, username: string | undefined, password: Buffer | undefined): Promise<Identification> {

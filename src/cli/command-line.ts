@@ -10,6 +10,7 @@ type Registry = ReadonlyMap<string, () => Promise<Command>>;
 /** Every command, loaded when it is asked for: `iotlab-broker user list` need not load the broker. */
 export const commands: Registry = new Map<string, () => Promise<Command>>([
   ['acl', async () => (await import('./acl.js')).command],
+  ['ban', async () => (await import('./ban.js')).command],
   ['certs', async () => (await import('./certs.js')).command],
   ['clients', async () => (await import('./clients.js')).command],
   ['config', async () => (await import('./config.js')).command],

@@ -187,6 +187,13 @@ const admin = section(
     auditFile: path('data/audit.jsonl', 'Who changed what, or was refused, one line of JSON each; empty keeps none.', {
       empty: true,
     }),
+    bansFile: path(
+      'data/bans.json',
+      'Whom iotlab-broker ban keeps out, over restarts too; empty: only until the next.',
+      {
+        empty: true,
+      },
+    ),
     tokenFile: path('data/admin.token', 'Token for all but health and totals at the port; made if it is not there.', {
       empty: true,
     }),

@@ -1,7 +1,8 @@
 import { PUBREL, type Qos } from '../mqtt/packets.js';
 import type { Message, Publication } from '../mqtt/publication.js';
 import { Reason } from '../mqtt/reason-codes.js';
-import type { Traffic } from '../mqtt/traffic.js';
+import type { ConnectionTraffic } from '../mqtt/traffic.js';
+import type { Counters } from '../observe/counters.js';
 import type { Outlet } from '../session/outlet.js';
 import type { Outbox } from './outbox.js';
 import type { Wire } from './wire.js';
@@ -10,12 +11,14 @@ import type { Wire } from './wire.js';
 export class ClientOutlet implements Outlet {
   readonly #outbox: Outbox;
   readonly #wire: Wire;
-  readonly #traffic: Traffic;
+  readonly #traffic: ConnectionTraffic;
+  readonly #counters: Counters;
 
-  constructor(outbox: Outbox, wire: Wire, traffic: Traffic) {
+  constructor(outbox: Outbox, wire: Wire, traffic: ConnectionTraffic, counters: Counters) {
     this.#outbox = outbox;
     this.#wire = wire;
     this.#traffic = traffic;
+    this.#counters = counters;
   }
 
   get hasRoom(): boolean {
@@ -38,7 +41,7 @@ export class ClientOutlet implements Outlet {
     identifiers: readonly number[] | null,
   ): boolean {
     const sent = this.#wire.publication(this.#outbox, publication, qos, packetId, retain, identifiers);
-    if (sent) this.#traffic.publishesSent++;
+    if (sent) this.#count(qos, publication.payloadBytes);
     return sent;
   }
 
@@ -51,11 +54,19 @@ export class ClientOutlet implements Outlet {
     identifiers: readonly number[] | null,
   ): boolean {
     const sent = this.#wire.message(this.#outbox, message, qos, packetId, retain, dup, identifiers);
-    if (sent) this.#traffic.publishesSent++;
+    if (sent) this.#count(qos, message.payloadBytes);
     return sent;
   }
 
   pubrel(packetId: number, known: boolean): void {
     this.#wire.acknowledge(this.#outbox, PUBREL, packetId, known ? Reason.SUCCESS : Reason.PACKET_IDENTIFIER_NOT_FOUND);
+  }
+
+  /** What is handed to a socket that is gone leaves no more. */
+  #count(qos: Qos, payloadBytes: number): void {
+    if (this.#outbox.closed) return;
+    this.#traffic.publishSent();
+    this.#counters.publishesSent[qos]++;
+    this.#counters.publishSentBytes += payloadBytes;
   }
 }

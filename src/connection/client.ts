@@ -56,6 +56,8 @@ export class Client implements ConnectedClient, Task {
 
   readonly #context: ClientContext;
   readonly #publishFlow: PublishFlow;
+  /** Packets, by type. */
+  readonly #received: number[];
   readonly #will: WillMessage | null;
   /** What CONNECT said about the session's expiry. */
   readonly #askedExpirySeconds: number | null;
@@ -74,6 +76,7 @@ export class Client implements ConnectedClient, Task {
     this.#will = arrival.will;
     this.#askedExpirySeconds = arrival.askedExpirySeconds;
     this.#publishFlow = new PublishFlow(context, arrival);
+    this.#received = context.counters.packetsReceived;
     this.wire.balance = this.account.balances.aliases;
     if (this.#will !== null) context.wills.keep(this.session, this.#will);
     this.connection.accepted(this);
@@ -93,11 +96,13 @@ export class Client implements ConnectedClient, Task {
 
   /** CONNACK is written: the session's messages may follow. */
   attach(): void {
-    this.session.outgoing.attach(new ClientOutlet(this.connection.outbox, this.wire, this.connection.traffic));
+    const { outbox, traffic } = this.connection;
+    this.session.outgoing.attach(new ClientOutlet(outbox, this.wire, traffic, this.#context.counters));
   }
 
   handle(chunk: Buffer, start: number, bodyStart: number, end: number): number {
     const head = chunk[start]!;
+    this.#received[head >> 4]!++;
     // A length that could be written shorter. Before MQTT 5 nothing forbids it.
     if (bodyStart - start > 2 && chunk[bodyStart - 1] === 0 && this.wire.level === 5) {
       throw new ProtocolError('MQTT-1.5.5-1', 'a length field that is longer than needed', Reason.MALFORMED_PACKET);

@@ -4,7 +4,9 @@ import type { LimitsConfig } from '../config/config.js';
 import type { Account } from '../fairness/account.js';
 import type { Networks } from '../fairness/networks.js';
 import type { Scheduler } from '../fairness/scheduler.js';
-import { Traffic } from '../mqtt/traffic.js';
+import { ConnectionTraffic } from '../mqtt/traffic.js';
+import type { Transport } from '../network.js';
+import type { Counters } from '../observe/counters.js';
 import type { History } from '../observe/history.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
@@ -32,6 +34,7 @@ export interface ConnectionContext {
   readonly clock: Clock;
   readonly limits: Pick<LimitsConfig, 'connectTimeoutMs' | 'drainTimeoutMs'>;
   readonly history: History;
+  readonly counters: Counters;
   readonly log: Log;
   /** For lines that a client can cause as often as it likes. */
   readonly noisyLog: RateLimited;
@@ -68,10 +71,11 @@ export class Connection implements FrameSource, Holder {
   readonly n: number;
   /** When it came: milliseconds since 1970. */
   readonly openedAt: number;
-  readonly traffic = new Traffic();
+  readonly traffic: ConnectionTraffic;
   readonly outbox: Outbox;
   readonly reader: FrameReader;
   readonly address: string;
+  readonly transport: Transport;
   readonly socket: Duplex;
 
   readonly #context: ConnectionContext;
@@ -96,14 +100,16 @@ export class Connection implements FrameSource, Holder {
   constructor(
     context: ConnectionContext,
     socket: Duplex,
-    address: string,
+    { address, transport }: { readonly address: string; readonly transport: Transport },
     stranger: (connection: Connection, account: Account) => FrameHandler,
   ) {
     this.#context = context;
+    this.traffic = new ConnectionTraffic(context.counters);
     this.n = context.history.nextConnection();
     this.openedAt = context.clock.epochMs();
     this.socket = socket;
     this.address = address;
+    this.transport = transport;
     const network = context.networks.enter(address);
     this.#network = network;
     this.#account = network;
@@ -119,7 +125,7 @@ export class Connection implements FrameSource, Holder {
     context.connections.add(this);
     socket.on('data', (chunk: Buffer) => {
       this.#heardAtMs = context.clock.monotonicMs();
-      this.traffic.bytesReceived += chunk.length;
+      this.traffic.received(chunk.length);
       this.reader.read(chunk);
       this.reader.waitFor(this.outbox.answersRead);
     });
@@ -161,6 +167,7 @@ export class Connection implements FrameSource, Holder {
     this.#account = client.account;
     this.#account.balances.connections.add(CONNECTION_BYTES);
     this.outbox.account = client.account;
+    this.traffic.user = client.account.traffic;
     this.reader.handler = client;
   }
 
@@ -260,10 +267,7 @@ export class Connection implements FrameSource, Holder {
     this.outbox.close();
     this.#account.balances.connections.add(-CONNECTION_BYTES);
     this.#context.networks.leave(this.#network);
-    const client = this.#client;
-    if (client === null) return;
-    client.account.traffic.add(this.traffic);
-    client.settled();
+    this.#client?.settled();
   }
 
   #closeSocket(reason: CloseReason): void {

@@ -2,6 +2,7 @@ import { bracketHint, denialText } from '../acl/hint.js';
 import type { Counters } from '../observe/counters.js';
 import type { History } from '../observe/history.js';
 import { limitHint } from '../observe/in-words.js';
+import { countLimit } from '../observe/limits-reached.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { ClientIdentity } from '../session/gate.js';
@@ -30,7 +31,8 @@ export function tellSubscribeDenied(
   filter: string,
   reason: SubscribeRefusal,
 ): void {
-  context.counters.subscriptionsDenied++;
+  if (reason === 'denied') context.counters.subscriptionsDenied++;
+  countLimit(context.counters, reason);
   const { login, clientId } = client;
   context.history.denied(client, 'subscribe', filter, reason, () => subscribeHelp(login, filter, reason));
   const fields = { filter: filter.slice(0, 200), reason };

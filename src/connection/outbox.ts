@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Account } from '../fairness/account.js';
 import type { Flushable, Scheduler } from '../fairness/scheduler.js';
-import type { Traffic } from '../mqtt/traffic.js';
+import type { ConnectionTraffic } from '../mqtt/traffic.js';
 import { Valve } from '../valve.js';
 import { giveBuffer, LARGE_BYTES } from './buffer-pool.js';
 import { GatheredBytes } from './gathered-bytes.js';
@@ -50,7 +50,7 @@ export class Outbox implements Flushable {
   readonly #socket: Duplex;
   readonly #reader: ReadingState;
   readonly #scheduler: Scheduler;
-  readonly #traffic: Traffic;
+  readonly #traffic: ConnectionTraffic;
   readonly #gathered = new GatheredBytes();
   #account: Account;
   /** Bytes of answers among `bytes`: they grow with what the peer sends, whether or not it reads. */
@@ -66,7 +66,13 @@ export class Outbox implements Flushable {
   #onEnded: (() => void) | null = null;
   readonly #written = (): void => this.#afterWrite();
 
-  constructor(socket: Duplex, scheduler: Scheduler, reader: ReadingState, account: Account, traffic: Traffic) {
+  constructor(
+    socket: Duplex,
+    scheduler: Scheduler,
+    reader: ReadingState,
+    account: Account,
+    traffic: ConnectionTraffic,
+  ) {
     this.#socket = socket;
     this.#reader = reader;
     this.#scheduler = scheduler;
@@ -217,7 +223,7 @@ export class Outbox implements Flushable {
     const { data, pooled } = this.#gathered.take(WRITE_BYTES);
     this.#pooled = pooled;
     this.#inFlightBytes = data.length;
-    this.#traffic.bytesSent += data.length;
+    this.#traffic.sent(data.length);
     this.bytes -= data.length;
     this.#answerBytes = Math.min(this.#answerBytes, this.bytes);
     this.busy = true;

@@ -4,6 +4,7 @@ import { denialText } from '../acl/hint.js';
 import type { Clock } from '../clock.js';
 import type { LimitsConfig } from '../config/config.js';
 import type { Job } from '../fairness/job.js';
+import type { Scheduler } from '../fairness/scheduler.js';
 import { PUBACK, PUBCOMP, PUBREC, type Qos } from '../mqtt/packets.js';
 import { Publication } from '../mqtt/publication.js';
 import { Reason, type ReasonCode } from '../mqtt/reason-codes.js';
@@ -34,6 +35,7 @@ export interface PublishContext extends DenialContext {
   readonly store: Store;
   readonly clock: Clock;
   readonly limits: LimitsConfig;
+  readonly scheduler: Scheduler;
 }
 
 /** Why a message is not taken: MQTT 5 says it, earlier versions acknowledge and drop. */
@@ -57,7 +59,7 @@ export class PublishFlow {
     this.#session = client.session;
     this.#wire = client.wire;
     this.#version5 = client.wire.level === 5;
-    this.#answers = new Answers({ ...client, store: context.store, onLeft: () => this.#openIfRoom() });
+    this.#answers = new Answers({ ...context, ...client, onLeft: () => this.#openIfRoom() });
   }
 
   /**
@@ -70,8 +72,10 @@ export class PublishFlow {
     const { qos, retain, topicStart, topicEnd, packetId, whole } = head;
     const context = this.#context;
     const session = this.#session;
-    context.counters.messagesReceived++;
-    this.#connection.traffic.publishesReceived++;
+    const { counters } = context;
+    counters.publishesReceived[qos]++;
+    counters.publishReceivedBytes += head.end - head.payloadStart;
+    this.#connection.traffic.publishReceived();
 
     const { topics } = session.account;
     const key = head.chunk.latin1Slice(topicStart, topicEnd);
@@ -85,6 +89,7 @@ export class PublishFlow {
         return 1;
       }
     }
+    counters.publishesAllowed++;
     const publication = new Publication(
       head.chunk,
       start,
@@ -179,6 +184,7 @@ export class PublishFlow {
   }
 
   #distributed(publication: Publication, packetId: number): void {
+    if (publication.deliveries === 0) this.#context.counters.publishesUnrouted++;
     this.#answer(publication, packetId);
     const { reader } = this.#connection;
     if (publication.valve !== null) reader.waitFor(publication.valve);

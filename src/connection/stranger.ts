@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.js';
 import type { LimitsConfig } from '../config/config.js';
+import type { Bans } from '../credentials/bans.js';
 import type { Account } from '../fairness/account.js';
 import { CONNECT, LARGEST_CONNECT_BYTES } from '../mqtt/packets.js';
 import { isValidTopicName } from '../mqtt/topics.js';
@@ -16,7 +17,7 @@ import type { UserAccount } from '../session/user-account.js';
 import { type WillMessage, type Wills, willBytes } from '../session/will.js';
 import type { Store } from '../store/contract.js';
 import { connackRefusal5 } from './answers5.js';
-import { COMINGS_LOGGED } from './comings.js';
+import { tellArrival, tellRefusal } from './comings.js';
 import { decodeConnect, protocolOf } from './connect-packet.js';
 import type { ConnectRequest } from './connect-request.js';
 import { decodeConnect5 } from './connect5.js';
@@ -59,6 +60,8 @@ export interface StrangerContext {
   readonly noisyLog: RateLimited;
   readonly registry: Registry;
   readonly wills: Pick<Wills, 'resumed'>;
+  /** Whom operators keep out for a while. */
+  readonly bans: Pick<Bans, 'of'>;
   /** Makes the client that frames go to from here on. */
   admit(arrival: Arrival): { attach(): void };
 }
@@ -70,6 +73,8 @@ export class Stranger implements FrameHandler {
   readonly largestFrame = LARGEST_CONNECT_BYTES;
   readonly #context: StrangerContext;
   readonly #connection: Connection;
+  /** CONNECT is here since then. */
+  #askedAtMs = 0;
 
   constructor(context: StrangerContext, connection: Connection, network: Account) {
     this.#context = context;
@@ -79,6 +84,9 @@ export class Stranger implements FrameHandler {
 
   /** The first packet of a connection: a CONNECT, or the end [MQTT-3.1.0-1]. */
   handle(chunk: Buffer, start: number, bodyStart: number, end: number): number {
+    const { counters, clock } = this.#context;
+    counters.packetsReceived[chunk[start]! >> 4]!++;
+    this.#askedAtMs = clock.monotonicMs();
     if (chunk[start] !== CONNECT << 4) throw new ProtocolError('MQTT-3.1.0-1', 'the first packet is not a CONNECT');
     this.#connection.connecting();
     // Copied: checking the credentials takes longer than the received bytes are good for.
@@ -95,7 +103,7 @@ export class Stranger implements FrameHandler {
       return;
     }
     if (wire === null) {
-      this.#logRefusal(undefined, undefined, 'unsupported-protocol', { protocolLevel: level });
+      this.#tellRefusal(undefined, undefined, 'unsupported-protocol', { protocolLevel: level });
       this.#refuse(Buffer.from([0x20, 2, 0, 1])); // [MQTT-3.1.2-2]
       return;
     }
@@ -114,7 +122,7 @@ export class Stranger implements FrameHandler {
       this.#check(new Wire5(settings, limits, () => clock.epochMs()), request);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#logRefusal(undefined, undefined, 'protocol-error', { detail: `${error.message} [${error.tag}]` });
+      this.#tellRefusal(undefined, undefined, 'protocol-error', { detail: `${error.message} [${error.tag}]` });
       this.#refuse(connackRefusal5(error.reason));
     }
   }
@@ -132,6 +140,10 @@ export class Stranger implements FrameHandler {
 
   async #identify(wire: Wire, request: ConnectRequest): Promise<void> {
     const { address } = this.#connection;
+    if (this.#context.bans.of('address', address) !== null) {
+      this.#turnAway(wire, 'not-authorised', request.username, request.clientId, 'banned');
+      return;
+    }
     try {
       const who = await this.#context.registry.identify(address, request.username, request.password);
       if (!this.#connection.closed) this.#decide(wire, request, who);
@@ -149,6 +161,8 @@ export class Stranger implements FrameHandler {
     } else if (who.kind === 'unavailable') {
       const { code } = who.error;
       this.#turnAway(wire, 'unavailable', username, clientId, 'backend-unavailable', { code });
+    } else if (this.#context.bans.of('login', who.login) !== null) {
+      this.#turnAway(wire, 'not-authorised', who.login, clientId, 'banned');
     } else if (fault !== null && (!request.clean || request.sessionExpirySeconds !== 0 || request.will !== null)) {
       this.#turnAway(wire, 'unavailable', who.login, clientId, 'store-fault', { code: fault.code });
     } else {
@@ -195,7 +209,7 @@ export class Stranger implements FrameHandler {
   /** Nobody else has the client id now: finds the session, and makes the client. */
   #open(wire: Wire, request: ConnectRequest, who: Accepted, account: UserAccount, registered: RegisteredClient): void {
     const connection = this.#connection;
-    const { sessions, registry, limits, counters, history, store } = this.#context;
+    const { sessions, registry, limits, store } = this.#context;
     const { login, clientId } = registered;
     const expiryMs = sessions.expiryOf(request.sessionExpirySeconds);
     const opened = sessions.open(account, clientId, { clean: request.clean, expiryMs, level: wire.level });
@@ -215,11 +229,12 @@ export class Stranger implements FrameHandler {
     const client = this.#context.admit({
       ...{ connection, registered, account, session, wire, will, keepaliveMs, askedExpirySeconds, proof: who.proof },
     });
-    counters.connectionsAccepted++;
-    history.began({ n: connection.n, login, clientId });
-    this.#logArrival(who, clientId, wire, request.clean, present);
+    const { n, address, transport } = connection;
+    const arrived = { n, login, clientId, address, transport, protocol: wire.version, clean: request.clean };
+    tellArrival(this.#context, arrived, { present, stale: who.stale });
     const answer = () => {
       if (!connection.answer(wire.welcome(this.#welcome(wire, request, session, present)))) return;
+      this.#observe('accepted');
       client.attach();
       registry.ready(registered);
       connection.answered();
@@ -251,19 +266,6 @@ export class Stranger implements FrameHandler {
     };
   }
 
-  #logArrival(who: Accepted, client: string, wire: Wire, clean: boolean, present: boolean): void {
-    const { log, noisyLog } = this.#context;
-    const { address } = this.#connection;
-    const { login } = who;
-    const more = { ...(present ? { sessionPresent: true } : {}), ...(who.stale ? { stale: true } : {}) };
-    const line = (suppressed: number) =>
-      log.info(
-        { login, client, address, protocol: wire.version, clean, ...more, ...(suppressed > 0 ? { suppressed } : {}) },
-        'connected',
-      );
-    noisyLog.user(login).line('connected', line, COMINGS_LOGGED);
-  }
-
   #turnAway(
     wire: Wire,
     why: ConnectRefusal,
@@ -272,27 +274,23 @@ export class Stranger implements FrameHandler {
     reason: string,
     more: object = {},
   ): void {
-    this.#logRefusal(login, clientId, reason, more);
+    this.#tellRefusal(login, clientId, reason, more);
     this.#refuse(wire.refusal(why));
   }
 
   #refuse(connack: Buffer | null): void {
-    this.#context.counters.connectionsRefused++;
+    this.#observe('refused');
     this.#connection.refuse(connack);
   }
 
-  #logRefusal(login: string | undefined, clientId: string | undefined, reason: string, more: object): void {
-    const { history, log, noisyLog } = this.#context;
+  /** How long CONNECT took to be answered. */
+  #observe(result: 'accepted' | 'refused'): void {
+    const { counters, clock } = this.#context;
+    counters.connectSeconds[result].observe((clock.monotonicMs() - this.#askedAtMs) / 1_000);
+  }
+
+  #tellRefusal(login: string | undefined, clientId: string | undefined, reason: string, more: object): void {
     const { address } = this.#connection;
-    history.refused(address, login ?? null, clientId ?? null, reason);
-    noisyLog.network(this.account.name).line(`refused:${reason}:${login?.slice(0, 64)}`, (suppressed) =>
-      log.warn(
-        {
-          ...{ login: login?.slice(0, 64), client: clientId?.slice(0, 64), address, reason },
-          ...{ ...more, ...(suppressed > 0 ? { suppressed } : {}) },
-        },
-        'connection refused',
-      ),
-    );
+    tellRefusal(this.#context, { address, network: this.account.name, login, clientId, reason }, more);
   }
 }

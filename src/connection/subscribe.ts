@@ -74,6 +74,7 @@ export function* subscribe(context: SubscribeContext, client: Subscribing, readi
     } else {
       const isNew = !session.subscriptions.has(filter);
       context.sessions.subscribe(session, filter, grantOf(qos, options), identifier);
+      context.counters.subscriptionsAllowed++;
       granted.push(subscription);
       answers.push(qos);
       // What is published from here on is delivered as a live message, and must not come twice.

@@ -19,6 +19,8 @@ export type AuthOutcome =
       readonly groups: readonly string[];
       /** From memory, since the backend is out: not checked now. */
       readonly stale: boolean;
+      /** From memory: the backend was not asked for it. */
+      readonly remembered: boolean;
     }
   | { readonly kind: 'refused'; readonly reason: RefusalReason }
   /** Nobody could say; never to be shown as a wrong password. */
@@ -121,7 +123,7 @@ export function createCredentialGuard(options: {
       log.info({ login: known.login, ageMs }, 'accepted from memory: the credential backend does not answer');
     }
     const { login, proof, groups } = known;
-    return { kind: 'accepted', login, proof, groups, stale };
+    return { kind: 'accepted', login, proof, groups, stale, remembered: true };
   }
 
   /** For a password that was right lately: no guess, so neither throttled nor counted. */
@@ -251,7 +253,7 @@ export function createCredentialGuard(options: {
 function outcomeOf(verdict: Verdict): AuthOutcome {
   if (!verdict.accepted) return { kind: 'refused', reason: verdict.reason };
   const { login, proof, groups = [] } = verdict;
-  return { kind: 'accepted', login, proof, groups, stale: false };
+  return { kind: 'accepted', login, proof, groups, stale: false, remembered: false };
 }
 
 function unavailable(error: Fault): AuthOutcome {

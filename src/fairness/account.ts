@@ -33,6 +33,9 @@ export const balanceNames = [
 
 export type BalanceName = (typeof balanceNames)[number];
 
+/** The name of the operators' account. No login has a space in it. */
+export const OPERATORS = 'the operators';
+
 /** The bytes that one account holds under one name. */
 export class Balance {
   bytes = 0;

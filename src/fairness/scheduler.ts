@@ -63,6 +63,8 @@ export class Scheduler {
   id = 1;
   /** Milliseconds, at the end of the last round. */
   endedAtMs = 0;
+  /** When the clock was last looked at: within a slice, not long ago. Reading it again costs as much as a message. */
+  lookedAtMs = 0;
 
   #scheduled = false;
   /** Owners with work for the next round. */
@@ -91,6 +93,12 @@ export class Scheduler {
     this.#now = now;
   }
 
+  /** Looks at the clock. */
+  look(): number {
+    this.lookedAtMs = this.#now();
+    return this.lookedAtMs;
+  }
+
   /** Makes sure that this turn of the event loop has a round. */
   touch(): void {
     if (this.#scheduled) return;
@@ -109,13 +117,13 @@ export class Scheduler {
   /** Work begins that is done at once; `end` says whose it was. May be nested: then all of it belongs to the outermost. */
   begin(): void {
     if (this.#depth++ > 0) return;
-    this.#startedAtMs = this.#now();
+    this.#startedAtMs = this.look();
     this.#sliceEndMs = this.#startedAtMs + SLICE_MS;
   }
 
   end(owner: Owner): void {
     if (--this.#depth > 0) return;
-    this.#workedAtMs = this.#now();
+    this.#workedAtMs = this.look();
     const ms = this.#workedAtMs - this.#startedAtMs;
     this.#countAtOnce(owner, ms);
     this.#charge(owner, ms);
@@ -126,7 +134,7 @@ export class Scheduler {
    * cannot be interrupted, but is work like any other.
    */
   received(owner: Owner): void {
-    const now = this.#now();
+    const now = this.look();
     if (this.#workedAtMs > 0) {
       const ms = Math.min(now - this.#workedAtMs, RECEIVING_MS);
       this.#countAtOnce(owner, ms);
@@ -137,7 +145,7 @@ export class Scheduler {
 
   /** Whoever works now has to stop where it can. */
   get sliceOver(): boolean {
-    return this.#now() >= this.#sliceEndMs;
+    return this.look() >= this.#sliceEndMs;
   }
 
   /** `task` is done when its owner's turn comes. */
@@ -208,7 +216,7 @@ export class Scheduler {
       this.#later = [];
       for (const [owner, socket] of later) this.mark(owner, socket);
     }
-    let now = this.#now();
+    let now = this.look();
     const endMs = now + ROUND_MS;
     while (this.#busy.length > 0 && now < endMs) {
       const owners = this.#busy;
@@ -242,7 +250,7 @@ export class Scheduler {
       this.#failed(error);
     }
     this.#depth = 0;
-    const now = this.#now();
+    const now = this.look();
     this.#charge(owner, now - startedAtMs);
     if (owner.tasks.length > 0 || owner.flushables.length > 0) this.#list(owner);
     return now;

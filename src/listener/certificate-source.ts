@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import type { SecureContext } from 'node:tls';
 import type { Clock } from '../clock.js';
 import { UsageError } from '../errors.js';
@@ -12,9 +13,18 @@ export interface CertificateSource {
   context(): SecureContext;
   /** The same as PEM: another object whenever it is another certificate. */
   pair(): CertificatePair;
+  /** When those in use end, by what they are for. */
+  expiries(): readonly CertificateExpiry[];
   /** Reads the files now. Resolves also when they are unusable: then the old ones stay, and the log says why. */
   reload(): Promise<void>;
   close(): void;
+}
+
+export interface CertificateExpiry {
+  /** Of several with one role, it is the first to end. */
+  readonly role: 'server' | 'intermediate' | 'ca';
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
 }
 
 export type CertificatePair = Pick<Material, 'certPem' | 'keyPem'>;
@@ -92,6 +102,7 @@ export async function openCertificateSource(options: {
   return {
     context: () => context,
     pair: () => material,
+    expiries: () => expiriesOf(material),
     reload: () => inTurn(0),
     close() {
       closed = true;
@@ -114,6 +125,13 @@ async function load(files: CertificateFiles): Promise<{ material: Material; cont
       cause,
     });
   }
+}
+
+/** The ends of a server's certificate, of those that come with it, and of those that clients trust. */
+export function expiriesOf({ chain, roots }: Pick<Material, 'chain' | 'roots'>): CertificateExpiry[] {
+  const first = (role: CertificateExpiry['role'], certificates: readonly X509Certificate[]) =>
+    certificates.length === 0 ? [] : [{ role, expiresAt: Math.min(...certificates.map(expiryOf)) }];
+  return [...first('server', chain.slice(0, 1)), ...first('intermediate', chain.slice(1)), ...first('ca', roots)];
 }
 
 function sameText(a: Material, b: Material): boolean {

@@ -2,10 +2,15 @@ import type { SecureContext } from 'node:tls';
 import type { Clock } from '../clock.js';
 import type { ListenerConfig } from '../config/config.js';
 import type { Log } from '../observe/log.js';
-import { type CertificatePair, type CertificateSource, openCertificateSource } from './certificate-source.js';
+import {
+  type CertificateExpiry,
+  type CertificatePair,
+  type CertificateSource,
+  openCertificateSource,
+} from './certificate-source.js';
 import { openProxySocketDoor } from './proxy-socket-door.js';
 import { openProxyTlsDoor, type ProxyTlsDoor } from './proxy-tls-door.js';
-import { type Door, type OnConnection, Reception, type ReceptionLimits } from './reception.js';
+import { type Door, type ListenerWitness, type OnConnection, Reception, type ReceptionLimits } from './reception.js';
 import { openTlsDoor } from './tls-door.js';
 
 export interface Listener {
@@ -17,6 +22,8 @@ export interface Listener {
   stopAccepting(): void;
   /** Ends every connection and lets go of everything. */
   close(): Promise<void>;
+  /** When the certificates in use end; none, where a proxy has them. */
+  certificates(): readonly CertificateExpiry[];
   /** Reads certificate, key and CA again, now. Never rejects: unusable files leave the old ones in use, and a log line. */
   reload(): Promise<void>;
   /** What this source says is shown from now on; the former one is closed. */
@@ -46,6 +53,10 @@ class ReplaceableSource implements CertificateSource {
     return this.#source.pair();
   }
 
+  expiries(): readonly CertificateExpiry[] {
+    return this.#source.expiries();
+  }
+
   reload(): Promise<void> {
     return this.#source.reload();
   }
@@ -63,6 +74,7 @@ export interface ListenerOptions {
   /** Instead of the files that the configuration names. */
   readonly certificates?: CertificateSource;
   readonly onConnection: OnConnection;
+  readonly witness?: ListenerWitness;
 }
 
 /**
@@ -111,6 +123,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   return {
     port: clients?.port ?? null,
     connections: () => reception.connections,
+    certificates: () => certificates?.expiries() ?? [],
     stopAccepting() {
       for (const door of doors) door.stopAccepting();
       reception.stopAccepting();
@@ -125,5 +138,14 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     },
     limitsChanged: () => reception.limitsChanged(),
     close: letGo,
+  };
+}
+
+/** For the log: where clients come in, and where a proxy hands them over. */
+export function doorsOf({ proxy }: ListenerConfig, port: number): object {
+  return {
+    ...(proxy.exclusive ? {} : { port }),
+    ...(proxy.socket === '' ? {} : { proxySocket: proxy.socket }),
+    ...(proxy.port === 0 ? {} : { proxyPort: proxy.port }),
   };
 }

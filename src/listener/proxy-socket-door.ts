@@ -30,7 +30,7 @@ export async function openProxySocketDoor(reception: Reception, proxy: ListenerC
       if (!reception.admit(raw, networkOf(address))) return;
       // Paused since the header; from the next turn on it flows to whoever takes it over now.
       raw.off('error', ignore).resume();
-      reception.handOver(raw, raw, { address, port: relayed ? arrival.port : 0 });
+      reception.handOver(raw, raw, { address, port: relayed ? arrival.port : 0, transport: 'proxy' });
     });
   });
   reception.watch(server);

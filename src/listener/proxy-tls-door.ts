@@ -132,7 +132,7 @@ export async function openProxyTlsDoor(
     if (!reception.admit(it.raw, networkOf(address))) return;
     it.cancelDeadline();
     socket.off('error', ignore).resume();
-    reception.handOver(it.raw, socket, { address, port: relayed ? arrival.port : it.port });
+    reception.handOver(it.raw, socket, { address, port: relayed ? arrival.port : it.port, transport: 'proxy' });
   }
 
   function refuse({ raw, address }: Arriving, reason: string): void {

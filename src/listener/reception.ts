@@ -1,15 +1,17 @@
 import type net from 'node:net';
 import type { Clock } from '../clock.js';
 import type { LimitsConfig } from '../config/config.js';
-import { networkOf } from '../network.js';
+import { networkOf, type Transport } from '../network.js';
 import type { Log } from '../observe/log.js';
 import { createRateLimited, type RateLimited } from '../observe/rate-limited.js';
 import { Admission } from './admission.js';
+import type { HandshakeEnd } from './handshake.js';
 
 export interface Peer {
   /** IPv4 addresses in dotted form, also on a dual-stack socket. */
   readonly address: string;
   readonly port: number;
+  readonly transport: Transport;
 }
 
 /**
@@ -17,6 +19,12 @@ export interface Peer {
  * the peer has (`allowHalfOpen`), after answering what came before.
  */
 export type OnConnection = (socket: net.Socket, peer: Peer) => void;
+
+/** Hears of what comes in and does not get as far as a client. */
+export interface ListenerWitness {
+  handshake(result: HandshakeEnd['kind'], resumed: boolean, seconds: number): void;
+  refused(reason: 'connections' | 'connectionsPerAddress'): void;
+}
 
 export type ReceptionLimits = Pick<LimitsConfig, 'handshakeTimeoutMs' | 'connections' | 'connectionsPerAddress'>;
 
@@ -38,6 +46,7 @@ export class Reception {
   readonly limits: ReceptionLimits;
   readonly clock: Clock;
   readonly log: Log;
+  readonly witness: ListenerWitness | undefined;
   readonly #onConnection: OnConnection;
   readonly #admission: Admission;
   readonly #quiet: RateLimited;
@@ -47,10 +56,17 @@ export class Reception {
   readonly #arriving = new Set<net.Socket>();
   #accepting = true;
 
-  constructor(options: { limits: ReceptionLimits; log: Log; clock: Clock; onConnection: OnConnection }) {
+  constructor(options: {
+    readonly limits: ReceptionLimits;
+    readonly log: Log;
+    readonly clock: Clock;
+    readonly onConnection: OnConnection;
+    readonly witness?: ListenerWitness;
+  }) {
     this.limits = options.limits;
     this.clock = options.clock;
     this.log = options.log;
+    this.witness = options.witness;
     this.#onConnection = options.onConnection;
     this.#admission = new Admission(options.limits);
     this.#quiet = createRateLimited({ clock: options.clock, periodMs: quietMs });
@@ -101,6 +117,7 @@ export class Reception {
       return true;
     }
     raw.destroy();
+    this.witness?.refused('connectionsPerAddress');
     const message = `Connection refused: ${network} has as many as limits.connectionsPerAddress allows`;
     this.warn('address-full', network, { limit: this.limits.connectionsPerAddress }, message);
     return false;
@@ -135,6 +152,7 @@ export class Reception {
   }
 
   #full(): void {
+    this.witness?.refused('connections');
     const message = 'Connection refused: there are as many as limits.connections allows';
     this.warn('broker-full', 'any', { limit: this.limits.connections }, message);
   }

@@ -20,12 +20,15 @@ export async function openTlsDoor(
     const address = normalizeAddress(remoteAddress);
     const network = networkOf(address);
     if (!reception.enter(raw) || !reception.admit(raw, network)) return;
+    const startedMs = reception.clock.monotonicMs();
     const shaken = {
       ...{ context, clock: reception.clock, timeoutMs: reception.limits.handshakeTimeoutMs },
       whenItsTurn: (begin: () => void) => handshakes.add(network, begin),
     };
     shakeHands(raw, shaken, (end) => {
-      if (end.kind === 'secure') reception.handOver(raw, end.socket, { address, port: remotePort });
+      const seconds = (reception.clock.monotonicMs() - startedMs) / 1_000;
+      reception.witness?.handshake(end.kind, end.kind === 'secure' && end.socket.isSessionReused(), seconds);
+      if (end.kind === 'secure') reception.handOver(raw, end.socket, { address, port: remotePort, transport: 'tls' });
       else tell(reception, end, address);
     });
   });

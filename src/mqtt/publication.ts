@@ -51,6 +51,10 @@ export class Message {
     return this.body.subarray(this.payloadStart);
   }
 
+  get payloadBytes(): number {
+    return this.body.length - this.topicEnd - 2;
+  }
+
   static of(
     topic: string,
     payload: Buffer,

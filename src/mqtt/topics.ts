@@ -134,3 +134,9 @@ function isWellFormed(text: string, wildcards: boolean): boolean {
   }
   return bytes <= maxTopicBytes && levels <= maxTopicLevels;
 }
+
+/** A filter matches one topic, or many, or is shared by several subscribers. */
+export function filterKind(filter: string): 'plain' | 'wildcard' | 'shared' {
+  if (filter.startsWith('$share/')) return 'shared';
+  return filter.includes('+') || filter.endsWith('#') ? 'wildcard' : 'plain';
+}

@@ -6,8 +6,8 @@ import { Rings } from './rings.js';
 export interface Denial {
   readonly login: string;
   readonly clientId: string;
-  /** `deliver`: a message that was dropped on its way to the client. */
-  readonly action: 'publish' | 'subscribe' | 'will' | 'deliver';
+  /** `deliver`: a message that was dropped on its way to the client; `retain`: one that was delivered and not kept. */
+  readonly action: 'publish' | 'subscribe' | 'will' | 'retain' | 'deliver';
   /** Or the filter; its beginning, if it is very long. */
   readonly topic: string;
   readonly reason: string;
@@ -74,8 +74,10 @@ export class History {
   readonly #listeners = new Set<HistoryListener>();
   #connections = 0;
 
-  constructor(clock: Clock, charge: (bytes: number) => void) {
+  /** `balance` is told what is kept. */
+  constructor(clock: Clock, balance: { add(bytes: number): void }) {
     this.#clock = clock;
+    const charge = (bytes: number) => balance.add(bytes);
     this.#denials = new Rings({
       ...{ entries: 20_000, entriesPerOwner: DENIALS_PER_USER, bytes: 8 * mebibyte, charge },
       bytesOf: ({ login, clientId, topic, hint }) =>

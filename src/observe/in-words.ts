@@ -3,6 +3,8 @@ const limits: Readonly<Record<string, string>> = {
   'too-many-subscriptions':
     'as many filters as are allowed (limits.subscriptionsPerSession, subscriptionsPerUser, memoryPerUser): one with a wildcard stands for many',
   'too-many-retained': 'the retained messages that were asked for before are not all sent yet: try again in a while',
+  'retained-quota':
+    'as many retained messages, or bytes of them, as are allowed (limits.retainedMessagesPerUser, retainedBytesPerUser): delete some by publishing nothing to their topics',
   'queue-full':
     'the client takes its messages slower than they come: its queue is full (limits.queuedMessages, queuedBytes)',
   'user-quota':
@@ -33,6 +35,7 @@ const ends: Readonly<Record<string, string>> = {
     'another connection of the same user took its place with the same client id; two programs that share one end each other again and again: give each its own',
   revoked: 'the account was removed, disabled or given a new password',
   kicked: 'an operator ended it',
+  banned: 'an operator keeps the login, or the address, out for a while',
   'memory-limit': 'memory was short, and this user held most of it',
   'store-fault': 'what had to be stored could not be, and was not acknowledged: the client sends it again',
   'broker-stopping': 'the broker was stopped',
@@ -58,6 +61,9 @@ const refusals: Readonly<Record<string, string>> = {
   throttled: 'too many wrong passwords from this address: one guess a second is tried',
   'backend-unavailable': 'the credential backend does not answer',
   'too-many-logins': 'too many want to log in at once',
+  'store-fault': 'the store cannot be written, and the client wants something kept',
+  'memory-limit': 'the user holds as much as is allowed (limits.memoryPerUser), or all together do',
+  banned: 'an operator keeps the login, or the address, out for a while',
   'too-many-connections': 'the user has as many connections as are allowed (limits.connectionsPerUser)',
   'too-many-sessions': 'the user has as many sessions as are allowed (limits.sessionsPerUser)',
 };
@@ -65,3 +71,15 @@ const refusals: Readonly<Record<string, string>> = {
 export function refusalInWords(reason: string): string {
   return refusals[reason] ?? ends[reason] ?? reason;
 }
+
+/** Why a client of a connection that ends was no client any more. */
+export const endReasons: readonly string[] = Object.keys(ends).filter(
+  (reason) => !/refused|connect-timeout/.test(reason),
+);
+/** Why a connection ended without being let in. */
+export const refusalReasons: readonly string[] = [
+  ...Object.keys(refusals),
+  ...['connect-timeout', 'protocol-error', 'peer-closed', 'socket-error', 'connections', 'connectionsPerAddress'],
+];
+/** Why a receiver did not get a message. */
+export const dropReasons: readonly string[] = ['queue-full', 'user-quota', 'not-reading', 'too-large', 'expired'];

@@ -20,6 +20,8 @@ export type CloseReason =
   | 'revoked'
   /** An operator or a test ended it. */
   | 'kicked'
+  /** An operator keeps the login, or the address, out for a while. */
+  | 'banned'
   /** Memory was short, and this user held most of it. */
   | 'memory-limit'
   /** What had to be stored could not be. */

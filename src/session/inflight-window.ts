@@ -1,4 +1,5 @@
 import type { LimitsConfig } from '../config/config.js';
+import type { Counters } from '../observe/counters.js';
 import type { SessionWriter } from '../store/contract.js';
 import { type Entry, recordOf } from './outgoing-entry.js';
 import type { Outlet } from './outlet.js';
@@ -10,6 +11,8 @@ export type Acknowledged = 'done' | 'unknown' | 'wrong-kind';
 export interface WindowContext {
   readonly limits: LimitsConfig;
   readonly account: UserAccount;
+  readonly scheduler: { readonly lookedAtMs: number };
+  readonly counters: Pick<Counters, 'deliverySeconds'>;
   /** Calls back once everything handed to the store so far is on disk; at once when it is already. */
   whenStored(callback: () => void): void;
 }
@@ -47,6 +50,8 @@ export class InflightWindow {
 
   /** A persistent session's entry has its message by now. */
   add(entry: Entry): void {
+    // Whole numbers need no object of their own. They wrap after 24 days, and so do their differences.
+    entry.sentAtMs = this.#context.scheduler.lookedAtMs | 0;
     this.#entries.push(entry);
     if (this.#writer === null) entry.message = null;
     else if (entry.message !== null) this.#context.account.countMessage(entry.message.bytes);
@@ -61,6 +66,7 @@ export class InflightWindow {
     const entry = this.#find(packetId);
     if (entry === null) return 'unknown';
     if (entry.qos !== 1) return 'wrong-kind';
+    this.#observe(entry);
     this.#finish(entry);
     return 'done';
   }
@@ -82,6 +88,7 @@ export class InflightWindow {
     const entry = this.#find(packetId);
     if (entry === null) return 'unknown';
     if (entry.qos !== 2 || !entry.released) return 'wrong-kind';
+    this.#observe(entry);
     this.#finish(entry);
     return 'done';
   }
@@ -159,6 +166,20 @@ export class InflightWindow {
       if (entry.packetId === packetId) return entry;
     }
     return null;
+  }
+
+  /** How long the oldest has been in flight, in milliseconds; null: none is. */
+  get oldestMs(): number | null {
+    const oldest = this.#entries[0];
+    return oldest === undefined ? null : this.#ageOf(oldest);
+  }
+
+  #ageOf(entry: Entry): number {
+    return ((this.#context.scheduler.lookedAtMs | 0) - entry.sentAtMs) | 0;
+  }
+
+  #observe(entry: Entry): void {
+    this.#context.counters.deliverySeconds[entry.qos === 1 ? 0 : 1].observe(this.#ageOf(entry) * 1e-3);
   }
 
   #finish(entry: Entry): void {

@@ -22,6 +22,8 @@ export interface Entry {
   readonly safeFirst: boolean;
   /** It may have been sent before: the next time it carries DUP [MQTT-3.3.1-1]. */
   sent: boolean;
+  /** In flight since then, by the scheduler's time: whole milliseconds. */
+  sentAtMs: number;
   /** Null once it is not needed any more: released, or sent to a session that ends with its connection. */
   message: Message | null;
   /** Shared with the publisher, who waits until this entry is on disk or acknowledged. */
@@ -73,6 +75,7 @@ function newEntry(
     releaseStored: false,
     safeFirst,
     sent: false,
+    sentAtMs: 0,
     message,
     ticket,
   };

@@ -18,7 +18,6 @@ import { Sender } from './sender.js';
 export interface OutgoingContext extends WindowContext {
   readonly clock: Clock;
   readonly retained: RetainedIndex;
-  readonly counters: { messagesDelivered: number };
   onDropped(reason: DropReason, topic: string): void;
 }
 
@@ -30,7 +29,7 @@ export interface OutgoingContext extends WindowContext {
 export class OutgoingQueue {
   readonly #context: OutgoingContext;
   readonly #writer: SessionWriter | null;
-  readonly #sender: Sender;
+  readonly #sender = new Sender();
   readonly #inflight: InflightWindow;
   /** What waits behind the window. */
   readonly waiting: Backlog;
@@ -41,15 +40,15 @@ export class OutgoingQueue {
   constructor(context: OutgoingContext, writer: SessionWriter | null) {
     this.#context = context;
     this.#writer = writer;
-    this.#sender = new Sender(context.counters);
     this.#inflight = new InflightWindow(context, writer);
     this.#pace = new ReaderPace(context.clock, context.account.login);
     this.waiting = new Backlog(context, writer);
   }
 
-  /** Messages sent and not acknowledged, and those that wait behind them for room or for a connection. */
-  get backlog(): { inflightMessages: number; queuedMessages: number } {
-    return { inflightMessages: this.#inflight.size, queuedMessages: this.waiting.length };
+  /** Messages sent and not acknowledged, those that wait behind them, and for how long the first has been in flight. */
+  get backlog(): { inflightMessages: number; queuedMessages: number; oldestInflightMs: number | null } {
+    const { size: inflightMessages, oldestMs: oldestInflightMs } = this.#inflight;
+    return { inflightMessages, queuedMessages: this.waiting.length, oldestInflightMs };
   }
 
   /** A reader that is connected and takes what it is sent; shared subscriptions pass the others over. */

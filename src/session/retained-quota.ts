@@ -1,5 +1,9 @@
 import type { LimitsConfig } from '../config/config.js';
 import { levelsOf } from '../mqtt/topics.js';
+import type { Counters } from '../observe/counters.js';
+import type { History } from '../observe/history.js';
+import { limitHint } from '../observe/in-words.js';
+import { countLimit } from '../observe/limits-reached.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { RetainedMessage } from '../store/contract.js';
@@ -16,17 +20,23 @@ export class RetainedQuota {
   readonly #account: (login: string) => UserAccount;
   readonly #log: Log;
   readonly #noisyLog: RateLimited;
+  readonly #counters: Counters;
+  readonly #history: History;
 
   constructor(options: {
     readonly limits: LimitsConfig;
     readonly account: (login: string) => UserAccount;
     readonly log: Log;
     readonly noisyLog: RateLimited;
+    readonly counters: Counters;
+    readonly history: History;
   }) {
     this.#limits = options.limits;
     this.#account = options.account;
     this.#log = options.log;
     this.#noisyLog = options.noisyLog;
+    this.#counters = options.counters;
+    this.#history = options.history;
   }
 
   /**
@@ -42,6 +52,8 @@ export class RetainedQuota {
     const fits = messages <= retainedMessagesPerUser && bytes <= retainedBytesPerUser;
     if (fits && (more <= 0 || account.hasRoom(more))) return true;
     const { login } = account;
+    countLimit(this.#counters, 'retained-quota');
+    this.#history.denied({ login, clientId: '' }, 'retain', topic, 'retained-quota', () => limitHint('retained-quota'));
     this.#noisyLog
       .user(login)
       .line('retained', (suppressed) =>

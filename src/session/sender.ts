@@ -10,11 +10,6 @@ export class Sender {
   /** The highest `seq` that was ever sent to the client. */
   sentSeq = 0;
   readonly current = (): Outlet | null => this.outlet;
-  readonly #counters: { messagesDelivered: number };
-
-  constructor(counters: { messagesDelivered: number }) {
-    this.#counters = counters;
-  }
 
   /** Sends a message as it comes in. False when the client does not take packets of that size. */
   publication(
@@ -24,19 +19,14 @@ export class Sender {
     retain: boolean,
     identifiers: readonly number[] | null,
   ): boolean {
-    if (!this.outlet!.publication(publication, qos, packetId, retain, identifiers)) return false;
-    this.#counters.messagesDelivered++;
-    return true;
+    return this.outlet!.publication(publication, qos, packetId, retain, identifiers);
   }
 
   /** Sends an entry's message; the second time with DUP, which only QoS 1 and 2 carry [MQTT-3.3.1-2]. False as above. */
   entry(entry: Entry): boolean {
     const { message, qos, packetId, retain, identifiers } = entry;
     if (!this.outlet!.message(message!, qos, packetId, retain, entry.sent && qos > 0, identifiers)) return false;
-    if (!entry.sent) {
-      this.#counters.messagesDelivered++;
-      this.sent(entry);
-    }
+    if (!entry.sent) this.sent(entry);
     return true;
   }
 

@@ -4,9 +4,11 @@ import { type Job, perform } from '../fairness/job.js';
 import type { Scheduler } from '../fairness/scheduler.js';
 import { type Grant, grantOf } from '../mqtt/grant.js';
 import type { ProtocolLevel } from '../mqtt/packets.js';
+import { filterKind } from '../mqtt/topics.js';
 import type { Counters } from '../observe/counters.js';
 import type { History } from '../observe/history.js';
 import { limitHint } from '../observe/in-words.js';
+import { countLimit } from '../observe/limits-reached.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { Router } from '../routing/router.js';
@@ -169,6 +171,7 @@ export class Sessions {
       if (due.holder !== null) continue;
       this.#options.log.info({ login: due.login, client: due.clientId }, 'session expired');
       this.end(due);
+      this.#options.counters.sessionsExpired++;
       expired++;
     }
     return expired;
@@ -226,6 +229,7 @@ export class Sessions {
     if (!session.subscriptions.has(filter)) {
       session.account.subscriptions++;
       session.account.balances.subscriptions.add(subscriptionBytes(filter));
+      this.#options.counters.subscriptions.add(filterKind(filter));
     }
     session.subscriptions.set(filter, granted);
     this.#options.router.subscribe(session, filter, granted, identifier);
@@ -235,6 +239,7 @@ export class Sessions {
     if (!session.subscriptions.delete(filter)) return false;
     session.account.subscriptions--;
     session.account.balances.subscriptions.add(-subscriptionBytes(filter));
+    this.#options.counters.subscriptions.add(filterKind(filter), -1);
     this.#options.router.unsubscribe(session, filter);
     return true;
   }
@@ -245,7 +250,7 @@ export class Sessions {
     writer: SessionWriter | null,
     more: Pick<SessionOptions, 'level' | 'createdAt' | 'lastSeenAt' | 'expiryMs'>,
   ): Session {
-    const { limits, clock, store, gate, history, log, noisyLog, counters } = this.#options;
+    const { limits, clock, store, gate, history, log, noisyLog, counters, scheduler } = this.#options;
     const outgoing = new OutgoingQueue(
       {
         limits,
@@ -253,9 +258,11 @@ export class Sessions {
         account,
         retained: store.retained,
         counters,
+        scheduler,
         whenStored: (callback) => store.whenStored(callback),
         onDropped(reason, topic) {
-          counters.messagesDropped++;
+          counters.messagesDropped.add(reason);
+          countLimit(counters, reason);
           session.drops++;
           history.denied(session, 'deliver', topic, reason, () => limitHint(reason));
           noisyLog

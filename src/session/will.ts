@@ -169,10 +169,11 @@ export class Wills {
     const { topic, payload, qos, retain, properties, expirySeconds } = will;
     const denied = [topic, responseTopicOf(properties)].find((each) => each !== null && !gate.mayPublish(client, each));
     if (denied == null) {
+      counters.willsPublished++;
       const more = { properties, expirySeconds, cameAt: clock.epochMs() };
       yield* distribution.posting(Publication.of(topic, payload, qos, retain, login, clientId, more), account);
     } else {
-      counters.publishesDenied++;
+      counters.willsDenied++;
       history.denied(client, 'will', denied, 'denied', () => denialText(login, denied));
       noisyLog
         .user(login)

@@ -5,6 +5,7 @@ import type { Store } from './contract.js';
 import type { OpenDatabase } from './database.js';
 import { GroupCommit } from './group-commit.js';
 import { CONTENTS, SESSIONS } from './keys.js';
+import { measuring, type OnWritten } from './measured-database.js';
 import { lastNumber } from './numbering.js';
 import { openDatabase } from './open-database.js';
 import { loadRetained } from './retained-messages.js';
@@ -32,10 +33,12 @@ export async function openStore(options: {
   log: Log;
   clock: Clock;
   open?: OpenDatabase;
+  onWritten?: OnWritten;
 }): Promise<OpenedStore> {
-  const { config, log, clock } = options;
+  const { config, log, clock, onWritten } = options;
   const memory = config.path === 'memory';
-  const open = options.open ?? ((mode) => openDatabase({ path: config.path, log, clock, mode }));
+  const unseen: OpenDatabase = options.open ?? ((mode) => openDatabase({ path: config.path, log, clock, mode }));
+  const open = onWritten === undefined ? unseen : measuring(unseen, onWritten);
   const db = await open('create');
   try {
     await ensureSchema({ db, path: config.path, log, clock, sessionExpiryMs: config.sessionExpiryMs });

@@ -66,9 +66,10 @@ const protocols = { 3: '3.1', 4: '3.1.1', 5: '5' } as const;
 
 function infoOf(session: Session): ClientInfo {
   const { login, clientId, connected, persistent, level, outgoing } = session;
+  const { inflightMessages, queuedMessages } = outgoing.backlog;
   return {
     ...{ login, clientId, connected, protocol: protocols[level], clean: !persistent },
     subscriptions: [...session.subscriptions].map(([filter, granted]) => ({ filter, qos: grantedQos(granted) })),
-    ...outgoing.backlog,
+    ...{ inflightMessages, queuedMessages },
   };
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { SecureContext } from 'node:tls';
-import type { CertificateSource } from '../listener/certificate-source.js';
+import { readBundle } from '../listener/bundle.js';
+import { type CertificateSource, expiriesOf } from '../listener/certificate-source.js';
 import { type Authority, type Issued, makeAuthority } from '../listener/certificates.js';
 import { makeSecureContext } from '../listener/secure-context.js';
 import type { CertificateKind } from './fault-api.js';
@@ -73,6 +74,7 @@ export function testCertificates(faults: FaultBoard): CertificateSource {
       return context;
     },
     pair: () => pair('valid'),
+    expiries: () => expiriesOf({ chain: readBundle(certificateOf('valid').cert), roots: readBundle(throwAwayCa()) }),
     reload: async () => {},
     close: () => contexts.clear(),
   };

@@ -44,7 +44,7 @@ export async function configOf(options: StartOptions): Promise<Config> {
       cache: { ttlMs: 0, staleMs: 0, ...credentials?.cache },
     },
     storage: { path: 'memory', ...given.storage },
-    admin: { port: 0, socket: '', auditFile: '', tokenFile: '', ...given.admin },
+    admin: { port: 0, socket: '', auditFile: '', bansFile: '', tokenFile: '', ...given.admin },
     limits: { stopTimeoutMs, ...given.limits },
     log: { level: 'warn', format: 'json', ...given.log },
   };

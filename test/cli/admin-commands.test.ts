@@ -85,3 +85,23 @@ test('a table is as wide as it must be, and nothing in it begins a line', () => 
     '',
   ]);
 });
+
+test('ban: keep a login out for a while, and let it in again', async () => {
+  const alice = await RawClient.connect(broker, { as: 'alice' });
+  const added = await run('ban', 'add', 'alice', '--for', '2h', '--reason', 'a loop');
+  assert.match(added.out, /^alice is kept out until \d{4}-\S+; 1 connection ended\n$/);
+  await alice.closed();
+  assert.match((await run('ban', 'list')).out, /^WHO +SINCE +STILL +WHY\nalice +\S+ ago +1h 59m +a loop\n$/);
+  assert.equal(JSON.parse((await run('ban', 'list', '--json')).out)[0].login, 'alice');
+  assert.equal((await run('ban', 'remove', 'alice')).out, 'alice may come in again\n');
+  assert.equal((await run('ban', 'remove', 'alice')).code, 2);
+  await (await RawClient.connect(broker, { as: 'alice' })).disconnect();
+  for (const args of [
+    ['add'],
+    ['add', 'alice', '--for', 'ever'],
+    ['add', 'alice', '--for', '2'],
+    ['add', 'alice', '--address', '::1'],
+  ]) {
+    assert.equal((await run('ban', ...args)).code, 2, args.join(' '));
+  }
+});

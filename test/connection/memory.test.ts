@@ -4,7 +4,8 @@ import { Duplex } from 'node:stream';
 import { describe, test } from 'node:test';
 import { Outbox } from '../../src/connection/outbox.js';
 import { writePublish } from '../../src/connection/publish-bytes.js';
-import { Traffic } from '../../src/mqtt/traffic.js';
+import { ConnectionTraffic } from '../../src/mqtt/traffic.js';
+import { Counters } from '../../src/observe/counters.js';
 import { networkAccount, newLedger, newScheduler, userAccount } from '../support/accounts.js';
 import { eventually } from '../support/deadline.js';
 import * as mqtt from '../support/packets.js';
@@ -22,7 +23,7 @@ describe('the outbox of a peer that does not read', () => {
       newScheduler(),
       { expectsMore: false, waiting: false },
       networkAccount(),
-      new Traffic(),
+      new ConnectionTraffic(new Counters()),
     );
     return { outbox, writes };
   }

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Outbox } from '../../src/connection/outbox.js';
 import { writePublish } from '../../src/connection/publish-bytes.js';
-import { Traffic } from '../../src/mqtt/traffic.js';
+import { ConnectionTraffic } from '../../src/mqtt/traffic.js';
+import { Counters } from '../../src/observe/counters.js';
 import { networkAccount, newScheduler } from '../support/accounts.js';
 
 /** A socket that keeps what it is given and takes its time: `release` completes the write under way. */
@@ -41,7 +42,7 @@ test('bytes leave in the order they were given, whatever the mixture and however
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
       const socket = new SlowSocket();
-      const outbox = new Outbox(socket, newScheduler(), quiet, networkAccount(), new Traffic());
+      const outbox = new Outbox(socket, newScheduler(), quiet, networkAccount(), new ConnectionTraffic(new Counters()));
       const expected: Buffer[] = [];
       let last: { chunk: Buffer; end: number } = { chunk: chunks[0]!, end: 0 };
       const verbatim = (chunk: Buffer, start: number, end: number) => {
@@ -89,7 +90,7 @@ test('everything of one turn is one write, and messages that came together leave
     writes.push(chunk);
     done();
   };
-  const outbox = new Outbox(socket, newScheduler(), quiet, networkAccount(), new Traffic());
+  const outbox = new Outbox(socket, newScheduler(), quiet, networkAccount(), new ConnectionTraffic(new Counters()));
   const chunk = Buffer.allocUnsafeSlow(1_000);
   for (let at = 0; at < 1_000; at += 100) outbox.verbatim(chunk, at, at + 100);
   await nextTurn();
@@ -100,7 +101,7 @@ test('everything of one turn is one write, and messages that came together leave
 test('answers are held while received bytes wait to be handled, messages are not', async () => {
   const socket = new SlowSocket();
   const reading = { expectsMore: false, waiting: true };
-  const outbox = new Outbox(socket, newScheduler(), reading, networkAccount(), new Traffic());
+  const outbox = new Outbox(socket, newScheduler(), reading, networkAccount(), new ConnectionTraffic(new Counters()));
   outbox.acknowledge(0x40, 1);
   await nextTurn();
   assert.equal(socket.taken.length, 0);

@@ -28,7 +28,7 @@ async function setup(t: TestContext) {
     listener: { host: '127.0.0.1', port: 0, ...files },
     credentials: { file: { path } },
     storage: { path: 'memory' },
-    admin: { port: 0, socket: '', auditFile: '', tokenFile: '' },
+    admin: { port: 0, socket: '', auditFile: '', bansFile: '', tokenFile: '' },
   });
   const broker = await createBroker(config, { log: captured.log });
   await broker.start();

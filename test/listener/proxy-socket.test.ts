@@ -73,7 +73,7 @@ test('a check of the proxy is no client, and nothing is said about it; one that 
   assert.equal(text(), '');
   const socket = await connect(check);
   assert.equal(await echo(socket, 'hello'), 'hello');
-  assert.deepEqual(accepted[0]?.peer, { address: 'proxy', port: 0 });
+  assert.deepEqual(accepted[0]?.peer, { address: 'proxy', port: 0, transport: 'proxy' });
 });
 
 for (const [what, bytes, reason] of [

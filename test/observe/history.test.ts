@@ -9,10 +9,11 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 
 const alice = { login: 'alice', clientId: 'sensor' };
 const no = () => 'no';
+const nobody = { add: () => {} };
 
 test('a denial is kept once, with how often and since when; its hint is made once', () => {
   const clock = new ManualClock();
-  const history = new History(clock, () => {});
+  const history = new History(clock, nobody);
   let hints = 0;
   const hint = () => `hint ${++hints}`;
   const start = clock.epochMs();
@@ -29,8 +30,10 @@ test('a denial is kept once, with how often and since when; its hint is made onc
 
 test('one user with denials without end takes nothing from the others, nor from the broker', () => {
   let charged = 0;
-  const history = new History(new ManualClock(), (bytes) => {
-    charged += bytes;
+  const history = new History(new ManualClock(), {
+    add: (bytes) => {
+      charged += bytes;
+    },
   });
   history.denied({ login: 'bob', clientId: 'b' }, 'publish', 'iotlab/alice', 'denied', no);
   for (let i = 0; i < 100_000; i++)
@@ -54,7 +57,7 @@ test('one user with denials without end takes nothing from the others, nor from 
 });
 
 test('what happens is told at once, until nobody wants to hear it any more', () => {
-  const history = new History(new ManualClock(), () => {});
+  const history = new History(new ManualClock(), nobody);
   const heard: string[] = [];
   const stop = history.listen({
     denied: ({ topic }) => heard.push(topic),

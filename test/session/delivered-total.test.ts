@@ -1,6 +1,7 @@
 // What the totals of messages mean, as an operator sees them. Read when a client has received what it is about.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { readMetrics } from '../support/metrics.js';
 import * as mqtt from '../support/packets.js';
 import { freshId, RawClient } from '../support/raw-client.js';
 import { freePort } from '../support/slapd.js';
@@ -19,9 +20,8 @@ before(async () => {
 after(() => broker.stop());
 
 async function totals(): Promise<{ delivered: number; dropped: number }> {
-  const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
-  const read = (name: string) => Number(new RegExp(`^iotlab_broker_${name} (\\d+)$`, 'm').exec(text)?.[1]);
-  return { delivered: read('messages_delivered_total'), dropped: read('messages_dropped_total') };
+  const metrics = await readMetrics(adminPort);
+  return { delivered: metrics.sum('publishes_sent_total'), dropped: metrics.sum('messages_dropped_total') };
 }
 
 /** What the totals grow by while `run` runs. */

@@ -5,7 +5,7 @@ import { systemClock } from '../../src/clock.js';
 import { defaultConfig } from '../../src/config/defaults.js';
 import { PUBLISH, PUBREL } from '../../src/mqtt/packets.js';
 import { Publication } from '../../src/mqtt/publication.js';
-import { newCounters } from '../../src/observe/counters.js';
+import { Counters } from '../../src/observe/counters.js';
 import { OutgoingQueue } from '../../src/session/outgoing-queue.js';
 import type { Outlet } from '../../src/session/outlet.js';
 import { RetainedBatch } from '../../src/session/retained-batch.js';
@@ -46,7 +46,8 @@ async function sessionOnSlowDisk() {
       clock: systemClock,
       account: userAccount(),
       retained: store.retained,
-      counters: newCounters(),
+      counters: new Counters(),
+      scheduler: { lookedAtMs: 0 },
       whenStored: (callback) => store.whenStored(callback),
       onDropped: () => assert.fail('dropped'),
     },

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultConfig } from '../../src/config/defaults.js';
+import { Counters } from '../../src/observe/counters.js';
+import { History } from '../../src/observe/history.js';
 import { createRateLimited } from '../../src/observe/rate-limited.js';
 import { RetainedQuota } from '../../src/session/retained-quota.js';
 import type { RetainedMessage } from '../../src/store/contract.js';
@@ -18,6 +20,8 @@ function setup(limits: { retainedMessagesPerUser?: number; retainedBytesPerUser?
     account: (login) => accounts[login as 'alice' | 'bob'],
     log: logs.log,
     noisyLog: createRateLimited({ clock: new ManualClock() }),
+    counters: new Counters(),
+    history: new History(new ManualClock(), { add: () => {} }),
   });
   /** Keeps it instead of `before`, if there is room. */
   const keep = (message: RetainedMessage, before?: RetainedMessage) => {

@@ -68,7 +68,10 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
     const base = defaultConfig(settings);
     return {
       ...base,
-      listener: { ...base.listener, host: '127.0.0.1', port, ...files, ...settings.listener } as Config['listener'],
+      listener: {
+        ...{ ...base.listener, host: '127.0.0.1', port, ...files, ...settings.listener },
+        proxy: base.listener.proxy,
+      } as Config['listener'],
       // Logins of two letters, and failures without end: the tests say bob, and say wrong passwords all day.
       credentials: {
         ...base.credentials,
@@ -82,6 +85,7 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
         port: settings.admin?.port ?? 0,
         socket: join(folder, 'admin.sock'),
         auditFile: join(folder, 'audit.jsonl'),
+        bansFile: join(folder, 'bans.json'),
         tokenFile: join(folder, 'admin.token'),
       },
     };
