@@ -13,23 +13,39 @@ const qos = fc.nat({ max: 2 });
 const leaf = fc.constantFrom('a', 'b', 'c/d');
 const filter = fc.constantFrom('#', '+', 'a', 'b', 'c/#', 'c/+');
 
-const action = fc.oneof(
+/** What a client of MQTT 5 may ask for. */
+const options = fc.record({
+  asPublished: fc.boolean(),
+  handling: fc.nat({ max: 2 }),
+  identifier: fc.constantFrom(null, 1, 2, 300),
+});
+/** In which version a subscriber comes back. */
+const as = fc.oneof(
+  fc.constantFrom({ level: 3 as const }, { level: 4 as const }),
+  fc.record({
+    level: fc.constant(5 as const),
+    receiveMaximum: fc.constantFrom(1, 3, 65_535),
+    topicAliasMaximum: fc.constantFrom(0, 2, 10),
+  }),
+);
+
+const action: fc.Arbitrary<Action> = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.record({ kind: fc.constant('publish' as const), publisher, leaf, qos, retain: fc.boolean() }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('burst' as const), publisher, leaf, qos }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('interrupted' as const), publisher, leaf, qos }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('subscribe' as const), subscriber, filter, qos }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('subscribe' as const), subscriber, filter, qos, options }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('unsubscribe' as const), subscriber, filter }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('connect' as const), subscriber }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('connect' as const), subscriber, as }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('disconnect' as const), subscriber }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('cut' as const), subscriber }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
   {
-    weight: 3,
+    weight: 4,
     arbitrary: fc.record({
-      kind: fc.constant('acknowledge' as const),
+      kind: fc.constantFrom('acknowledge' as const, 'acknowledge' as const, 'acknowledge' as const, 'refuse' as const),
       subscriber,
       count: fc.integer({ min: 1, max: 9 }),
     }),
