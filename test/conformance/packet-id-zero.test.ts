@@ -12,6 +12,10 @@ for (const clean of [true, false]) {
     ['PUBREC', mqtt.pubrec],
     ['PUBREL', mqtt.pubrel],
     ['PUBCOMP', mqtt.pubcomp],
+    ['PUBLISH of QoS 1', (id: number) => mqtt.publish('iotlab/alice/x', 'x', { qos: 1, id })],
+    ['PUBLISH of QoS 2', (id: number) => mqtt.publish('iotlab/alice/x', 'x', { qos: 2, id })],
+    ['SUBSCRIBE', (id: number) => mqtt.subscribe(id, ['iotlab/alice/x', 1])],
+    ['UNSUBSCRIBE', (id: number) => mqtt.unsubscribe(id, 'iotlab/alice/x')],
   ] as const) {
     test(`[MQTT-2.3.1-1] a ${name} with packet id 0 closes the connection (clean ${clean})`, async () => {
       await using client = await RawClient.connect(broker, { clean });

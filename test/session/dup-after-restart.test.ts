@@ -91,6 +91,18 @@ for (const qos of [1, 2]) {
       await publish(broker, qos, 3, 4);
       assert.deepEqual(await received(broker, 1), dups(3, 4, false));
     });
+
+    test('what was queued after a start that found an empty queue comes without DUP after the next one', async () => {
+      await using broker = await startDiskBroker();
+      const client = await subscribed(broker, qos);
+      await publish(broker, qos, 0, 3);
+      for (let i = 0; i < 3; i++) await client.receive();
+      await client.expectNothing();
+      await broker.restart();
+      await publish(broker, qos, 3, 4);
+      await broker.restart();
+      assert.deepEqual(await received(broker, 1), dups(3, 4, false));
+    });
   });
 
   test(`[MQTT-3.3.1-1] after a power cut, at QoS ${qos}, what was sent has DUP and what cannot have been sent has not`, async () => {

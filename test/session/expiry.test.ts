@@ -26,6 +26,11 @@ test('a session is kept for as long as its client is there, and expires when it 
   await client.disconnect();
   await broker.pass(sessionExpiryMs - 2 * minuteMs);
   assert.equal(await visit(broker), true);
+  const again = await RawClient.connect(broker, persistent);
+  await broker.pass(3 * sessionExpiryMs);
+  await again.expectNothing('and the next one');
+  await again.disconnect();
+  assert.equal(await visit(broker), true);
   await broker.pass(sessionExpiryMs + 2 * minuteMs);
   assert.equal(await visit(broker), false);
 });
