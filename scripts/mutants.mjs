@@ -152,7 +152,7 @@ async function firstFailure(tests, timeoutMs) {
 }
 
 /** What becomes of one change: `killed` and by what, or why it was not. */
-async function tryOut({ file, find, replace, tests }) {
+async function tryOut({ file, find, replace, also = [], tests }) {
   const path = join(copy, file);
   let text;
   try {
@@ -160,14 +160,15 @@ async function tryOut({ file, find, replace, tests }) {
   } catch {
     return { fate: 'no longer applies', detail: `${file} is not there` };
   }
-  const found = text.split(find).length - 1;
-  if (found !== 1) return { fate: 'no longer applies', detail: `its text is ${found} times in ${file}` };
-  try {
+  let changed = text;
+  for (const edit of [{ find, replace }, ...also]) {
+    const found = text.split(edit.find).length - 1;
+    if (found !== 1) return { fate: 'no longer applies', detail: `its text is ${found} times in ${file}: ${edit.find}` };
     // As a function: in a string, `$&` and its like would mean something.
-    writeFileSync(
-      path,
-      text.replace(find, () => replace),
-    );
+    changed = changed.replace(edit.find, () => edit.replace);
+  }
+  try {
+    writeFileSync(path, changed);
     const complaint = build();
     if (complaint !== null) return { fate: 'does not compile', detail: complaint };
     const failure = await firstFailure(tests, options.seconds * 1000);

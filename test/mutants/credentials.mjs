@@ -32,8 +32,8 @@ export const mutants = [
   {
     name: 'a login that is revoked while it is asked about is let in',
     file: 'src/credentials/verdicts.ts',
-    find: 'if (!revoked) return this.#learn(key, verdict, flight);',
-    replace: 'if (verdict !== null) return this.#learn(key, verdict, flight);',
+    find: 'if (!revoked && backend === this.#backend) return this.#learn(key, verdict, flight);',
+    replace: 'if (backend === this.#backend) return this.#learn(key, verdict, flight);',
     tests: guard,
   },
   {
@@ -154,15 +154,15 @@ export const mutants = [
   {
     name: 'a login does not enter what is negated',
     file: 'src/credentials/ldap-filter.ts',
-    find: "return { kind: 'not', filter: filterFor(filter.filter, login) };",
+    find: "return { kind: 'not', filter: filterFor(filter.filter, login, dn) };",
     replace: 'return filter;',
     tests: filter,
   },
   {
     name: 'a login enters a filter as a replacement pattern',
     file: 'src/credentials/ldap-filter.ts',
-    find: "const fill = (value: string) => value.replaceAll('%u', () => login);",
-    replace: "const fill = (value: string) => value.replaceAll('%u', login);",
+    find: "value.replaceAll(/%[ud]/g, (it) => (it === '%u' ? login : (dn ?? it)));",
+    replace: "value.replaceAll('%u', login).replaceAll('%d', () => dn ?? '%d');",
     tests: filter,
   },
   {
@@ -198,8 +198,8 @@ export const mutants = [
   {
     name: 'a network has one connection more than allowed',
     file: 'src/listener/admission.ts',
-    find: 'if (count >= this.#maxPerNetwork) return false;',
-    replace: 'if (count > this.#maxPerNetwork) return false;',
+    find: 'if (count >= this.#limits.connectionsPerAddress) return false;',
+    replace: 'if (count > this.#limits.connectionsPerAddress) return false;',
     tests: ['test/listener/admission.test.ts'],
   },
   {

@@ -22,7 +22,7 @@ export const mutants = [
     file: 'src/session/sessions.ts',
     find: 'session.account.balances.subscriptions.add(-subscriptionBytes(filter));',
     replace: '',
-    tests: quotas,
+    tests: ['test/connection/memory.test.ts'],
   },
   {
     name: 'a subscription that replaces another one counts again',
@@ -42,8 +42,8 @@ export const mutants = [
     name: 'restored sessions are not counted',
     file: 'src/session/sessions.ts',
     find: `account.persistentSessions++;
-    for (const { filter, qos } of subscriptions) {`,
-    replace: 'for (const { filter, qos } of subscriptions) {',
+    this.#deadlines`,
+    replace: 'this.#deadlines',
     tests: quotas,
   },
   {
@@ -55,7 +55,7 @@ export const mutants = [
   },
   {
     name: 'QoS 0 messages that are dropped as a connection goes stay counted',
-    file: 'src/session/outgoing-queue.ts',
+    file: 'src/session/backlog.ts',
     find: `if (entry instanceof RetainedBatch || entry.qos > 0) return true;
       this.#quota.remove(entry);`,
     replace: 'if (entry instanceof RetainedBatch || entry.qos > 0) return true;',
@@ -64,9 +64,8 @@ export const mutants = [
   {
     name: 'the queue of an ended session stays counted',
     file: 'src/session/outgoing-queue.ts',
-    find: `        entry.ticket?.receiverDone();
-        this.#quota.remove(entry);`,
-    replace: '        entry.ticket?.receiverDone();',
+    find: 'this.waiting.clear();',
+    replace: '',
     tests: quotas,
   },
   {
@@ -78,10 +77,10 @@ export const mutants = [
   },
   {
     name: 'restored queues are not counted',
-    file: 'src/session/outgoing-queue.ts',
-    find: `        this.#quota.add(entry);
-        this.#queue.push(entry);`,
-    replace: '        this.#queue.push(entry);',
+    file: 'src/session/backlog.ts',
+    find: `    this.#count(entry);
+    this.#queue.push(entry);`,
+    replace: '    this.#queue.push(entry);',
     tests: quotas,
   },
   {
@@ -115,8 +114,8 @@ export const mutants = [
   },
   {
     name: 'retained messages of before a restart are not counted',
-    file: 'src/broker.ts',
-    find: 'for (const message of store.retained) quota.added(message);',
+    file: 'src/session/distribution.ts',
+    find: 'quota.added(message);',
     replace: '',
     tests: quotas,
   },

@@ -6,9 +6,9 @@ export const mutants = [
   {
     name: 'a route that is known outlives a new subscription',
     file: 'src/routing/router.ts',
-    find: `groupKey(subscriber, share.group));
+    find: `this.#tree.add(plain, subscriber, granted, group, identifier);
     this.#invalidate(plain);`,
-    replace: 'groupKey(subscriber, share.group));',
+    replace: 'this.#tree.add(plain, subscriber, granted, group, identifier);',
     tests: router,
   },
   {
@@ -41,9 +41,9 @@ export const mutants = [
   },
   {
     name: 'of overlapping filters the lowest QoS counts',
-    file: 'src/routing/subscription-tree.ts',
-    find: 'before < granted',
-    replace: 'before > granted',
+    file: 'src/mqtt/grant.ts',
+    find: 'return Math.max(a & 3, b & 3)',
+    replace: 'return Math.min(a & 3, b & 3)',
     tests: publish,
   },
   {

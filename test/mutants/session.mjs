@@ -1,10 +1,12 @@
 /**
  * Changes to what a session keeps, and for how long. As in all lists here: `file` and the exact text to `find` in it,
- * once; what to `replace` it by; and the `tests` that should notice, the likeliest first.
+ * once; what to `replace` it by, and `also` to change, where a door has two locks; and the `tests` that should notice,
+ * the likeliest first.
  */
 const restart = ['test/session/restart.test.ts'];
 const expiry = ['test/session/expiry.test.ts'];
 const shareGroup = ['test/session/share-group.test.ts'];
+const queue = ['test/session/outgoing-queue.test.ts'];
 const retained = ['test/session/retained-replaced.test.ts'];
 const cutOff = ['test/session/expiry-after-crash.test.ts'];
 const dup = ['test/session/dup-after-restart.test.ts'];
@@ -14,8 +16,8 @@ export const mutants = [
   {
     name: 'a QoS 2 packet id stays stored after PUBREL',
     file: 'src/connection/publish-flow.ts',
-    find: 'if (session.deleteReceived(packetId)) session.writer?.deleteIncoming(packetId);',
-    replace: 'session.deleteReceived(packetId);',
+    find: 'if (known) session.writer?.deleteIncoming(packetId);',
+    replace: '',
     tests: restart,
   },
   {
@@ -63,15 +65,16 @@ export const mutants = [
   {
     name: 'sessions expire by their creation',
     file: 'src/session/sessions.ts',
-    find: 'session.lastSeenAt > oldest',
-    replace: 'session.createdAt > oldest',
+    find: 'this.#deadlines.set(session, session.lastSeenAt + session.expiryMs);',
+    replace: 'this.#deadlines.set(session, session.createdAt + session.expiryMs);',
     tests: expiry,
   },
   {
     name: 'sessions with a connection expire',
     file: 'src/session/sessions.ts',
-    find: 'if (session.holder !== null || session.lastSeenAt > oldest) continue;',
-    replace: 'if (session.lastSeenAt > oldest) continue;',
+    find: 'this.#deadlines.delete(known);',
+    replace: '',
+    also: [{ find: 'if (due.holder !== null) continue;', replace: '' }],
     tests: expiry,
   },
   {
@@ -84,9 +87,9 @@ export const mutants = [
   {
     name: 'when a client left is not stored',
     file: 'src/session/sessions.ts',
-    find: `    session.outgoing.detach();
+    find: `session.lastSeenAt + session.expiryMs);
     this.#save(session, false);`,
-    replace: '    session.outgoing.detach();',
+    replace: 'session.lastSeenAt + session.expiryMs);',
     tests: expiry,
   },
   {
@@ -99,21 +102,21 @@ export const mutants = [
   {
     name: 'a shared subscription waits for a member with a half full queue',
     file: 'src/session/outgoing-queue.ts',
-    find: '!this.#pace.tooSlow && this.#queue.length < this.#context.limits.queuedMessages / 2;',
+    find: '!this.#pace.tooSlow && this.waiting.length < this.#context.limits.queuedMessages / 2;',
     replace: '!this.#pace.tooSlow;',
     tests: shareGroup,
   },
   {
     name: 'a shared subscription waits for a member that was too slow',
     file: 'src/session/outgoing-queue.ts',
-    find: 'this.#outlet !== null && !this.#pace.tooSlow &&',
-    replace: 'this.#outlet !== null &&',
+    find: 'this.connected && !this.#pace.tooSlow &&',
+    replace: 'this.connected &&',
     tests: shareGroup,
   },
   {
     name: 'a shared subscription waits for a member that is away',
     file: 'src/session/outgoing-queue.ts',
-    find: 'return this.#outlet !== null && !this.#pace.tooSlow',
+    find: 'return this.connected && !this.#pace.tooSlow',
     replace: 'return !this.#pace.tooSlow',
     tests: shareGroup,
   },
@@ -178,9 +181,9 @@ export const mutants = [
   },
   {
     name: 'a crash takes what may have been sent for new',
-    file: 'src/session/sessions.ts',
-    find: 'sentSeq: connected ? null : session.outgoing.sentSeq,',
-    replace: 'sentSeq: session.outgoing.sentSeq,',
+    file: 'src/store/session-loader.ts',
+    find: "if (expiresAt === null || sentSeq === null) return 'unknown';",
+    replace: "if (expiresAt === null || sentSeq === null) return 'no';",
     tests: dup,
   },
   {
@@ -192,31 +195,96 @@ export const mutants = [
   },
   {
     name: 'a message that is sent again carries no DUP',
-    file: 'src/session/outgoing-queue.ts',
-    find: 'const dup = entry.sent && entry.qos > 0;',
-    replace: 'const dup = false;',
+    file: 'src/session/sender.ts',
+    find: 'retain, entry.sent && qos > 0, identifiers)',
+    replace: 'retain, false, identifiers)',
     tests: dup,
   },
   {
     name: 'what is queued after a restart counts as sent',
     file: 'src/session/outgoing-queue.ts',
-    find: 'this.#lastSeq = Math.max(this.#lastSeq, this.#sentSeq);',
+    find: 'this.#lastSeq = Math.max(this.#lastSeq, this.sentSeq);',
     replace: '',
     tests: dup,
   },
   {
-    name: 'what was dropped counts as delivered',
+    name: 'a message of QoS 0 overtakes those that wait',
     file: 'src/session/outgoing-queue.ts',
-    find: 'publication.deliveries++;',
-    replace: 'publication.deliveries++;\n    this.#context.counters.messagesDelivered++;',
+    find: 'if (outlet !== null && this.waiting.length === 0 && !safeFirst) {',
+    replace: 'if (outlet !== null && (this.waiting.length === 0 || qos === 0) && !safeFirst) {',
+    tests: queue,
+  },
+  {
+    name: 'a message of QoS 0 is kept for who is away',
+    file: 'src/session/outgoing-queue.ts',
+    find: 'if (qos === 0 && outlet === null) return;',
+    replace: '',
+    tests: queue,
+  },
+  {
+    name: 'publishers of other users wait for a reader',
+    file: 'src/session/reader-pace.ts',
+    find: 'if (this.tooSlow || publication.publisher.login !== this.#login) return;',
+    replace: 'if (this.tooSlow) return;',
+    tests: queue,
+  },
+  {
+    name: 'publishers wait for a reader that was too slow',
+    file: 'src/session/reader-pace.ts',
+    find: 'if (this.tooSlow || publication.publisher.login !== this.#login) return;',
+    replace: 'if (publication.publisher.login !== this.#login) return;',
+    tests: queue,
+  },
+  {
+    name: 'publishers wait on when their reader has left',
+    file: 'src/session/outgoing-queue.ts',
+    find: `    this.waiting.dropQos0();
+    this.#pace.release();`,
+    replace: '    this.waiting.dropQos0();',
+    tests: queue,
+  },
+  {
+    name: 'a publisher is not answered when the receiver has acknowledged',
+    file: 'src/session/inflight-window.ts',
+    find: `this.#writer.deleteOutgoing(entry.seq, contentId);
+      entry.ticket?.receiverDone();`,
+    replace: 'this.#writer.deleteOutgoing(entry.seq, contentId);',
+    tests: ['test/session/inflight-window.test.ts', ...queue],
+  },
+  {
+    name: 'what is in flight does not count for its user',
+    file: 'src/session/inflight-window.ts',
+    find: 'else if (entry.message !== null) this.#context.account.countMessage(entry.message.bytes);',
+    replace: '',
+    tests: ['test/session/inflight-window.test.ts'],
+  },
+  {
+    name: 'topics are remembered without an end',
+    file: 'src/session/known-topics.ts',
+    find: 'if (++this.#misses < MISSES) return;',
+    replace: 'if (++this.#misses < 0) return;',
+    tests: ['test/session/known-topics.test.ts'],
+  },
+  {
+    name: 'routes of remembered topics are not counted',
+    file: 'src/session/known-topics.ts',
+    find: 'this.#balance.add(bytes - known.routeBytes);',
+    replace: '',
+    tests: ['test/session/known-topics.test.ts'],
+  },
+  {
+    name: 'what was dropped counts as sent',
+    file: 'src/session/outgoing-queue.ts',
+    find: 'this.#context.onDropped(reason, publication.topic);',
+    replace: `this.#context.onDropped(reason, publication.topic);
+    (this.#context.counters as never as { publishesSent: number[] }).publishesSent[publication.qos]!++;`,
     tests: delivered,
   },
   {
-    name: 'what comes from a queue does not count as delivered',
-    file: 'src/session/outgoing-queue.ts',
-    find: `entry.sent = true;
-      this.#context.counters.messagesDelivered++;`,
-    replace: 'entry.sent = true;',
+    name: 'what comes from a queue does not count as sent',
+    file: 'src/connection/client-outlet.ts',
+    find: 'if (sent) this.#count(qos, message.payloadBytes);',
+    replace: '',
     tests: delivered,
   },
 ];
