@@ -103,7 +103,10 @@ const messages = (client: { readonly lines: readonly string[] }) =>
 const lineIsUp = () => eventually(10_000, 'the line is up', async () => (await succeeds(run(state))) === '1\n');
 
 test('the files and the commands that make them safe are those of Debian', async () => {
-  assert.deepEqual([...(await namedBlocks(page.file)).keys()], ['iotlab.conf', 'several.conf', 'lab-network.conf']);
+  assert.deepEqual(
+    [...(await namedBlocks(page.file)).keys()],
+    ['iotlab.conf', 'several.conf', 'lab-network.conf', 'version.conf'],
+  );
   const others = commands.filter((line) => ![state, ...Object.values(fromLab), ...Object.values(toLab)].includes(line));
   assert.deepEqual(
     others.map((line) => line.split(' ').slice(0, 2).join(' ')),
@@ -111,62 +114,69 @@ test('the files and the commands that make them safe are those of Debian', async
   );
 });
 
-test('measurements go out, commands come in, what is shared goes both ways, each once and with its retain flag', async () => {
-  await using lab = await startLab(['lab-network.conf', 'iotlab.conf']);
-  await lineIsUp();
-  assert.doesNotMatch(lab.said(), /refused|error/i);
-  assert.ok(broker.logs.lines().some(({ msg, protocol }) => msg === 'connected' && protocol === '3.1.1 bridge'));
+const versions: [protocol: string, change?: (text: string) => string][] = [
+  ['3.1.1 bridge'],
+  ['5', (text) => `${text}${/^bridge_protocol_version mqttv50$/m.exec(page.text)?.[0]}\n`],
+];
+for (const [protocol, change] of versions)
+  test(`MQTT ${protocol}: measurements go out, commands come in, what is shared goes both ways, each once and with its retain flag`, async () => {
+    broker.logs.clear();
+    await using lab = await startLab(['lab-network.conf', 'iotlab.conf'], broker.port, change);
+    await lineIsUp();
+    assert.doesNotMatch(lab.said(), /refused|error/i);
+    const { client } = broker.logs.lines().find((line) => line.msg === 'connected' && line.protocol === protocol) ?? {};
+    assert.equal(client, 'lab');
 
-  const [remote, local] = [await subscriber(fromLab.sub), await subscriber(toLab.sub)];
-  await succeeds(run(fromLab.pub));
-  await remote.line(/^iotlab\/alice\/lab\/measurements\/temperature 21\.5 0$/);
-  await succeeds(run(toLab.pub));
-  await local.line(/^lab\/commands\/led on 0$/);
-  await succeeds(run(fromLab.pub.replace('measurements/temperature', 'shared/door'), ' -q 1 -r'));
-  await remote.line(/shared\/door/);
-  await succeeds(run(toLab.pub.replace('commands/led', 'shared/lamp'), ' -q 1 -r'));
-  await local.line(/shared\/lamp/);
-  // Whatever would still come back comes before this.
-  await succeeds(run(toLab.pub.replace('-m on', '-m last')));
-  await local.line(/^lab\/commands\/led last 0$/);
-  await succeeds(run(fromLab.pub.replace('21.5', 'last')));
-  await remote.line(/temperature last/);
-  await local.line(/temperature last/);
-  assert.deepEqual(messages(local).sort(), [
-    'lab/commands/led last 0',
-    'lab/commands/led on 0',
-    'lab/measurements/temperature 21.5 0',
-    'lab/measurements/temperature last 0',
-    'lab/shared/door 21.5 0',
-    'lab/shared/lamp on 0',
-  ]);
-  assert.deepEqual(
-    messages(remote).sort(),
-    messages(local)
-      .map((line) => `iotlab/alice/${line}`)
-      .sort(),
-  );
-
-  // Retained on one side is retained on the other, and deleted with it.
-  const kept = [
-    await subscriber(fromLab.sub.replace('lab/#', 'lab/shared/+'), ' -C 2 -W 10'),
-    await subscriber(toLab.sub.replace('lab/#', 'lab/shared/+'), ' -C 2 -W 10'),
-  ];
-  for (const client of kept) {
-    await client.finished();
+    const [remote, local] = [await subscriber(fromLab.sub), await subscriber(toLab.sub)];
+    await succeeds(run(fromLab.pub));
+    await remote.line(/^iotlab\/alice\/lab\/measurements\/temperature 21\.5 0$/);
+    await succeeds(run(toLab.pub));
+    await local.line(/^lab\/commands\/led on 0$/);
+    await succeeds(run(fromLab.pub.replace('measurements/temperature', 'shared/door'), ' -q 1 -r'));
+    await remote.line(/shared\/door/);
+    await succeeds(run(toLab.pub.replace('commands/led', 'shared/lamp'), ' -q 1 -r'));
+    await local.line(/shared\/lamp/);
+    // Whatever would still come back comes before this.
+    await succeeds(run(toLab.pub.replace('-m on', '-m last')));
+    await local.line(/^lab\/commands\/led last 0$/);
+    await succeeds(run(fromLab.pub.replace('21.5', 'last')));
+    await remote.line(/temperature last/);
+    await local.line(/temperature last/);
+    assert.deepEqual(messages(local).sort(), [
+      'lab/commands/led last 0',
+      'lab/commands/led on 0',
+      'lab/measurements/temperature 21.5 0',
+      'lab/measurements/temperature last 0',
+      'lab/shared/door 21.5 0',
+      'lab/shared/lamp on 0',
+    ]);
     assert.deepEqual(
-      messages(client)
-        .map((line) => line.replace('iotlab/alice/', ''))
+      messages(remote).sort(),
+      messages(local)
+        .map((line) => `iotlab/alice/${line}`)
         .sort(),
-      ['lab/shared/door 21.5 1', 'lab/shared/lamp on 1'],
     );
-  }
-  await succeeds(run(toLab.pub.replace('commands/led -m on', 'shared/lamp -n -r')));
-  await succeeds(run(fromLab.pub.replace('measurements/temperature -m 21.5', 'shared/door -n -r')));
-  const { retained } = broker.parts().store;
-  await eventually(5_000, 'the retained messages are gone', () => retained.size === 0);
-  assert.ok(!broker.logs.lines().some(({ msg }) => msg === 'publish denied' || msg === 'subscription denied'));
-});
+
+    // Retained on one side is retained on the other, and deleted with it.
+    const kept = [
+      await subscriber(fromLab.sub.replace('lab/#', 'lab/shared/+'), ' -C 2 -W 10'),
+      await subscriber(toLab.sub.replace('lab/#', 'lab/shared/+'), ' -C 2 -W 10'),
+    ];
+    for (const client of kept) {
+      await client.finished();
+      assert.deepEqual(
+        messages(client)
+          .map((line) => line.replace('iotlab/alice/', ''))
+          .sort(),
+        ['lab/shared/door 21.5 1', 'lab/shared/lamp on 1'],
+      );
+    }
+    await succeeds(run(toLab.pub.replace('commands/led -m on', 'shared/lamp -n -r')));
+    await succeeds(run(fromLab.pub.replace('measurements/temperature -m 21.5', 'shared/door -n -r')));
+    const { retained } = broker.parts().store;
+    await eventually(5_000, 'the retained messages are gone', () => retained.size === 0);
+    assert.ok(!broker.logs.lines().some(({ msg }) => msg === 'publish denied' || msg === 'subscription denied'));
+  });
 
 test('what is sent while the line is down arrives when it is up again, in order', async (t) => {
   const line = await TcpProxy.start(broker.port);
