@@ -1,6 +1,8 @@
 import { type Action, actionsOf, type Description, type Option, type Options } from './command.js';
 
 const width = 110;
+/** What stands on the left may be so wide; a usage line is never longer than that. */
+const widest = 48;
 
 export const commonOptions = {
   config: {
@@ -23,7 +25,7 @@ export function helpText(description: Description): string {
   return [
     ...inTwoColumns('Usage: ', lines),
     '',
-    description.about.trim(),
+    ...wrap(description.about.trim().replaceAll('\n', ' '), width),
     '',
     ...inTwoColumns('  ', [...options, ...entries(commonOptions)]),
     '',
@@ -56,15 +58,24 @@ function flagOf(key: string, { value }: Option): string {
   return value === undefined ? `--${key}` : `--${key} ${value}`;
 }
 
-/** Text on the right, wrapped, behind words on the left. `first` is spaces from the second row on. */
+/**
+ * Text on the right, wrapped, behind words on the left; below them where they are long. `first` is spaces from the second
+ * row on.
+ */
 function inTwoColumns(first: string, rows: readonly string[][]): string[] {
-  const left = Math.max(...rows.map(([word = '']) => word.length));
-  return rows.flatMap(([word = '', text = ''], i) => {
+  const fits = ([word = '']: string[]) => word.length <= widest;
+  const left = Math.max(...rows.filter(fits).map(([word = '']) => word.length), 0);
+  return rows.flatMap((row, i) => {
+    const [word = '', text = ''] = row;
     const margin = i === 0 ? first : ' '.repeat(first.length);
     const wrapped = wrap(text, width - first.length - left - 2);
-    return wrapped.map((line, j) =>
-      `${j === 0 ? margin + word.padEnd(left) : ' '.repeat(first.length + left)}  ${line}`.trimEnd(),
-    );
+    const head = fits(row) ? [] : [(margin + word).trimEnd()];
+    return [
+      ...head,
+      ...wrapped.map((line, j) =>
+        `${j === 0 && fits(row) ? margin + word.padEnd(left) : ' '.repeat(first.length + left)}  ${line}`.trimEnd(),
+      ),
+    ].filter((line) => line !== '');
   });
 }
 
