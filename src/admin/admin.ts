@@ -2,7 +2,8 @@ import type { AdminConfig } from '../config/config.js';
 import type { Log } from '../observe/log.js';
 import { createRateLimited } from '../observe/rate-limited.js';
 import { Tally } from '../observe/tally.js';
-import { openAudit } from './audit.js';
+import { aclRoutes } from './acl.js';
+import { auditRoutes, openAudit } from './audit.js';
 import { banRoutes } from './bans.js';
 import { configRoutes } from './config.js';
 import { connectionRoutes } from './connections.js';
@@ -13,13 +14,18 @@ import { healthOf } from './health.js';
 import { Metrics } from './metrics.js';
 import { EventLoopLag } from './metrics-process.js';
 import { openAdminPort } from './port.js';
+import { Rates } from './rates.js';
 import type { Route } from './route.js';
 import { Router } from './router.js';
+import { slowRoutes } from './slow.js';
 import { openAdminSocket } from './socket.js';
 import { statusRoutes } from './status.js';
 import { Token } from './token.js';
+import { userDataRoutes } from './user-data.js';
+import { userRoutes } from './users.js';
 
-export interface AdminOptions extends Omit<AdminContext, 'startedAtMs' | 'requests' | 'streams' | 'storeBytes'> {
+export interface AdminOptions
+  extends Omit<AdminContext, 'startedAtMs' | 'requests' | 'streams' | 'storeBytes' | 'rates' | 'audited'> {
   readonly config: AdminConfig;
   /** Of the store: a folder, or `memory`. */
   readonly storePath: string;
@@ -36,12 +42,14 @@ export interface Admin {
 export async function openAdmin(options: AdminOptions): Promise<Admin> {
   const { config, clock } = options;
   const log = options.log.child({ part: 'admin' });
+  const audit = openAudit(config.auditFile, { clock, log });
+  const { accounts, operators } = options.parts;
+  const rates = new Rates(accounts, clock, operators.balances.history);
   const context: AdminContext = {
     ...options,
     ...{ startedAtMs: clock.monotonicMs(), requests: new Tally(['/status 200']), streams: { open: 0, dropped: 0 } },
-    storeBytes: measuredFolder(options.storePath, clock),
+    ...{ storeBytes: measuredFolder(options.storePath, clock), rates, audited: (lines) => audit.tail(lines) },
   };
-  const audit = openAudit(config.auditFile, { clock, log });
   const noisyLog = createRateLimited({ clock });
   const onAnswer = (route: string, status: number) => context.requests.add(`${route} ${status}`);
   const router = new Router({ routes: adminRoutes(context), audit, log, onAnswer });
@@ -62,6 +70,7 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
       await Promise.all([socket?.close(), port.close()]);
       noisyLog.close();
       lag.close();
+      rates.close();
       await audit.close();
     },
   };
@@ -70,7 +79,8 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
 /** Everything below `/v1`; docs/openapi.yaml says the same in words. */
 export function adminRoutes(context: AdminContext): readonly Route[] {
   return [
-    ...[...statusRoutes(context), ...configRoutes(context), ...connectionRoutes(context)],
-    ...[...denialRoutes(context), ...banRoutes(context)],
+    ...[...statusRoutes(context), ...configRoutes(context), ...aclRoutes(context), ...auditRoutes(context)],
+    ...[...connectionRoutes(context), ...userRoutes(context), ...userDataRoutes(context)],
+    ...[...denialRoutes(context), ...slowRoutes(context), ...banRoutes(context)],
   ];
 }

@@ -2,8 +2,9 @@ import { appendFile, mkdir, open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock } from '../clock.js';
 import type { Log } from '../observe/log.js';
+import type { AdminContext } from './context.js';
 import { jsonText } from './json-text.js';
-import type { Caller } from './route.js';
+import { type Caller, json, type Route } from './route.js';
 
 export interface AuditEntry {
   readonly caller: Caller;
@@ -102,6 +103,18 @@ export function openAudit(path: string, { clock, log }: { readonly clock: Clock;
       await writing;
     },
   };
+}
+
+/** The audit log, for whoever may read it anyway. */
+export function auditRoutes({ audited }: AdminContext): readonly Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/audit',
+      query: { limit: { kind: 'integer', min: 1, max: 1_000, otherwise: 100 } },
+      answer: async ({ query }) => json({ entries: await audited(query.limit as number) }),
+    },
+  ];
 }
 
 async function sizeOf(path: string): Promise<number> {

@@ -2,6 +2,7 @@ import type { BrokerParts } from '../broker-parts.js';
 import type { ReloadOutcome } from '../broker-reload.js';
 import type { Clock } from '../clock.js';
 import type { Tally } from '../observe/tally.js';
+import type { Rates } from './rates.js';
 
 /** What operators may have the broker do. */
 export interface Controls {
@@ -30,7 +31,10 @@ export interface AdminContext {
   /** Bytes on disk. */
   readonly storeBytes: () => Promise<number>;
   /** Requests of operators: `route status`. */
+  readonly rates: Rates;
   readonly requests: Tally;
+  /** The last lines of the audit log. */
+  readonly audited: (lines: number) => Promise<readonly unknown[]>;
   readonly streams: StreamCounts;
 }
 

@@ -43,17 +43,19 @@ export class Router {
     const { method, caller } = received;
     const url = new URL(received.url, 'http://localhost');
     let path = 'none';
+    let changes = method !== 'GET';
     let answer: Answer;
     try {
       const { route, params } = this.#find(method, url.pathname);
       path = route.path;
+      if (route.readsOnly) changes = false;
       const request = { params, query: readQuery(route, url.searchParams), body: readBody(received.body), caller };
       answer = await route.answer(request);
     } catch (error) {
       answer = refusing(error, method, path, log);
     }
     const status = answer.kind === 'json' ? answer.status : 200;
-    if (method !== 'GET' || status === 403) {
+    if (changes || status === 403) {
       const result = answer.kind === 'json' && status >= 400 ? codeOf(answer.value) : 'done';
       audit.write({ caller, what: `${method} ${url.pathname}`, body: loggable(received.body), status, result });
     }

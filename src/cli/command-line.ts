@@ -17,10 +17,12 @@ export const commands: Registry = new Map<string, () => Promise<Command>>([
   ['credentials', async () => (await import('./credentials.js')).command],
   ['denials', async () => (await import('./denials.js')).command],
   ['kick', async () => (await import('./kick.js')).command],
+  ['limits', async () => (await import('./limits.js')).command],
   ['serve', async () => (await import('./serve.js')).command],
   ['status', async () => (await import('./status.js')).command],
   ['storage', async () => (await import('./storage.js')).command],
   ['test', async () => (await import('./test.js')).command],
+  ['top', async () => (await import('./top.js')).command],
   ['user', async () => (await import('./user.js')).command],
 ]);
 

@@ -167,6 +167,16 @@ export class Distribution {
     }
   }
 
+  /** Deletes a retained message, without telling anybody. False: there was none. */
+  forgetRetained(topic: string): boolean {
+    const { store, quota } = this.#options;
+    const before = store.retained.delete(topic);
+    if (before === undefined) return false;
+    quota.removed(before);
+    this.#expiries.delete(topic);
+    return true;
+  }
+
   #noteExpiry({ topic, expiresAt }: RetainedMessage): void {
     if (expiresAt === null) this.#expiries.delete(topic);
     else this.#expiries.set(topic, expiresAt);
@@ -183,10 +193,7 @@ export class Distribution {
     const { retained } = this.#options.store;
     const { topic, qos } = publication;
     if (publication.payloadBytes === 0) {
-      const before = retained.delete(topic);
-      if (before === undefined) return;
-      quota.removed(before);
-      this.#expiries.delete(topic);
+      if (!this.forgetRetained(topic)) return;
     } else {
       const { payload, properties, expiresAt } = publication.message();
       const kept = { topic, payload, qos, properties, expiresAt, storedAt: clock.epochMs(), owner: account.login };

@@ -33,7 +33,7 @@ export class UserAccount extends Account {
   readonly storing: Storing;
   /** What the credential backend said when the user logged in last; another list whenever it is another one. */
   groups = NO_GROUPS;
-  /** Of the connections that have ended. */
+  /** What went over its connections, those that have ended too. */
   readonly traffic = new Traffic();
   persistentSessions = 0;
   retainedMessages = 0;

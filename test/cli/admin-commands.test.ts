@@ -105,3 +105,16 @@ test('ban: keep a login out for a while, and let it in again', async () => {
     assert.equal((await run('ban', ...args)).code, 2, args.join(' '));
   }
 });
+
+test('top and limits: who uses how much', async () => {
+  await using alice = await RawClient.connect(broker, { as: 'alice' });
+  await alice.publish('iotlab/alice/x', 'y', { qos: 1, retain: true });
+  const top = await run('top', '--sort', 'connections');
+  assert.match(top.out, /^LOGIN +CLIENTS +MSG IN\/S .*\nalice +1 /);
+  assert.match((await run('top', '--slow')).out, /^Longest without an acknowledgement:\nLOGIN +CLIENT/);
+  const limits = await run('limits', 'show', 'alice');
+  assert.match(limits.out, /^connectionsPerUser +1 +1000 +0 %$/m);
+  assert.match(limits.out, /^memoryPerUser +\d+\.\d KiB +64\.0 MiB +0 %$/m);
+  assert.equal(JSON.parse((await run('limits', 'show', 'alice', '--json')).out).length, 7);
+  assert.equal((await run('limits', 'show', 'nobody')).code, 2);
+});
