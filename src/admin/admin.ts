@@ -9,6 +9,7 @@ import { configRoutes } from './config.js';
 import { connectionRoutes } from './connections.js';
 import type { AdminContext } from './context.js';
 import { denialRoutes } from './denials.js';
+import { eventRoutes } from './events.js';
 import { measuredFolder } from './folder-size.js';
 import { healthOf } from './health.js';
 import { Metrics } from './metrics.js';
@@ -21,11 +22,13 @@ import { slowRoutes } from './slow.js';
 import { openAdminSocket } from './socket.js';
 import { statusRoutes } from './status.js';
 import { Token } from './token.js';
+import { traceRoutes } from './trace-routes.js';
+import { Traces } from './traces.js';
 import { userDataRoutes } from './user-data.js';
 import { userRoutes } from './users.js';
 
 export interface AdminOptions
-  extends Omit<AdminContext, 'startedAtMs' | 'requests' | 'streams' | 'storeBytes' | 'rates' | 'audited'> {
+  extends Omit<AdminContext, 'startedAtMs' | 'requests' | 'streams' | 'storeBytes' | 'rates' | 'audited' | 'traces'> {
   readonly config: AdminConfig;
   /** Of the store: a folder, or `memory`. */
   readonly storePath: string;
@@ -45,9 +48,11 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
   const audit = openAudit(config.auditFile, { clock, log });
   const { accounts, operators } = options.parts;
   const rates = new Rates(accounts, clock, operators.balances.history);
+  const streams = { open: 0, dropped: 0 };
+  const traces = new Traces({ ...options, streams });
   const context: AdminContext = {
     ...options,
-    ...{ startedAtMs: clock.monotonicMs(), requests: new Tally(['/status 200']), streams: { open: 0, dropped: 0 } },
+    ...{ startedAtMs: clock.monotonicMs(), requests: new Tally(['/status 200']), streams, traces },
     ...{ storeBytes: measuredFolder(options.storePath, clock), rates, audited: (lines) => audit.tail(lines) },
   };
   const noisyLog = createRateLimited({ clock });
@@ -71,6 +76,7 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
       noisyLog.close();
       lag.close();
       rates.close();
+      traces.close();
       await audit.close();
     },
   };
@@ -82,5 +88,6 @@ export function adminRoutes(context: AdminContext): readonly Route[] {
     ...[...statusRoutes(context), ...configRoutes(context), ...aclRoutes(context), ...auditRoutes(context)],
     ...[...connectionRoutes(context), ...userRoutes(context), ...userDataRoutes(context)],
     ...[...denialRoutes(context), ...slowRoutes(context), ...banRoutes(context)],
+    ...[...traceRoutes(context), ...eventRoutes(context)],
   ];
 }

@@ -1,9 +1,8 @@
 import type { Connection } from '../connection/connection.js';
 import { grantedQos } from '../mqtt/grant.js';
-import type { EndedConnection } from '../observe/history.js';
-import { endInWords } from '../observe/in-words.js';
 import type { AdminContext } from './context.js';
 import { dateOf } from './dates.js';
+import { endedRow } from './ended-row.js';
 import { inSlices, type Steps } from './in-slices.js';
 import { type AdminRequest, type Answer, json, notFound, type Route } from './route.js';
 import { TopList } from './top-list.js';
@@ -130,25 +129,6 @@ const nothing = {
   ...{ clean: null, keepaliveSeconds: null, subscriptionCount: 0, inflightMessages: 0, queuedMessages: 0 },
   droppedMessages: 0,
 };
-
-function endedRow(ended: EndedConnection) {
-  const { n, address, login, clientId: client, protocol, openedAt, endedAt, reason, detail } = ended;
-  const { publishesReceived, publishesSent, bytesReceived, bytesSent } = ended;
-  return {
-    ...{
-      n,
-      state: 'closed' as const,
-      address,
-      login,
-      client,
-      protocol,
-      since: dateOf(openedAt),
-      until: dateOf(endedAt),
-    },
-    ...{ reason, detail, inWords: endInWords(reason, detail) },
-    ...{ publishesReceived, publishesSent, bytesReceived, bytesSent },
-  };
-}
 
 function keyOf(row: Row, sort: Sort): string | number {
   switch (sort) {

@@ -3,6 +3,7 @@ import type { ReloadOutcome } from '../broker-reload.js';
 import type { Clock } from '../clock.js';
 import type { Tally } from '../observe/tally.js';
 import type { Rates } from './rates.js';
+import type { Trace, TraceOrder } from './trace.js';
 
 /** What operators may have the broker do. */
 export interface Controls {
@@ -36,6 +37,7 @@ export interface AdminContext {
   /** The last lines of the audit log. */
   readonly audited: (lines: number) => Promise<readonly unknown[]>;
   readonly streams: StreamCounts;
+  readonly traces: TraceKeeper;
 }
 
 /** Of traces and event streams. */
@@ -43,4 +45,12 @@ export interface StreamCounts {
   open: number;
   /** Events that were lost, since a reader was slow. */
   dropped: number;
+}
+
+/** Of traces: what the routes need. */
+export interface TraceKeeper {
+  readonly list: readonly Trace[];
+  get(id: string): Trace | undefined;
+  start(order: TraceOrder): Trace;
+  end(trace: Trace): void;
 }

@@ -23,6 +23,7 @@ export const commands: Registry = new Map<string, () => Promise<Command>>([
   ['storage', async () => (await import('./storage.js')).command],
   ['test', async () => (await import('./test.js')).command],
   ['top', async () => (await import('./top.js')).command],
+  ['trace', async () => (await import('./trace.js')).command],
   ['user', async () => (await import('./user.js')).command],
 ]);
 

@@ -40,7 +40,7 @@ export interface DistributionOptions {
 /** From a publication to everyone who gets it and to the store that keeps it. */
 export class Distribution {
   readonly #options: DistributionOptions;
-  readonly #listeners: PublicationListener[] = [];
+  #listeners: PublicationListener[] = [];
   /** Tickets of messages that the store could not keep yet. */
   readonly #unsafe: SafetyTicket[] = [];
   /** When retained messages expire, by their topics, as dates. */
@@ -64,6 +64,10 @@ export class Distribution {
 
   onPublication(listener: PublicationListener): void {
     this.#listeners.push(listener);
+  }
+
+  offPublication(listener: PublicationListener): void {
+    this.#listeners = this.#listeners.filter((other) => other !== listener);
   }
 
   /**

@@ -29,7 +29,7 @@ export interface OutgoingContext extends WindowContext {
 export class OutgoingQueue {
   readonly #context: OutgoingContext;
   readonly #writer: SessionWriter | null;
-  readonly #sender = new Sender();
+  readonly sender = new Sender();
   readonly #inflight: InflightWindow;
   /** What waits behind the window. */
   readonly waiting: Backlog;
@@ -61,11 +61,11 @@ export class OutgoingQueue {
   }
 
   get connected(): boolean {
-    return this.#sender.outlet !== null;
+    return this.sender.outlet !== null;
   }
 
   get sentSeq(): number {
-    return this.#sender.sentSeq;
+    return this.sender.sentSeq;
   }
 
   /**
@@ -73,7 +73,7 @@ export class OutgoingQueue {
    * [MQTT-3.3.1-9] unless it is wanted as published.
    */
   deliver(publication: Publication, granted: Grant, identifiers: readonly number[] | null = null): void {
-    const { outlet } = this.#sender;
+    const { outlet } = this.sender;
     const qos = lowerQos(publication.qos, grantedQos(granted));
     const retain = publication.retain && (granted & RETAIN_AS_PUBLISHED) !== 0;
     // The receiver remembers the packet id of QoS 2 over a crash: given to another message then, it would lose that one.
@@ -82,7 +82,7 @@ export class OutgoingQueue {
     if (outlet !== null && this.waiting.length === 0 && !safeFirst) {
       if (outlet.hasRoom) {
         if (qos === 0) {
-          if (!this.#sender.publication(publication, 0, 0, retain, identifiers)) {
+          if (!this.sender.publication(publication, 0, 0, retain, identifiers)) {
             this.#context.onDropped('too-large', publication.topic);
           } else if (outlet.bytes > PRESSING_BYTES) this.#pace.press(publication);
           return;
@@ -118,7 +118,7 @@ export class OutgoingQueue {
   }
 
   pubrec(packetId: number): Acknowledged {
-    return this.#inflight.pubrec(packetId, this.#sender.current);
+    return this.#inflight.pubrec(packetId, this.sender.current);
   }
 
   pubcomp(packetId: number): Acknowledged {
@@ -133,20 +133,20 @@ export class OutgoingQueue {
 
   /** The session has a connection: what was in flight is sent again, in order, with DUP [MQTT-4.4.0-1]. */
   attach(outlet: Outlet): void {
-    this.#sender.outlet = outlet;
+    this.sender.attach(outlet);
     this.#pace.tooSlow = false;
     this.#inflight.limit = Math.min(outlet.receiveMaximum, this.#context.limits.inflightMessages);
     this.waiting.addFirst(this.#inflight.takeSurplus());
     for (const entry of [...this.#inflight]) {
-      if (entry.released) this.#inflight.release(entry, this.#sender.current);
-      else if (!this.#sender.entry(entry)) this.#inflight.forget(entry);
+      if (entry.released) this.#inflight.release(entry, this.sender.current);
+      else if (!this.sender.entry(entry)) this.#inflight.forget(entry);
     }
     this.pump();
   }
 
   /** The session's connection is gone. QoS 0 messages that still waited are not kept. */
   detach(): void {
-    this.#sender.outlet = null;
+    this.sender.attach(null);
     this.waiting.dropQos0();
     this.#pace.release();
   }
@@ -163,7 +163,7 @@ export class OutgoingQueue {
 
   /** The session ends: everything is let go of. What is on disk is removed by the session. */
   clear(): void {
-    this.#sender.outlet = null;
+    this.sender.attach(null);
     this.#inflight.clear();
     this.waiting.clear();
     this.#pace.release();
@@ -175,20 +175,20 @@ export class OutgoingQueue {
     for (const [index, message] of messages.entries()) {
       const sent = message.sent === 'yes' || (message.sent === 'unknown' && index < inflightMessages);
       const entry = entryOf(message, sent);
-      if (sent) this.#sender.sentSeq = message.seq;
+      if (sent) this.sender.sentSeq = message.seq;
       this.#lastSeq = message.seq;
       this.#ids.continueAfter(message.packetId);
       if (message.released) this.#inflight.add(entry);
       else this.waiting.add(entry);
     }
     // What comes later must not count as sent, also when the queue is empty.
-    this.#sender.sentSeq = Math.max(this.sentSeq, sentSeq ?? 0);
+    this.sender.sentSeq = Math.max(this.sentSeq, sentSeq ?? 0);
     this.#lastSeq = Math.max(this.#lastSeq, this.sentSeq);
   }
 
   /** Sends what the window and the socket have room for. Returns how many messages that were. */
   pump(): number {
-    const { outlet } = this.#sender;
+    const { outlet } = this.sender;
     if (outlet === null) return 0;
     const window = this.#inflight.limit;
     let sent = 0;
@@ -204,7 +204,7 @@ export class OutgoingQueue {
       if (entry.qos > 0 && (this.#inflight.size >= window || this.#inflight.has(entry.packetId))) break;
       this.waiting.shift();
       if (this.waiting.isExpired(entry)) this.waiting.discard(entry, 'expired');
-      else if (!this.#sender.entry(entry)) this.waiting.discard(entry, 'too-large');
+      else if (!this.sender.entry(entry)) this.waiting.discard(entry, 'too-large');
       else if (entry.qos > 0) this.#inflight.add(entry);
     }
     if (this.waiting.length <= window) this.#pace.caughtUp();
@@ -213,12 +213,12 @@ export class OutgoingQueue {
 
   #sendNow(publication: Publication, qos: 1 | 2, retain: boolean, identifiers: readonly number[] | null): void {
     const packetId = this.#ids.next(this.#inflight);
-    if (!this.#sender.publication(publication, qos, packetId, retain, identifiers)) {
+    if (!this.sender.publication(publication, qos, packetId, retain, identifiers)) {
       this.#context.onDropped('too-large', publication.topic);
       return;
     }
     const entry = liveEntry(++this.#lastSeq, packetId, qos, retain, identifiers, null);
-    this.#sender.sent(entry);
+    this.sender.sent(entry);
     if (this.#writer !== null) this.#keep(entry, publication);
     this.#inflight.add(entry);
   }
@@ -273,7 +273,7 @@ export class OutgoingQueue {
     }
     batch.advance();
     const entry = retainedEntry(next.qos === 0 ? 0 : this.#ids.next(this.#inflight), next, null);
-    if (!this.#sender.entry(entry)) this.#context.onDropped('too-large', next.message.topic);
+    if (!this.sender.entry(entry)) this.#context.onDropped('too-large', next.message.topic);
     else if (entry.qos > 0) {
       if (this.#writer !== null) this.#writer.putOutgoing(recordOf(entry), entry.message!);
       this.#inflight.add(entry);

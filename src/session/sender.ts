@@ -10,6 +10,21 @@ export class Sender {
   /** The highest `seq` that was ever sent to the client. */
   sentSeq = 0;
   readonly current = (): Outlet | null => this.outlet;
+  /** The client's own. */
+  #direct: Outlet | null = null;
+  #through: ((outlet: Outlet) => Outlet) | null = null;
+
+  /** The client is here; null: it is gone. */
+  attach(outlet: Outlet | null): void {
+    this.#direct = outlet;
+    this.outlet = outlet === null || this.#through === null ? outlet : this.#through(outlet);
+  }
+
+  /** What leaves goes through this from now on, also to later connections: somebody is tracing. Null: straight again. */
+  sendThrough(through: ((outlet: Outlet) => Outlet) | null): void {
+    this.#through = through;
+    this.attach(this.#direct);
+  }
 
   /** Sends a message as it comes in. False when the client does not take packets of that size. */
   publication(

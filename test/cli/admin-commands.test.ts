@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { runCli } from '../../src/cli/command-line.js';
 import { table } from '../../src/cli/table.js';
 import { captureIo } from '../support/command-io.js';
+import { eventually } from '../support/deadline.js';
 import { freshId, RawClient } from '../support/raw-client.js';
 import { useTestBroker } from '../support/test-broker.js';
 
@@ -117,4 +118,23 @@ test('top and limits: who uses how much', async () => {
   assert.match(limits.out, /^memoryPerUser +\d+\.\d KiB +64\.0 MiB +0 %$/m);
   assert.equal(JSON.parse((await run('limits', 'show', 'alice', '--json')).out).length, 7);
   assert.equal((await run('limits', 'show', 'nobody')).code, 2);
+});
+
+test('trace: what a login does, one line an event', async () => {
+  const config = join(broker.folder, 'broker.yaml');
+  const io = captureIo();
+  const running = runCli(['trace', 'alice', '--for', '2s', '--payload', '--config', config], io);
+  await eventually(5_000, 'the trace has begun', () => io.err().includes('tracing alice until'));
+  const clientId = `${freshId()}\nx`;
+  await using alice = await RawClient.connect(broker, { as: 'alice', clientId });
+  await alice.subscribe(['iotlab/alice/#', 0]);
+  await alice.publish('iotlab/alice/x', 'one\ntwo\u001b[2J', { qos: 1 });
+  assert.equal(await running, 0);
+  const lines = io.out().trimEnd().split('\n');
+  const times = /^\d\d:\d\d:\d\d\.\d{3} {2}\S+\\nx {2}/;
+  assert.ok(lines.length >= 4 && lines.every((line) => times.test(line)), io.out());
+  assert.ok(lines.some((line) => / {2}> {2}packet {2}packet SUBSCRIBE {2}bytes \d+$/.test(line)));
+  assert.ok(lines.some((line) => / {2}> {2}published {2}iotlab\/alice\/x .* \| one\\ntwo\\u001b\[2J$/.test(line)));
+  assert.ok(lines.some((line) => / {2}< {2}sent {2}iotlab\/alice\/x /.test(line)));
+  assert.equal((await run('trace', 'alice', '--for', 'ever')).code, 2);
 });
