@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { CredentialBackend } from './credentials/backend.js';
 import type { CertificateSource } from './listener/certificate-source.js';
+import type { HistoryListener } from './observe/history.js';
 import type { PublicationListener } from './session/distribution.js';
 import type { OpenDatabase } from './store/database.js';
 
@@ -13,4 +14,5 @@ export interface BrokerSeams {
   /** What a connection reads from and writes to; it must behave as the socket would. */
   readonly wrapSocket?: (socket: Socket) => Duplex;
   readonly onPublication?: PublicationListener;
+  readonly historyListener?: HistoryListener;
 }

@@ -2,6 +2,7 @@ import { type Acl, compileAcl } from './acl/acl.js';
 import { Rulebook } from './acl/rulebook.js';
 import { type Admin, openAdmin } from './admin/admin.js';
 import { Hub } from './aedes/hub.js';
+import type { Broker, BrokerOptions } from './broker-contract.js';
 import { commitCounter, countFaults, countingGuard, listenerWitness } from './broker-counting.js';
 import { drain, withDeadline } from './broker-drain.js';
 import type { BrokerParts } from './broker-parts.js';
@@ -24,6 +25,7 @@ import { Networks } from './fairness/networks.js';
 import { Scheduler } from './fairness/scheduler.js';
 import { doorsOf, type Listener, openListener } from './listener/listener.js';
 import { Counters } from './observe/counters.js';
+import type { Family } from './observe/exposition.js';
 import { History } from './observe/history.js';
 import type { Log } from './observe/log.js';
 import { createRateLimited, type RateLimited } from './observe/rate-limited.js';
@@ -40,35 +42,7 @@ import { Wills } from './session/will.js';
 import type { Store } from './store/contract.js';
 import { openStore } from './store/store.js';
 
-export interface Broker {
-  /** Resolves when clients can connect. Rejects, with everything closed again, when something is not as it must be. */
-  start(): Promise<void>;
-  /** Stops accepting, finishes what is in hand, publishes Wills, closes the store. Never takes much longer than asked. */
-  stop(): Promise<void>;
-  /** Reads certificate, key and CA again. Never rejects: unusable ones leave the old ones in use. */
-  reloadCertificates(): Promise<void>;
-  /**
-   * Reads these and the configuration again, and takes over what a running broker can; with `dryRun`, says what that
-   * would be. Throws `UsageError` when the configuration cannot be used: then all of it stays as it was.
-   */
-  reload(options?: { readonly dryRun?: boolean }): Promise<ReloadOutcome>;
-  /** The port in use, once started; 0 when only a proxy lets clients in. */
-  readonly port: number;
-  /** The admin port in use, once started; null when it is turned off. */
-  readonly adminPort: number | null;
-  /** Ends the connections of a login, or one of them. Returns how many there were. */
-  disconnect(login: string, clientId?: string, reason?: CloseReason): number;
-  /** Once started. */
-  readonly parts: BrokerParts;
-}
-
-export interface BrokerOptions extends BrokerSeams {
-  readonly log: Log;
-  readonly clock?: Clock;
-  readonly env?: NodeJS.ProcessEnv;
-  /** Reads the configuration anew, for `reload`; without it there is never another one. */
-  readonly readConfig?: () => Promise<Config>;
-}
+export type { Broker, BrokerOptions };
 
 /** Wires the parts together. Nothing is opened before `start`; what is opened is closed in reverse by `stop`. */
 export async function createBroker(config: Config, options: BrokerOptions): Promise<Broker> {
@@ -185,6 +159,7 @@ class ComposedBroker implements Broker {
     const networks = new Networks(ledger);
     const operators = ledger.open(new Account(OPERATORS, ledger));
     const history = new History(clock, operators.balances.history);
+    if (this.#seams.historyListener) history.listen(this.#seams.historyListener);
     const bans = await Bans.load(this.#config.admin.bansFile, clock, operators.balances.history);
     const connections = new Set<Connection>();
     const router = new Router();
@@ -262,6 +237,11 @@ class ComposedBroker implements Broker {
     if (this.#parts !== null) await withDeadline(drain(this.#parts), this.#live.limits.stopTimeoutMs / 2);
     await this.#closeAll();
     this.#log.info('broker stopped');
+  }
+
+  metrics(): Promise<readonly Family[]> {
+    if (this.#admin === null) throw new Error('The broker is not started.');
+    return this.#admin.metrics();
   }
 
   async reloadCertificates(): Promise<void> {

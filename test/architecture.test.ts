@@ -132,6 +132,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
     'broker',
     [
       ...[
+        'broker-contract',
         'broker-counting',
         'broker-reload',
         'broker-watch',
@@ -150,6 +151,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
       ...['acl', 'routing', 'store', 'fairness', 'observe', 'config', ...nouns],
     ],
   ],
+  ['broker-contract', ['broker-reload', 'broker-parts', 'broker-seams', 'session', 'observe', 'config', ...nouns]],
   [
     'admin',
     [

@@ -1,4 +1,5 @@
 import type { AdminConfig } from '../config/config.js';
+import type { Family } from '../observe/exposition.js';
 import type { Log } from '../observe/log.js';
 import { createRateLimited } from '../observe/rate-limited.js';
 import { Tally } from '../observe/tally.js';
@@ -38,6 +39,8 @@ export interface AdminOptions
 export interface Admin {
   /** Of health and metrics; null when that is turned off. */
   readonly port: number | null;
+  /** What Prometheus gets. */
+  metrics(): Promise<readonly Family[]>;
   close(): Promise<void>;
 }
 
@@ -61,7 +64,8 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
   const door = { router, audit, noisyLog, names: [config.host, ...config.names] };
   const token = new Token(config.port === 0 ? '' : config.tokenFile, log);
   await token.load();
-  const lag = new EventLoopLag(context);
+  // Nobody looks at it from outside.
+  const lag = config.port === 0 && config.socket === '' ? null : new EventLoopLag(context);
   const metrics = new Metrics(context, lag);
   const port = await openAdminPort({
     ...{ config, door, token, log: options.log },
@@ -71,10 +75,11 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
   const socket = await openAdminSocket(config.socket, door, log);
   return {
     port: port.port,
+    metrics: () => metrics.families(),
     async close() {
       await Promise.all([socket?.close(), port.close()]);
       noisyLog.close();
-      lag.close();
+      lag?.close();
       rates.close();
       traces.close();
       await audit.close();

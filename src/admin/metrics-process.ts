@@ -47,7 +47,7 @@ export class EventLoopLag {
   }
 }
 
-export function processFamilies(context: AdminContext, lag: EventLoopLag): Family[] {
+export function processFamilies(context: AdminContext, lag: EventLoopLag | null): Family[] {
   const { user, system } = process.cpuUsage();
   const { status, store, credentials } = healthOf(context);
   const { configReloads, configLoadedAt } = context.parts.counters;
@@ -62,7 +62,7 @@ export function processFamilies(context: AdminContext, lag: EventLoopLag): Famil
       'gauge',
       'nodejs_eventloop_lag_seconds',
       'How long the event loop kept work waiting, in the worst ten seconds of the last minute.',
-      lag.seconds.map((seconds, i) => [{ quantile: QUANTILES[i]! }, seconds] as const),
+      (lag?.seconds ?? [0, 0, 0]).map((seconds, i) => [{ quantile: QUANTILES[i]! }, seconds] as const),
     ),
     gauge('up', 'Whether the part does its work.', [
       [{ part: 'store' }, store === 'ok' ? 1 : 0],

@@ -14,18 +14,22 @@ import type { Answer } from './route.js';
  */
 export class Metrics {
   readonly #context: AdminContext;
-  readonly #lag: EventLoopLag;
+  readonly #lag: EventLoopLag | null;
   #running: Promise<unknown> = Promise.resolve();
   #next: Promise<readonly Family[]> | null = null;
 
-  constructor(context: AdminContext, lag: EventLoopLag) {
+  constructor(context: AdminContext, lag: EventLoopLag | null) {
     this.#context = context;
     this.#lag = lag;
   }
 
-  async answer(accept: string): Promise<Answer> {
+  families(): Promise<readonly Family[]> {
     this.#next ??= this.#afterThis();
-    const families = await this.#next;
+    return this.#next;
+  }
+
+  async answer(accept: string): Promise<Answer> {
+    const families = await this.families();
     const exposition = expositionFor(accept);
     return { kind: 'text', type: exposition.contentType, text: exposition.write(families) };
   }

@@ -4,8 +4,9 @@ import { constants } from 'node:os';
 import { loadConfig } from '../config/load.js';
 import { randomPassword } from '../credentials/password-hash.js';
 import { UsageError } from '../errors.js';
+import { describeDenials } from '../testing/denials.js';
 import type { StartOptions, TestBroker } from '../testing/index.js';
-import { describeWarnings } from '../testing/log-ring.js';
+import { describeWarnings, inWords } from '../testing/log-ring.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
 
@@ -16,18 +17,26 @@ interface Wanted {
   readonly command: string | undefined;
   readonly rest: readonly string[];
   readonly json: boolean;
+  readonly showsLog: boolean;
   readonly users: readonly string[];
   readonly config: string | undefined;
 }
 
-async function runWithBroker({ command, rest, json, users: given, config }: Wanted, io: CommandIo): Promise<number> {
+async function runWithBroker(
+  { command, rest, json, showsLog, users: given, config }: Wanted,
+  io: CommandIo,
+): Promise<number> {
   if (json && command !== undefined) throw new UsageError('test: --json runs no command; leave one of them away');
   if (!json && command === undefined) {
     throw new UsageError('COMMAND is missing; usage: iotlab-broker test -- COMMAND [ARGUMENT]…');
   }
   const users = usersOf(given);
   const { startBroker } = await import('../testing/index.js');
-  const broker = await startBroker({ users: Object.fromEntries(users), ...(await rulesOf(config, io.env)) });
+  const broker = await startBroker({
+    ...{ users: Object.fromEntries(users), ...(await rulesOf(config, io.env)) },
+    ...(showsLog ? { log: { level: 'info' }, onLogLine: (line) => io.stderr.write(`broker: ${inWords(line)}\n`) } : {}),
+  });
+  let lines: string[] = [];
   try {
     const variables = variablesOf(broker, [...users.keys()][0]!);
     let code = 0;
@@ -38,10 +47,12 @@ async function runWithBroker({ command, rest, json, users: given, config }: Want
       await closed;
     }
     // Why it failed, perhaps. Whoever only reads the JSON has no exit code to go by.
-    if (code !== 0 || json) for (const line of describeWarnings(broker.logLines())) io.stderr.write(`${line}\n`);
+    if (showsLog) lines = describeDenials(broker.denials());
+    else if (code !== 0 || json) lines = describeWarnings(broker.logLines());
     return code;
   } finally {
     await broker.stop();
+    for (const line of lines) io.stderr.write(`${line}\n`);
   }
 }
 
@@ -118,6 +129,7 @@ the configuration, the access rules (acl) and the limits are used, and without -
     "iotlab-broker test --user alice --user bob:hunter2 -- sh -c 'mosquitto_pub -h $IOTLAB_MQTT_HOST \\",
     '  -p $IOTLAB_MQTT_PORT --cafile $IOTLAB_MQTT_CAFILE -u $IOTLAB_MQTT_LOGIN -P $IOTLAB_MQTT_PASSWORD \\',
     "  -t iotlab/alice/hello -m world'",
+    'iotlab-broker test --log -- pytest -k reconnect',
   ],
   does: action({
     arguments: ['[-- COMMAND]', '[ARGUMENT]…'],
@@ -128,12 +140,18 @@ the configuration, the access rules (acl) and the limits are used, and without -
         value: 'LOGIN[:PASSWORD]',
         help: 'a user, alice unless given; the password is random unless given; the first one is the one in the environment',
       },
+      log: {
+        type: 'boolean',
+        help: 'show on standard error what the broker sees, and at the end what it denied and refused, with what helps',
+      },
       json: {
         type: 'boolean',
         help: 'print these variables as one line of JSON instead, and run until standard input is closed',
       },
     },
-    run: ({ args: [command, ...rest], values: { json = false, user = ['alice'] }, config }, io) =>
-      runWithBroker({ command, rest: rest as string[], json, users: user, config }, io),
+    run: (
+      { args: [command, ...rest], values: { json = false, log: showsLog = false, user = ['alice'] }, config },
+      io,
+    ) => runWithBroker({ command, rest: rest as string[], json, showsLog, users: user, config }, io),
   }),
 });

@@ -49,6 +49,33 @@ export interface SeenMessage {
   readonly timeMs: number;
 }
 
+/** What the broker denied, dropped or refused. */
+export interface SeenDenial {
+  /** Of a refused connection it is what was typed; nobody checked it. */
+  readonly login: string | null;
+  readonly clientId: string | null;
+  /** `deliver`: a message that was dropped on its way to this client; `retain`: one that was delivered and not kept. */
+  readonly action: 'publish' | 'subscribe' | 'will' | 'retain' | 'deliver' | 'connect';
+  /** Or the filter; null for a refused connection. */
+  readonly topic: string | null;
+  /** As in the log: `denied`, `queue-full`, `wrong-password`, … */
+  readonly reason: string;
+  /** What helps, in a sentence; clients of MQTT 5 are told the same. */
+  readonly hint: string;
+  /** How often. */
+  readonly count: number;
+  /** The last time, by the broker's clock: milliseconds since the epoch. */
+  readonly timeMs: number;
+}
+
+/** Which denials; those for which all of it is true. */
+export interface DenialScope extends ClientScope {
+  readonly action?: SeenDenial['action'] | undefined;
+  /** The topic or filter itself, or a filter that the topic matches. */
+  readonly topic?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
 export interface MessageOptions extends WaitOptions {
   /** Only messages for which this is true. */
   readonly where?: (message: SeenMessage) => boolean;
@@ -146,6 +173,16 @@ export interface TestBroker extends AsyncDisposable {
     payload: string | Uint8Array,
     options?: Pick<PublishOptions, 'qos'>,
   ): Promise<void>;
+
+  /** Resolves with the first such denial, past or future. */
+  waitForDenial(options?: DenialScope & WaitOptions): Promise<SeenDenial>;
+  /** What was denied, dropped and refused so far, oldest first; what is repeated is there once, with its count. */
+  denials(scope?: DenialScope): SeenDenial[];
+  /**
+   * A metric, by its name without prefix, such as `publishes_received_total`; of those with these labels the sum. Of a
+   * histogram, `…_count` and `…_sum`. Rejects for a name that is none.
+   */
+  metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
 
   /** Moves the broker's time on; for a broker that was started with `clock: 'manual'`. */
   advance(byMs: number): void;

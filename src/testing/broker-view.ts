@@ -5,6 +5,7 @@ import type { PublicationListener } from '../session/distribution.js';
 import type { Session } from '../session/session.js';
 import type { ClientInfo } from './api.js';
 import { type MessageProperties, readMessageProperties } from './message-properties.js';
+import { sumOf } from './metric.js';
 
 /*
  * What the harness needs of a running broker's inside. It is all here: no other file of this folder looks in there.
@@ -21,6 +22,8 @@ export interface BrokerView {
    * its acknowledgement: false when the message could not be stored.
    */
   publish(message: Omit<RoutedMessage, 'clientId' | 'properties'>): Promise<boolean>;
+  /** The sum of a metric's samples with these labels. Rejects for a name that is none. */
+  metric(name: string, labels: Readonly<Record<string, string>>): Promise<number>;
   /** Breaks the connections of a login, or the one with this client id. Returns how many there were. */
   disconnect(login: string, clientId?: string): number;
 }
@@ -49,6 +52,7 @@ export function viewOf(broker: Broker): BrokerView {
     mayPublish: (login, topic) => hub.mayPublish({ login, clientId: '', id: '' }, topic),
     publish: ({ login, topic, payload, qos, retain }) =>
       distribution.post(Publication.of(topic, payload, qos, retain, login), sessions.account(login)),
+    metric: async (name, labels) => sumOf(await broker.metrics(), name, labels),
     disconnect: (login, clientId) => broker.disconnect(login, clientId),
   };
 }

@@ -1,7 +1,7 @@
 import type { ClientInfo, ClientScope } from './api.js';
 import type { BrokerView } from './broker-view.js';
 
-export function isAmong(client: ClientInfo, { login, clientId }: ClientScope): boolean {
+export function isAmong(client: Pick<ClientInfo, 'login' | 'clientId'>, { login, clientId }: ClientScope): boolean {
   return (login === undefined || client.login === login) && (clientId === undefined || client.clientId === clientId);
 }
 

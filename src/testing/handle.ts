@@ -3,9 +3,11 @@ import type {
   ClientInfo,
   ClientScope,
   ConnectOptions,
+  DenialScope,
   LogLine,
   MessageOptions,
   PublishOptions,
+  SeenDenial,
   SeenMessage,
   TestBroker,
   TestUsers,
@@ -129,6 +131,24 @@ export class BrokerHandle implements TestBroker {
     this.#harness.messages.clear();
   }
 
+  waitForDenial(scope: DenialScope & WaitOptions = {}): Promise<SeenDenial> {
+    const { action = 'anything', topic, timeoutMs } = scope;
+    const what = topic === undefined ? action : `${action} to ${topic}`;
+    return this.#harness.waiting.until(() => this.denials(scope)[0], {
+      timeoutMs,
+      failure: () => `Nobody denied ${what} to ${nameOf(scope)}`,
+      about: topic ?? null,
+    });
+  }
+
+  denials(scope: DenialScope = {}): SeenDenial[] {
+    return this.#harness.denials.matching(scope);
+  }
+
+  metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
+    return this.#harness.running.metric(name, labels);
+  }
+
   async publish(
     login: string,
     topic: string,
@@ -171,6 +191,7 @@ export class BrokerHandle implements TestBroker {
     this.faults.liftAll();
     await this.restart({ store: 'empty' });
     this.#harness.messages.clear();
+    this.#harness.denials.clear();
     this.#harness.log.clear();
   }
 

@@ -6,6 +6,7 @@ import { createLog, type Log } from '../observe/log.js';
 import { type BrokerView, observing, viewOf } from './broker-view.js';
 import { testCertificates } from './certificates.js';
 import { describeClients } from './clients.js';
+import { DenialLog } from './denials.js';
 import { FaultBoard } from './fault-board.js';
 import { FaultySocket } from './faulty-socket.js';
 import { KeepableStore } from './keepable-store.js';
@@ -28,7 +29,8 @@ export class Harness {
   readonly users: MutableUsers;
   readonly board: FaultBoard;
   readonly messages = new MessageLog();
-  readonly log = new LogRing();
+  readonly denials = new DenialLog();
+  readonly log: LogRing;
   readonly waiting: Waiting;
   readonly #config: Config;
   readonly #brokerLog: Log;
@@ -36,8 +38,12 @@ export class Harness {
   #broker: Broker | null = null;
   #view: BrokerView | null = null;
 
-  constructor(config: Config, { clock, users = { alice: 'secret' }, timeoutMs = defaultTimeoutMs }: StartOptions) {
+  constructor(
+    config: Config,
+    { clock, users = { alice: 'secret' }, timeoutMs = defaultTimeoutMs, onLogLine }: StartOptions,
+  ) {
     this.#config = config;
+    this.log = new LogRing(onLogLine);
     this.clock = clock === 'manual' ? new ManualClock() : (clock ?? systemClock);
     this.users = new MutableUsers(users);
     this.waiting = new Waiting(timeoutMs, (about) => this.#describe(about));
@@ -76,6 +82,16 @@ export class Harness {
         openDatabase: this.#store.open,
         wrapSocket: (socket) =>
           new FaultySocket(socket, { faults: board, clock, changed: () => this.waiting.changed() }),
+        historyListener: {
+          denied: (denial) => {
+            this.denials.denied(denial);
+            this.waiting.changed();
+          },
+          refused: (refusal) => {
+            this.denials.refused(refusal);
+            this.waiting.changed();
+          },
+        },
         onPublication: observing((message) => {
           this.messages.record(message, this.clock.epochMs());
           this.waiting.changed();

@@ -15,6 +15,7 @@ declare namespace testing {
   type ClientScope = esm.ClientScope;
   type Clock = esm.Clock;
   type ConnectOptions = esm.ConnectOptions;
+  type DenialScope = esm.DenialScope;
   type DropOptions = esm.DropOptions;
   type Fault = esm.Fault;
   type Faults = esm.Faults;
@@ -24,6 +25,7 @@ declare namespace testing {
   type MessageProperties = esm.MessageProperties;
   type PacketName = esm.PacketName;
   type PublishOptions = esm.PublishOptions;
+  type SeenDenial = esm.SeenDenial;
   type SeenMessage = esm.SeenMessage;
   type StartOptions = esm.StartOptions;
   type TestBroker = esm.TestBroker;

@@ -8,10 +8,17 @@ const unsaid = new Set(['level', 'time', 'msg', 'part', 'event']);
 /** The broker's last log lines, for tests, and for the error of whoever waited in vain. */
 export class LogRing {
   readonly #lines: LogLine[] = [];
+  readonly #onLine: (line: LogLine) => void;
+
+  constructor(onLine: (line: LogLine) => void = () => {}) {
+    this.#onLine = onLine;
+  }
 
   /** One line of JSON. */
   write(line: string): void {
-    this.#lines.push(JSON.parse(line) as LogLine);
+    const parsed = JSON.parse(line) as LogLine;
+    this.#lines.push(parsed);
+    this.#onLine(parsed);
     if (this.#lines.length > keptLines) this.#lines.shift();
   }
 
@@ -35,7 +42,8 @@ export function describeWarnings(lines: readonly LogLine[]): string[] {
   return ['The broker warned:', ...warnings.slice(-namedLines).map((line) => `  ${line}`)];
 }
 
-function inWords(line: LogLine): string {
+/** A line as people read it: its message, and what it names. */
+export function inWords(line: LogLine): string {
   const rest = Object.entries(line)
     .filter(([key]) => !unsaid.has(key))
     .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);

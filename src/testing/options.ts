@@ -5,6 +5,7 @@ import { type DeepPartial, defaultConfig } from '../config/defaults.js';
 import { nearest } from '../config/nearest.js';
 import { configSchema } from '../config/schema.js';
 import { UsageError } from '../errors.js';
+import type { LogLine } from './api.js';
 
 /** Options of `startBroker`: those of the configuration, all optional, and the ones that only a test has. */
 export interface StartOptions extends DeepPartial<Config> {
@@ -14,6 +15,8 @@ export interface StartOptions extends DeepPartial<Config> {
   readonly clock?: 'manual' | Clock;
   /** How long the `waitFor…` functions wait, in real time, unless told otherwise; 4000 unless given. */
   readonly timeoutMs?: number;
+  /** Called with each line that the broker logs, as it logs it; which those are, `log: { level }` says. */
+  readonly onLogLine?: (line: LogLine) => void;
 }
 
 /**
@@ -25,7 +28,7 @@ const loginPattern = '^[a-z][a-z0-9]{0,19}$';
 /** A test ends quicker than a service: clients that don't take their leave are left. */
 const stopTimeoutMs = 1_000;
 
-const testOnly = new Set(['users', 'clock', 'timeoutMs']);
+const testOnly = new Set(['users', 'clock', 'timeoutMs', 'onLogLine']);
 
 /** The configuration of the broker. Throws `UsageError` for what the configuration does not know or accept. */
 export async function configOf(options: StartOptions): Promise<Config> {

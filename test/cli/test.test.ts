@@ -110,3 +110,21 @@ describe('iotlab-broker test', { concurrency: 2 }, () => {
     await expect(['--user', 'Not A Login', '--json'], /"Not A Login" cannot log in/);
   });
 });
+
+test('--log shows what the broker sees, and at the end what it denied', deadline, async (t) => {
+  const script = [
+    'set -- -h "$IOTLAB_MQTT_HOST" -p "$IOTLAB_MQTT_PORT" --cafile "$IOTLAB_MQTT_CAFILE" -i sensor',
+    'mosquitto_pub "$@" -u alice -P "$IOTLAB_MQTT_PASSWORD" -t "iotlab/<alice>/x" -m x',
+    'mosquitto_pub "$@" -u alice -P wrong -t x -m x',
+    'true',
+  ].join('\n');
+  const { code, err } = await run(t, ['--log', '--', 'sh', '-c', script]).left;
+  assert.equal(code, 0, err);
+  assert.match(err, /^broker: connected login=alice client=sensor /m);
+  assert.match(err, /^broker: publish denied login=alice .* topic=iotlab\/<alice>\/x hint="<alice>" is meant/m);
+  const summary = err.slice(err.indexOf('Denied and refused:'));
+  assert.match(summary, /^ {2}1 × publish iotlab\/<alice>\/x \(alice "sensor"\): "<alice>" is meant to be replaced/m);
+  assert.match(summary, /^ {2}1 × connect \(alice "sensor"\): the password is wrong$/m);
+  const nothing = await run(t, ['--log', '--', 'true']).left;
+  assert.match(nothing.err, /Nothing was denied or refused\.\n$/);
+});
