@@ -163,7 +163,8 @@ async function tryOut({ file, find, replace, also = [], tests }) {
   let changed = text;
   for (const edit of [{ find, replace }, ...also]) {
     const found = text.split(edit.find).length - 1;
-    if (found !== 1) return { fate: 'no longer applies', detail: `its text is ${found} times in ${file}: ${edit.find}` };
+    if (found !== 1)
+      return { fate: 'no longer applies', detail: `its text is ${found} times in ${file}: ${edit.find}` };
     // As a function: in a string, `$&` and its like would mean something.
     changed = changed.replace(edit.find, () => edit.replace);
   }
