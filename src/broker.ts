@@ -198,7 +198,7 @@ class ComposedBroker implements Broker {
 
     for await (const [login, user] of store.loadUsers()) accounts.restore(login, user);
     distribution.restoreRetained();
-    for await (const stored of store.loadSessions()) await sessions.restore(stored);
+    for await (const stored of store.loadSessions()) sessions.restore(stored);
     await hub.listen();
     this.#closers.push(() => new Promise<void>((resolve) => hub.close(resolve)));
     this.#parts = {

@@ -235,6 +235,7 @@ const limits = section('How much one client, one user or all of them may ask for
   }),
   queuedMessages: integer(1_000, 'Messages queued for a session beyond those; the newest are dropped.', { min: 0 }),
   queuedBytes: bytes(16 * mebibyte, 'Bytes queued for a session.', { min: 1_024 }),
+  queuedMessagesPerUser: integer(100_000, 'Messages queued for all sessions of a user.', { min: 1 }),
   queuedBytesPerUser: bytes(32 * mebibyte, 'Bytes queued for all sessions of a user.', { min: 1_024 }),
   sessionsPerUser: integer(1_000, 'Persistent sessions of a user.', { min: 1 }),
   subscriptionsPerSession: integer(10_000, 'Subscriptions of a session.', { min: 1 }),

@@ -1,4 +1,4 @@
-import type { Valve } from '../valve.js';
+import { Valve } from '../valve.js';
 import type { Owner, Scheduler, Task } from './scheduler.js';
 
 /**
@@ -15,6 +15,27 @@ export function proceed(job: Job, scheduler: Scheduler): 'done' | 'slice-over' |
     if (value?.closed) return value;
     if (scheduler.sliceOver) return 'slice-over';
   }
+}
+
+/** Has a job wait for what comes later. */
+export function* whenThere<T>(promise: Promise<T>): Generator<Valve, T, void> {
+  const valve = new Valve();
+  valve.close();
+  let outcome: { value: T } | { error: unknown } | null = null;
+  promise.then(
+    (value) => {
+      outcome = { value };
+      valve.open();
+    },
+    (error) => {
+      outcome = { error };
+      valve.open();
+    },
+  );
+  yield valve;
+  const { value, error } = outcome as unknown as { value: T; error?: unknown };
+  if (error !== undefined) throw error;
+  return value;
 }
 
 /** A job that nothing waits for. */

@@ -39,7 +39,7 @@ export class Message {
 
   /** What it takes in a queue: topic, payload and properties. */
   get bytes(): number {
-    return this.properties === null || this.asCame ? this.body.length : this.body.length + this.properties.length;
+    return this.topicEnd - 2 + this.body.length - this.payloadStart + (this.properties?.length ?? 0);
   }
 
   /** The body is what followed the fixed header in MQTT 5, and may leave so as it is, but for the packet id. */

@@ -18,6 +18,10 @@ export class Deque<T> {
     this.#head = 0;
   }
 
+  get last(): T | undefined {
+    return this.length === 0 ? undefined : this.#items.at(-1);
+  }
+
   peek(): T | undefined {
     return this.#items[this.#head];
   }
@@ -37,6 +41,10 @@ export class Deque<T> {
       this.#head = 0;
     }
     return item;
+  }
+
+  *[Symbol.iterator](): Iterator<T> {
+    for (let i = this.#head; i < this.#items.length; i++) yield this.#items[i]!;
   }
 
   /** Keeps the items for which `keep` says so. */

@@ -45,7 +45,7 @@ export class InflightWindow {
     const { limits, account } = this.#context;
     if (this.#entries.length >= this.limit) return false;
     if (this.#writer === null) return true;
-    return account.queuedBytes + bytes <= limits.queuedBytesPerUser && account.hasRoomForMessage(bytes);
+    return account.mayQueue(limits, bytes, true);
   }
 
   /** A persistent session's entry has its message by now. */

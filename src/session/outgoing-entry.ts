@@ -81,15 +81,22 @@ function newEntry(
   };
 }
 
-/** The entry that the store kept. `sent`: it may have left before. */
+/** The entry of a message that the store has and nobody has released. `sent`: it may have left before. */
 export function entryOf(record: StoredMessage, sent: boolean): Entry {
-  const { seq, packetId, qos, retain, identifiers, released, topic, payload, properties, expiresAt } = record;
-  const message = released ? null : Message.of(topic, payload, properties, expiresAt);
-  if (message !== null) message.contentId = record.contentId;
+  const { seq, packetId, qos, retain, identifiers, topic, payload, properties, expiresAt } = record;
+  const message = Message.of(topic, payload, properties, expiresAt);
+  message.contentId = record.contentId;
   const entry = newEntry(seq, packetId, qos, retain, identifiers, false, message, null);
-  entry.released = released;
-  entry.releaseStored = released;
   entry.sent = sent;
+  return entry;
+}
+
+/** Of a message of which the store kept that PUBREL is owed. */
+export function releasedEntry({ seq, packetId }: { readonly seq: number; readonly packetId: number }): Entry {
+  const entry = newEntry(seq, packetId, 2, false, null, false, null, null);
+  entry.released = true;
+  entry.releaseStored = true;
+  entry.sent = true;
   return entry;
 }
 

@@ -1,25 +1,24 @@
-import type { Clock } from '../clock.js';
+import type { Job } from '../fairness/job.js';
 import { type Grant, grantedQos, RETAIN_AS_PUBLISHED } from '../mqtt/grant.js';
 import { lowerQos, type Qos } from '../mqtt/packets.js';
 import type { Publication } from '../mqtt/publication.js';
-import { SafetyTicket } from '../mqtt/safety-ticket.js';
-import type { QueuedMessage, RetainedIndex, SessionWriter, StoredMessage } from '../store/contract.js';
-import { Backlog } from './backlog.js';
+import type { QueuedMessage, SessionWriter } from '../store/contract.js';
+import type { Valve } from '../valve.js';
+import { Backlog, type BacklogContext } from './backlog.js';
+import { BacklogReader, type ReaderContext } from './backlog-reader.js';
 import { type Acknowledged, InflightWindow, type WindowContext } from './inflight-window.js';
-import { type Entry, entryOf, liveEntry, recordOf, retainedEntry } from './outgoing-entry.js';
+import { type Entry, liveEntry, recordOf, releasedEntry } from './outgoing-entry.js';
 import type { Outlet } from './outlet.js';
 import { PacketIds } from './packet-ids.js';
 import type { DropReason } from './queue-quota.js';
 import { BEHIND_MESSAGES, PRESSING_BYTES, ReaderPace } from './reader-pace.js';
-import { type NextRetained, RetainedBatch } from './retained-batch.js';
+import { RetainedBatch } from './retained-batch.js';
+import { type RetainedContext, RetainedSender } from './retained-sender.js';
 import { Sender } from './sender.js';
+import { StoredRun } from './stored-run.js';
 
 /** What a queue needs from around it. */
-export interface OutgoingContext extends WindowContext {
-  readonly clock: Clock;
-  readonly retained: RetainedIndex;
-  onDropped(reason: DropReason, topic: string): void;
-}
+export interface OutgoingContext extends WindowContext, BacklogContext, ReaderContext, RetainedContext {}
 
 /**
  * The messages on their way to one session: in flight (sent, not acknowledged) and queued behind them, in order. It
@@ -32,8 +31,11 @@ export class OutgoingQueue {
   readonly sender = new Sender();
   readonly #inflight: InflightWindow;
   /** What waits behind the window. */
-  readonly waiting: Backlog;
+  readonly #waiting: Backlog;
+  /** Null when nothing of the session is in the store. */
+  readonly #stored: BacklogReader | null;
   readonly #ids = new PacketIds();
+  readonly #retained: RetainedSender;
   #lastSeq = 0;
   readonly #pace: ReaderPace;
 
@@ -42,22 +44,25 @@ export class OutgoingQueue {
     this.#writer = writer;
     this.#inflight = new InflightWindow(context, writer);
     this.#pace = new ReaderPace(context.clock, context.account.login);
-    this.waiting = new Backlog(context, writer);
+    this.#waiting = new Backlog(context, writer);
+    const parts = { waiting: this.#waiting, sender: this.sender, inflight: this.#inflight, ids: this.#ids };
+    this.#stored = writer === null ? null : new BacklogReader(context, writer, { ...parts, pump: () => this.pump() });
+    this.#retained = new RetainedSender(context, writer, { ...parts, queue: this });
   }
 
   /** Messages sent and not acknowledged, those that wait behind them, and for how long the first has been in flight. */
   get backlog(): { inflightMessages: number; queuedMessages: number; oldestInflightMs: number | null } {
     const { size: inflightMessages, oldestMs: oldestInflightMs } = this.#inflight;
-    return { inflightMessages, queuedMessages: this.waiting.length, oldestInflightMs };
+    return { inflightMessages, queuedMessages: this.#waiting.length, oldestInflightMs };
   }
 
   /** A reader that is connected and takes what it is sent; shared subscriptions pass the others over. */
   get ready(): boolean {
-    return this.connected && !this.#pace.tooSlow && this.waiting.length < this.#context.limits.queuedMessages / 2;
+    return this.connected && !this.#pace.tooSlow && this.#waiting.length < this.#context.limits.queuedMessages / 2;
   }
 
   get empty(): boolean {
-    return this.waiting.length === 0;
+    return this.#waiting.length === 0;
   }
 
   get connected(): boolean {
@@ -79,7 +84,7 @@ export class OutgoingQueue {
     // The receiver remembers the packet id of QoS 2 over a crash: given to another message then, it would lose that one.
     const safeFirst = publication.safeFirst || (qos === 2 && this.#writer !== null);
     publication.deliveries++;
-    if (outlet !== null && this.waiting.length === 0 && !safeFirst) {
+    if (outlet !== null && this.#waiting.length === 0 && !safeFirst) {
       if (outlet.hasRoom) {
         if (qos === 0) {
           if (!this.sender.publication(publication, 0, 0, retain, identifiers)) {
@@ -104,7 +109,7 @@ export class OutgoingQueue {
   /** Retained messages, for a new subscription, behind what is queued already. Returns how many left. */
   deliverRetained(batch: RetainedBatch): number {
     this.#lastSeq = batch.place(this.#lastSeq);
-    this.waiting.addBatch(batch);
+    this.#waiting.addBatch(batch);
     return this.pump();
   }
 
@@ -127,7 +132,7 @@ export class OutgoingQueue {
 
   /** A place in the window may be free. */
   #pumped(met: Acknowledged): Acknowledged {
-    if (met === 'done' && this.waiting.length > 0) this.pump();
+    if (met === 'done' && this.#waiting.length > 0) this.pump();
     return met;
   }
 
@@ -136,7 +141,7 @@ export class OutgoingQueue {
     this.sender.attach(outlet);
     this.#pace.tooSlow = false;
     this.#inflight.limit = Math.min(outlet.receiveMaximum, this.#context.limits.inflightMessages);
-    this.waiting.addFirst(this.#inflight.takeSurplus());
+    this.#waiting.addFirst(this.#inflight.takeSurplus());
     for (const entry of [...this.#inflight]) {
       if (entry.released) this.#inflight.release(entry, this.sender.current);
       else if (!this.sender.entry(entry)) this.#inflight.forget(entry);
@@ -147,39 +152,56 @@ export class OutgoingQueue {
   /** The session's connection is gone. QoS 0 messages that still waited are not kept. */
   detach(): void {
     this.sender.attach(null);
-    this.waiting.dropQos0();
+    this.#waiting.leaveMemory();
     this.#pace.release();
   }
 
   /** What the access rules deny by now leaves, but for what is on its way. Returns how many messages that were. */
-  withhold(mayReceive: (topic: string) => boolean): number {
-    const { entries, ofBatches } = this.waiting.withhold(mayReceive);
-    for (const { qos, seq, message } of entries) {
-      if (qos > 0) this.#writer?.deleteOutgoing(seq, message?.contentId);
+  *withhold(): Generator<Valve | undefined, number, void> {
+    const { mayReceive } = this.#context;
+    let withheld = this.#waiting.withhold(mayReceive);
+    if (this.#stored !== null) {
+      withheld += yield* this.#stored.sift(({ topic }) => (mayReceive(topic) ? null : 'denied'));
     }
     this.pump();
-    return entries.length + ofBatches;
+    return withheld;
+  }
+
+  /** A message that waits is not to be delivered any more. */
+  get hasExpired(): boolean {
+    return this.#waiting.hasExpired;
+  }
+
+  /** Takes out the messages whose time is over, unless their sending was begun (3.3.2.3.3). */
+  *expire(): Job {
+    yield* this.#waiting.expire();
+    if (this.#stored === null || !this.#waiting.hasStoredExpired) return;
+    yield* this.#stored.sift(({ seq, expiresAt }) => {
+      if (expiresAt === null || seq <= this.sentSeq) return null;
+      if (expiresAt <= this.#context.clock.epochMs()) return 'expired';
+      this.#waiting.noteStored(expiresAt);
+      return null;
+    });
   }
 
   /** The session ends: everything is let go of. What is on disk is removed by the session. */
   clear(): void {
     this.sender.attach(null);
     this.#inflight.clear();
-    this.waiting.clear();
+    this.#waiting.clear();
     this.#pace.release();
   }
 
   /** Takes back what the store kept, in order of `seq`. Where nobody knows, the first window may have been sent. */
-  restore(messages: readonly (StoredMessage & Pick<QueuedMessage, 'sent'>)[], sentSeq: number | null): void {
+  restore(messages: readonly QueuedMessage[], sentSeq: number | null): void {
     const { inflightMessages } = this.#context.limits;
     for (const [index, message] of messages.entries()) {
       const sent = message.sent === 'yes' || (message.sent === 'unknown' && index < inflightMessages);
-      const entry = entryOf(message, sent);
       if (sent) this.sender.sentSeq = message.seq;
       this.#lastSeq = message.seq;
       this.#ids.continueAfter(message.packetId);
-      if (message.released) this.#inflight.add(entry);
-      else this.waiting.add(entry);
+      if (message.released) this.#inflight.add(releasedEntry(message));
+      else this.#waiting.addStored(message);
     }
     // What comes later must not count as sent, also when the queue is empty.
     this.sender.sentSeq = Math.max(this.sentSeq, sentSeq ?? 0);
@@ -193,21 +215,25 @@ export class OutgoingQueue {
     const window = this.#inflight.limit;
     let sent = 0;
     for (; outlet.hasRoom; sent++) {
-      const entry = this.waiting.peek();
+      const entry = this.#waiting.peek();
       if (entry === undefined) break;
+      if (entry instanceof StoredRun) {
+        this.#stored!.bringIn();
+        break;
+      }
       if (entry instanceof RetainedBatch) {
-        if (!this.#sendRetained(entry, window)) break;
+        if (!this.#retained.send(entry)) break;
         continue;
       }
       if (entry.safeFirst && entry.ticket !== null && !entry.ticket.safe) break;
       // A queue of more than 65 535 messages has given some ids out twice: the second waits for the first.
       if (entry.qos > 0 && (this.#inflight.size >= window || this.#inflight.has(entry.packetId))) break;
-      this.waiting.shift();
-      if (this.waiting.isExpired(entry)) this.waiting.discard(entry, 'expired');
-      else if (!this.sender.entry(entry)) this.waiting.discard(entry, 'too-large');
+      this.#waiting.shift();
+      if (this.#waiting.isExpired(entry)) this.#waiting.discard(entry, 'expired');
+      else if (!this.sender.entry(entry)) this.#waiting.discard(entry, 'too-large');
       else if (entry.qos > 0) this.#inflight.add(entry);
     }
-    if (this.waiting.length <= window) this.#pace.caughtUp();
+    if (this.#waiting.length <= window) this.#pace.caughtUp();
     return sent;
   }
 
@@ -230,7 +256,8 @@ export class OutgoingQueue {
     identifiers: readonly number[] | null,
     safeFirst: boolean,
   ): void {
-    const refusal = this.waiting.refuses(publication.messageBytes);
+    const stays = this.#writer !== null && !this.connected;
+    const refusal = this.#waiting.refuses(publication.messageBytes, stays);
     if (refusal !== null) {
       this.#drop(refusal, publication);
       return;
@@ -239,11 +266,13 @@ export class OutgoingQueue {
     const ticket = safeFirst ? publication.needsStore() : null;
     const entry = liveEntry(++this.#lastSeq, packetId, qos, retain, identifiers, ticket);
     entry.message = publication.message();
-    this.waiting.add(entry);
+    if (stays)
+      this.#waiting.addStored({ seq: entry.seq, bytes: entry.message.bytes, expiresAt: entry.message.expiresAt });
+    else this.#waiting.add(entry);
     if (qos > 0 && this.#writer !== null) this.#keep(entry, publication);
-    if (safeFirst) publication.needsStore().wakes(this);
-    if (this.waiting.isHalfFull) this.#pace.fills();
-    else if (this.waiting.length < BEHIND_MESSAGES) return;
+    if (safeFirst && !stays) publication.needsStore().wakes(this);
+    if (this.#waiting.isHalfFull) this.#pace.fills();
+    else if (this.#waiting.length < BEHIND_MESSAGES) return;
     if (this.connected) this.#pace.press(publication);
   }
 
@@ -252,43 +281,6 @@ export class OutgoingQueue {
     entry.message = publication.message();
     entry.ticket = publication.needsStore().add();
     this.#writer!.putOutgoing(recordOf(entry), entry.message);
-  }
-
-  /** Sends the next retained message of a batch. False when there is no room for it now. */
-  #sendRetained(batch: RetainedBatch, window: number): boolean {
-    const next = batch.next(this.#context.retained);
-    if (next === null) {
-      this.waiting.shift();
-      return true;
-    }
-    const { expiresAt } = next.message;
-    if (expiresAt !== null && expiresAt <= this.#context.clock.epochMs()) {
-      batch.advance();
-      return true;
-    }
-    if (next.qos > 0 && this.#inflight.size >= window) return false;
-    if (next.qos === 2 && this.#writer !== null) {
-      this.#queueRetained(batch.takeQos2(window, this.#context.retained));
-      return true;
-    }
-    batch.advance();
-    const entry = retainedEntry(next.qos === 0 ? 0 : this.#ids.next(this.#inflight), next, null);
-    if (!this.sender.entry(entry)) this.#context.onDropped('too-large', next.message.topic);
-    else if (entry.qos > 0) {
-      if (this.#writer !== null) this.#writer.putOutgoing(recordOf(entry), entry.message!);
-      this.#inflight.add(entry);
-    }
-    return true;
-  }
-
-  /** Puts QoS 2 messages at the front of the queue, where they wait to be on disk. */
-  #queueRetained(messages: readonly NextRetained[]): void {
-    const ticket = new SafetyTicket();
-    const entries = messages.map((next) => retainedEntry(this.#ids.next(this.#inflight), next, ticket));
-    for (const entry of entries) this.#writer!.putOutgoing(recordOf(entry), entry.message!);
-    this.waiting.addFirst(entries);
-    ticket.wakes(this);
-    this.#context.whenStored(() => ticket.committed());
   }
 
   #drop(reason: DropReason, publication: Publication): void {

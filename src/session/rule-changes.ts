@@ -99,7 +99,7 @@ export class RuleChanges {
       }
       if (session.ended) continue;
       session.writer?.unsubscribe(denied);
-      const messages = session.outgoing.withhold((topic) => session.mayReceive(topic));
+      const messages = yield* session.outgoing.withhold();
       change.subscriptions += denied.length;
       change.messages += messages;
       if (denied.length > 0 || messages > 0) this.#tell(session, denied, messages);

@@ -12,7 +12,7 @@ import { countLimit } from '../observe/limits-reached.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { Router } from '../routing/router.js';
-import type { QueuedMessage, SessionWriter, Store, StoredMessage, StoredSession } from '../store/contract.js';
+import type { SessionWriter, Store, StoredSession } from '../store/contract.js';
 import type { Accounts } from './accounts.js';
 import { Deadlines } from './deadlines.js';
 import { type Gate, scopedId } from './gate.js';
@@ -24,7 +24,7 @@ export interface SessionsOptions {
   readonly router: Router;
   readonly scheduler: Scheduler;
   readonly accounts: Accounts;
-  readonly store: Pick<Store, 'session' | 'retained' | 'whenStored'>;
+  readonly store: Pick<Store, 'session' | 'retained' | 'whenStored' | 'inMemory'>;
   readonly gate: Gate;
   readonly clock: Clock;
   readonly limits: LimitsConfig;
@@ -48,12 +48,11 @@ export interface SessionRequest {
 
 /** What a session takes, without its subscriptions and messages. */
 const SESSION_BYTES = 2_048;
-const READ_LIMITS = { messages: 1_000, bytes: 1024 * 1024 };
 /** Filters of an ending session that leave the router in one step. */
 const FILTERS_PER_STEP = 16;
 
-/** Client ids are in the session, in the maps, and in the keys of the store. */
-const sessionBytes = (clientId: string): number => SESSION_BYTES + 8 * clientId.length;
+/** Client ids are in the session and in the maps. */
+const sessionBytes = (clientId: string): number => SESSION_BYTES + 4 * clientId.length;
 
 /** All sessions of the broker, those of absent clients included. */
 export class Sessions {
@@ -180,15 +179,15 @@ export class Sessions {
   /** Has messages leave that nobody may be sent any more. */
   expireMessages(): void {
     for (const { ended, outgoing, account } of this.#byId.values()) {
-      if (!ended && outgoing.waiting.hasExpired) perform(outgoing.waiting.expire(), account, this.#options.scheduler);
+      if (!ended && outgoing.hasExpired) perform(outgoing.expire(), account, this.#options.scheduler);
     }
   }
 
   /**
-   * Takes a session back from the store. What the access rules deny today is dropped, subscriptions and queued messages
-   * alike, whatever they allowed when it was stored.
+   * Takes a session back from the store. Subscriptions that the access rules deny today are dropped, whatever was allowed
+   * when they were stored; queued messages, which stay in the store for now, when they are due.
    */
-  async restore(stored: StoredSession): Promise<Session> {
+  restore(stored: StoredSession): Session {
     const { session: record, subscriptions, outgoing, incoming } = stored;
     const account = this.account(record.login);
     const clientId = record.clientId.slice(record.login.length + 1);
@@ -207,18 +206,7 @@ export class Sessions {
       if (allowed) this.subscribe(session, filter, grantOf(qos, options), identifier);
       else writer.unsubscribe([filter]);
     }
-    const sent = new Map(outgoing.map((message) => [message.seq, message.sent]));
-    const readable: (StoredMessage & Pick<QueuedMessage, 'sent'>)[] = [];
-    for (let from: number | null = outgoing[0]?.seq ?? null; from !== null; ) {
-      const { messages, next } = await writer.readOutgoing(from, outgoing.at(-1)!.seq, READ_LIMITS);
-      for (const message of messages) {
-        const allowed = message.released || session.mayReceive(message.topic);
-        if (allowed) readable.push({ ...message, sent: sent.get(message.seq) ?? 'unknown' });
-        else writer.deleteOutgoing(message.seq, message.contentId);
-      }
-      from = next;
-    }
-    session.outgoing.restore(readable, record.sentSeq);
+    session.outgoing.restore(outgoing, record.sentSeq);
     for (const packetId of incoming) session.addReceived(packetId);
     if (cutOff) this.#save(session, false);
     return session;
@@ -250,7 +238,7 @@ export class Sessions {
     writer: SessionWriter | null,
     more: Pick<SessionOptions, 'level' | 'createdAt' | 'lastSeenAt' | 'expiryMs'>,
   ): Session {
-    const { limits, clock, store, gate, history, log, noisyLog, counters, scheduler } = this.#options;
+    const { limits, clock, store, scheduler, gate, history, log, noisyLog, counters } = this.#options;
     const outgoing = new OutgoingQueue(
       {
         limits,
@@ -259,7 +247,14 @@ export class Sessions {
         retained: store.retained,
         counters,
         scheduler,
+        storedInMemory: store.inMemory,
+        perform: (job) => perform(job, account, scheduler),
+        mayReceive: (topic) => session.mayReceive(topic),
         whenStored: (callback) => store.whenStored(callback),
+        onUnreadable(error) {
+          log.error({ err: error, login: account.login, client: clientId }, 'queued messages cannot be read');
+          session.holder?.close('store-fault');
+        },
         onDropped(reason, topic) {
           counters.messagesDropped.add(reason);
           countLimit(counters, reason);

@@ -1,3 +1,4 @@
+import type { LimitsConfig } from '../config/config.js';
 import { Account } from '../fairness/account.js';
 import type { Ledger } from '../fairness/ledger.js';
 import { levelsOf } from '../mqtt/topics.js';
@@ -5,6 +6,7 @@ import { Traffic } from '../mqtt/traffic.js';
 import type { CloseReason } from './close-reason.js';
 import { KnownTopics } from './known-topics.js';
 import { Storing } from './storing.js';
+import { Turns } from './turns.js';
 
 /** What a level of a filter takes in the subscription tree. */
 const BYTES_PER_LEVEL = 128;
@@ -16,8 +18,13 @@ export function subscriptionBytes(filter: string): number {
   return BYTES_PER_SUBSCRIPTION + filter.length + levelsOf(filter) * BYTES_PER_LEVEL;
 }
 
-/** What a message takes in a queue besides topic and payload: the entry, the message, and the store's list of rows. */
-const BYTES_PER_MESSAGE = 400;
+/**
+ * What a message is counted as, besides topic and payload, for as long as it is kept, also when it is in the store alone:
+ * its key, its row, and its part in the next start, which has to read it.
+ */
+export const BYTES_KEPT = 256;
+/** What it takes besides while it is in memory: the entry and the message. */
+const BYTES_IN_MEMORY = 320;
 
 export const NO_GROUPS: readonly string[] = Object.freeze([]);
 
@@ -31,13 +38,17 @@ export class UserAccount extends Account {
   readonly connections = new Set<Holder>();
   readonly topics: KnownTopics;
   readonly storing: Storing;
+  /** Of reading the queues that are in the store. */
+  readonly reads = new Turns();
   /** What the credential backend said when the user logged in last; another list whenever it is another one. */
   groups = NO_GROUPS;
   /** What went over its connections, those that have ended too. */
   readonly traffic = new Traffic();
   persistentSessions = 0;
   retainedMessages = 0;
-  /** Topics and payloads of queued messages. */
+  /** Messages that wait for sessions, or are in flight to persistent ones. */
+  queuedMessages = 0;
+  /** Their topics and payloads, and what each is counted as besides. */
   queuedBytes = 0;
   subscriptions = 0;
   /** QoS 2 messages received and not yet released. */
@@ -55,20 +66,34 @@ export class UserAccount extends Account {
     return this.name;
   }
 
-  /** A message of so many bytes is kept for a session. */
+  /** A message of so many bytes is kept for a session, in memory. */
   countMessage(bytes: number): void {
-    this.queuedBytes += bytes;
-    this.balances.queues.add(bytes + BYTES_PER_MESSAGE);
+    this.queuedMessages++;
+    this.queuedBytes += bytes + BYTES_KEPT;
+    this.balances.queues.add(bytes + BYTES_KEPT + BYTES_IN_MEMORY);
   }
 
   forgetMessage(bytes: number): void {
-    this.queuedBytes -= bytes;
-    this.balances.queues.add(-bytes - BYTES_PER_MESSAGE);
+    this.queuedMessages--;
+    this.queuedBytes -= bytes + BYTES_KEPT;
+    this.balances.queues.add(-bytes - BYTES_KEPT - BYTES_IN_MEMORY);
   }
 
-  /** Is there room to keep a message of so many bytes? */
-  hasRoomForMessage(bytes: number): boolean {
-    return this.hasRoom(bytes + BYTES_PER_MESSAGE);
+  /** So many messages are kept in the store alone; `inMemory`: that is in memory itself. */
+  countStored(messages: number, bytes: number, inMemory: boolean): void {
+    const kept = messages * BYTES_KEPT;
+    this.queuedMessages += messages;
+    this.queuedBytes += bytes + kept;
+    this.balances.queues.add(inMemory ? bytes + kept : kept);
+  }
+
+  /** May a message of so many bytes be kept? */
+  mayQueue(limits: LimitsConfig, bytes: number, inMemory: boolean): boolean {
+    return (
+      this.queuedMessages < limits.queuedMessagesPerUser &&
+      this.queuedBytes + bytes + BYTES_KEPT <= limits.queuedBytesPerUser &&
+      this.hasRoom(inMemory ? bytes + BYTES_KEPT + BYTES_IN_MEMORY : BYTES_KEPT)
+    );
   }
 
   /** True when nothing is left that needs remembering; what is known about topics can be found again. */

@@ -98,7 +98,10 @@ export interface OutgoingRecord extends StoredContent {
 }
 
 /** As it was found in the store. */
-export interface StoredMessage extends OutgoingRecord, ContentPlace {}
+export interface StoredMessage extends OutgoingRecord, ContentPlace {
+  /** Topic, payload and properties. */
+  readonly bytes: number;
+}
 
 /** What is known of a stored message without its content. */
 export interface QueuedMessage {

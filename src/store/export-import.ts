@@ -11,7 +11,7 @@ export async function* exportLines(store: Store): AsyncGenerator<string> {
   for await (const { session, subscriptions, outgoing, incoming } of store.loadSessions()) {
     yield write({ kind: 'session', ...session, subscriptions, incoming });
     for await (const message of messagesOf(store, session.clientId, outgoing)) {
-      const { contentId: _, ...record } = message;
+      const { contentId: _, bytes: __, ...record } = message;
       yield write({ kind: 'message', clientId: session.clientId, ...record });
     }
   }

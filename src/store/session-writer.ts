@@ -99,7 +99,7 @@ export class StoredSessionWriter implements SessionWriter {
       next = seq < to ? seq + 1 : null;
       // Without its content, which only a damaged store can have lost, there is nothing to send.
       if (message === null) this.deleteOutgoing(seq);
-      else messages.push({ ...recordOf(seq, head, message), contentId });
+      else messages.push({ ...recordOf(seq, head, message), contentId, bytes: head.bytes });
     }
     return { messages, next };
   }

@@ -5,7 +5,7 @@ import { defaultConfig } from '../../src/config/defaults.js';
 import type { ProtocolError } from '../../src/connection/protocol-error.js';
 import { PublishFlow } from '../../src/connection/publish-flow.js';
 import { wire311 } from '../../src/connection/wire3.js';
-import type { Job } from '../../src/fairness/job.js';
+import { type Job, perform } from '../../src/fairness/job.js';
 import type { Qos } from '../../src/mqtt/packets.js';
 import type { Publication } from '../../src/mqtt/publication.js';
 import { Counters } from '../../src/observe/counters.js';
@@ -84,7 +84,12 @@ async function setup({ persistent = false } = {}) {
   await committed(store);
   const whenStored = (callback: () => void) => store.whenStored(callback);
   const outgoing = new OutgoingQueue(
-    { limits, clock, account, scheduler, retained: store.retained, counters, whenStored, onDropped: () => {} },
+    {
+      ...{ limits, clock, account, scheduler, retained: store.retained, counters, whenStored, onDropped: () => {} },
+      ...{ storedInMemory: true, mayReceive: () => true },
+      perform: (job) => perform(job, account, scheduler),
+      onUnreadable: (error) => assert.fail(String(error)),
+    },
     writer,
   );
   const session = new Session({

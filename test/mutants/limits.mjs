@@ -56,15 +56,15 @@ export const mutants = [
   {
     name: 'QoS 0 messages that are dropped as a connection goes stay counted',
     file: 'src/session/backlog.ts',
-    find: `if (entry instanceof RetainedBatch || entry.qos > 0) return true;
-      this.#quota.remove(entry);`,
-    replace: 'if (entry instanceof RetainedBatch || entry.qos > 0) return true;',
+    find: `} else if (item.qos === 0) {
+        this.#quota.remove(item);`,
+    replace: '} else if (item.qos === 0) {',
     tests: quotas,
   },
   {
     name: 'the queue of an ended session stays counted',
     file: 'src/session/outgoing-queue.ts',
-    find: 'this.waiting.clear();',
+    find: 'this.#waiting.clear();',
     replace: '',
     tests: quotas,
   },
@@ -107,9 +107,9 @@ export const mutants = [
   {
     name: 'a retained message that is deleted stays counted',
     file: 'src/session/distribution.ts',
-    find: `if (before === undefined) return;
-      quota.removed(before);`,
-    replace: 'if (before === undefined) return;',
+    find: `if (before === undefined) return false;
+    quota.removed(before);`,
+    replace: 'if (before === undefined) return false;',
     tests: quotas,
   },
   {

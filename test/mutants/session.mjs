@@ -102,7 +102,7 @@ export const mutants = [
   {
     name: 'a shared subscription waits for a member with a half full queue',
     file: 'src/session/outgoing-queue.ts',
-    find: '!this.#pace.tooSlow && this.waiting.length < this.#context.limits.queuedMessages / 2;',
+    find: '!this.#pace.tooSlow && this.#waiting.length < this.#context.limits.queuedMessages / 2;',
     replace: '!this.#pace.tooSlow;',
     tests: shareGroup,
   },
@@ -210,8 +210,8 @@ export const mutants = [
   {
     name: 'a message of QoS 0 overtakes those that wait',
     file: 'src/session/outgoing-queue.ts',
-    find: 'if (outlet !== null && this.waiting.length === 0 && !safeFirst) {',
-    replace: 'if (outlet !== null && (this.waiting.length === 0 || qos === 0) && !safeFirst) {',
+    find: 'if (outlet !== null && this.#waiting.length === 0 && !safeFirst) {',
+    replace: 'if (outlet !== null && (this.#waiting.length === 0 || qos === 0) && !safeFirst) {',
     tests: queue,
   },
   {
@@ -238,9 +238,9 @@ export const mutants = [
   {
     name: 'publishers wait on when their reader has left',
     file: 'src/session/outgoing-queue.ts',
-    find: `    this.waiting.dropQos0();
+    find: `    this.#waiting.leaveMemory();
     this.#pace.release();`,
-    replace: '    this.waiting.dropQos0();',
+    replace: '    this.#waiting.leaveMemory();',
     tests: queue,
   },
   {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { systemClock } from '../../src/clock.js';
 import { defaultConfig } from '../../src/config/defaults.js';
+import { perform } from '../../src/fairness/job.js';
 import { PUBLISH, PUBREL } from '../../src/mqtt/packets.js';
 import { Publication } from '../../src/mqtt/publication.js';
 import { Counters } from '../../src/observe/counters.js';
@@ -11,7 +12,7 @@ import type { Outlet } from '../../src/session/outlet.js';
 import { RetainedBatch } from '../../src/session/retained-batch.js';
 import { openStore } from '../../src/store/store.js';
 import { sessionRecord } from '../contract/store.js';
-import { userAccount } from '../support/accounts.js';
+import { newScheduler, userAccount } from '../support/accounts.js';
 import { FlawedDisk } from '../support/flawed-database.js';
 import { committed, silent, wholeSessions } from '../support/open-store.js';
 
@@ -40,11 +41,17 @@ async function sessionOnSlowDisk() {
     message: (_message, _qos, packetId) => sent.push({ type: PUBLISH, packetId }) > 0,
     pubrel: (packetId) => sent.push({ type: PUBREL, packetId }),
   });
+  const account = userAccount();
+  const scheduler = newScheduler();
   const queue = new OutgoingQueue(
     {
+      storedInMemory: false,
+      mayReceive: () => true,
+      perform: (job) => perform(job, account, scheduler),
+      onUnreadable: (error) => assert.fail(String(error)),
       limits: defaultConfig().limits,
       clock: systemClock,
-      account: userAccount(),
+      account,
       retained: store.retained,
       counters: new Counters(),
       scheduler: { lookedAtMs: 0 },

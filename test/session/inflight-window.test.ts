@@ -7,11 +7,12 @@ import { SafetyTicket } from '../../src/mqtt/safety-ticket.js';
 import { Counters } from '../../src/observe/counters.js';
 import { InflightWindow } from '../../src/session/inflight-window.js';
 import { type Entry, liveEntry } from '../../src/session/outgoing-entry.js';
+import { BYTES_KEPT } from '../../src/session/user-account.js';
 import type { SessionWriter } from '../../src/store/contract.js';
 import { newLedger, newScheduler, userAccount } from '../support/accounts.js';
 import { RecordingOutlet } from '../support/queue-under-test.js';
 
-const messageBytes = Message.of('iotlab/alice/x', Buffer.alloc(500)).bytes;
+const keptBytes = Message.of('iotlab/alice/x', Buffer.alloc(500)).bytes + BYTES_KEPT;
 
 function setup({
   persistent = true,
@@ -133,9 +134,9 @@ describe('what is in flight', () => {
     const { window, add, pubrec, account } = setup();
     add(1, 1);
     add(2, 2);
-    assert.equal(account.queuedBytes, 2 * messageBytes);
+    assert.equal(account.queuedBytes, 2 * keptBytes);
     pubrec(2);
-    assert.equal(account.queuedBytes, messageBytes);
+    assert.equal(account.queuedBytes, keptBytes);
     window.clear();
     assert.deepEqual([account.queuedBytes, account.heldBytes, window.size], [0, 0, 0]);
   });
@@ -149,12 +150,12 @@ describe('what is in flight', () => {
   });
 
   test('has room for as many as are allowed, and for as much as the user may queue', () => {
-    const { window, add, account } = setup({ inflightMessages: 2, queuedBytesPerUser: 1_000 });
-    assert.equal(window.hasRoom(1_000), true);
-    assert.equal(window.hasRoom(1_001), false);
+    const { window, add, account } = setup({ inflightMessages: 2, queuedBytesPerUser: 2_000 });
+    assert.equal(window.hasRoom(2_000 - BYTES_KEPT), true);
+    assert.equal(window.hasRoom(2_001 - BYTES_KEPT), false);
     add(1, 1);
-    assert.equal(window.hasRoom(1_000 - messageBytes), true);
-    assert.equal(window.hasRoom(1_001 - messageBytes), false);
+    assert.equal(window.hasRoom(2_000 - keptBytes - BYTES_KEPT), true);
+    assert.equal(window.hasRoom(2_001 - keptBytes - BYTES_KEPT), false);
     account.balances.retained.add(999_000);
     assert.equal(window.hasRoom(200), false, 'memory counts too');
     account.balances.retained.add(-999_000);
@@ -202,6 +203,6 @@ describe('what is in flight', () => {
       [...window].map(({ packetId }) => packetId),
       [1, 3],
     );
-    assert.equal(account.queuedBytes, messageBytes, 'whoever has taken them counts them');
+    assert.equal(account.queuedBytes, keptBytes, 'whoever has taken them counts them');
   });
 });

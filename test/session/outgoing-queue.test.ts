@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { Qos } from '../../src/mqtt/packets.js';
 import { RetainedBatch } from '../../src/session/retained-batch.js';
+import { BYTES_KEPT } from '../../src/session/user-account.js';
 import type { RetainedMessage } from '../../src/store/contract.js';
 import { wholeSessions } from '../support/open-store.js';
 import {
@@ -116,6 +117,7 @@ describe('a client that comes back', () => {
       { what: '3', id: 3, qos: 1, dup: true, retain: false },
     ]);
     session.queue.puback(2);
+    await session.settled();
     assert.deepEqual(second.take(), [{ what: '4', id: 4, qos: 1, dup: false, retain: false }]);
   });
 
@@ -140,7 +142,9 @@ describe('a client that comes back', () => {
     session.queue.detach();
     publishAll(session, ['away'], 0);
     const outlet = session.connect();
-    for (const id of [1, 2]) session.queue.puback(id);
+    session.queue.puback(1);
+    await session.settled();
+    session.queue.puback(2);
     assert.deepEqual(outlet.takeNames(), ['1', '2']);
     assert.equal(session.account.queuedBytes, 0);
     assert.deepEqual(session.dropped, []);
@@ -191,11 +195,13 @@ describe('what is kept has limits', () => {
     const session = await queueUnderTest({ persistent: true, limits: { queuedMessages: 3 } });
     publishAll(session, numbers(5));
     assert.deepEqual(session.dropped, ['queue-full', 'queue-full']);
-    assert.deepEqual(session.connect().takeNames(), ['1', '2', '3']);
+    const outlet = session.connect();
+    await session.settled();
+    assert.deepEqual(outlet.takeNames(), ['1', '2', '3']);
   });
 
   test('by bytes: one message is taken whatever its size, as long as it is alone', async () => {
-    const session = await queueUnderTest({ persistent: true, limits: { queuedBytes: 1_000 } });
+    const session = await queueUnderTest({ persistent: true, limits: { queuedBytes: 1_000 + 3 * BYTES_KEPT } });
     const large = 'x'.repeat(5_000);
     publishAll(session, [large, 'small']);
     assert.deepEqual(session.dropped, ['queue-full']);
@@ -206,7 +212,7 @@ describe('what is kept has limits', () => {
   });
 
   test('of the user: all queues together, what is in flight too', async () => {
-    const session = await queueUnderTest({ persistent: true, limits: { queuedBytesPerUser: 2_000 } });
+    const session = await queueUnderTest({ persistent: true, limits: { queuedBytesPerUser: 2_000 + 3 * BYTES_KEPT } });
     session.account.countMessage(900);
     const outlet = session.connect();
     publishAll(session, ['x'.repeat(600), 'x'.repeat(600)]);
@@ -457,13 +463,18 @@ test('whatever happens, what is promised arrives once and in order, and nothing 
           outlet.hasRoom = step.room;
           session.queue.pump();
         }
+        await session.settled();
         read();
         assert.ok(open.length <= 4);
       }
       outlet ??= session.connect();
       outlet.hasRoom = true;
       session.queue.pump();
-      for (read(); open.length > 0; read()) acknowledge(0);
+      await session.settled();
+      for (read(); open.length > 0; read()) {
+        acknowledge(0);
+        await session.settled();
+      }
       const order = arrived.map(Number);
       assert.deepEqual(
         order,

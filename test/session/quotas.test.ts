@@ -163,6 +163,68 @@ test('a message larger than half the queue, and even than all of it, is taken wh
   }
 });
 
+describe('messages queued for a user', () => {
+  const limit = 12;
+  const names = ['a', 'b'];
+  const start = () => startDiskBroker({ limits: { inflightMessages: 2, queuedMessagesPerUser: limit } });
+
+  /** As many messages for two sessions that are away as fit, and more. */
+  async function fill(broker: DiskBroker): Promise<void> {
+    for (const clientId of names) {
+      const client = await RawClient.connect(broker, persistent(clientId));
+      await client.subscribe(['iotlab/alice/x', 1]);
+      await client.disconnect();
+    }
+    await using publisher = await RawClient.connect(broker, patient);
+    for (let i = 0; i < limit; i++) await publisher.publish('iotlab/alice/x', `${i}`, { qos: 1 });
+  }
+
+  /** Connects, and receives its half of the messages. */
+  async function half(broker: DiskBroker, clientId: string): Promise<RawClient> {
+    const client = await RawClient.connect(broker, persistent(clientId));
+    for (let i = 0; i < limit / 2; i++) assert.equal((await client.receive()).payload, `${i}`);
+    await client.expectNothing('the others were dropped');
+    return client;
+  }
+
+  test('are given back as the messages are acknowledged, those of before a restart too', async () => {
+    await using broker = await start();
+    await using _stays = await RawClient.connect(broker, patient);
+    for (const round of rounds) {
+      await fill(broker);
+      if (round % 2 === 0) await broker.restart();
+      for (const name of names) await (await half(broker, name)).disconnect();
+    }
+  });
+
+  test('are given back with their session', async () => {
+    await using broker = await start();
+    await using _stays = await RawClient.connect(broker, patient);
+    for (const _ of rounds) {
+      await fill(broker);
+      for (const clientId of names) await (await RawClient.connect(broker, { ...patient, clientId })).disconnect();
+    }
+    await fill(broker);
+    for (const name of names) await (await half(broker, name)).disconnect();
+  });
+
+  test('count when they are in flight to a persistent session, and others go on', async () => {
+    await using broker = await start();
+    await fill(broker);
+    await using client = await RawClient.connect(broker, persistent('a'));
+    await client.message();
+    await client.message();
+    await using publisher = await RawClient.connect(broker, patient);
+    await publisher.publish('iotlab/alice/x', 'one too many', { qos: 1 });
+    await using bob = await RawClient.connect(broker, { ...persistent('a'), as: 'bob' });
+    await bob.subscribe(['iotlab/bob/x', 1]);
+    await bob.publish('iotlab/bob/x', 'his own', { qos: 1 });
+    assert.equal((await bob.receive()).payload, 'his own');
+    await using other = await half(broker, 'b');
+    await other.expectNothing();
+  });
+});
+
 describe('retained messages of a user', () => {
   const limits = { retainedMessagesPerUser: 3, retainedBytesPerUser: 30_000 };
   const topics = ['a', 'b', 'c'].map((name) => `iotlab/alice/${name}`);

@@ -18,6 +18,8 @@ export class FlawedDisk {
   writeError: Error | null = null;
   /** While set, opening fails with it. */
   openError: Error | null = null;
+  /** While set, reading rows fails with it. */
+  readError: Error | null = null;
   /** Replaces the pause before a write is done. */
   pause: () => Promise<void> = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -48,7 +50,12 @@ export class FlawedDisk {
     let closed = false;
     return {
       get: (key) => this.#disk.get(key),
-      iterator: (options) => this.#disk.iterator(options),
+      iterator: (options) => {
+        const iterator = this.#disk.iterator(options);
+        const { readError } = this;
+        if (readError !== null) iterator.nextv = () => Promise.reject(readError);
+        return iterator;
+      },
       batch: () => {
         if (closed) throw new Error('Database is not open');
         return this.#batch(epoch);

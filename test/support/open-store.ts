@@ -73,7 +73,7 @@ export async function wholeSessions(store: Store): Promise<WholeSession[]> {
   const list: WholeSession[] = [];
   for (const stored of await collect(store.loadSessions())) {
     const messages = await collect(messagesOf(store, stored.session.clientId, stored.outgoing));
-    const outgoing = messages.map(({ contentId: _, ...record }) => {
+    const outgoing = messages.map(({ contentId: _, bytes: __, ...record }) => {
       const { sent } = stored.outgoing.find(({ seq }) => seq === record.seq)!;
       return { ...record, sent };
     });

@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict';
 import type { LimitsConfig } from '../../src/config/config.js';
 import { defaultConfig } from '../../src/config/defaults.js';
+import { perform } from '../../src/fairness/job.js';
 import type { Qos } from '../../src/mqtt/packets.js';
 import { type Message, Publication } from '../../src/mqtt/publication.js';
 import { Counters } from '../../src/observe/counters.js';
@@ -10,6 +12,7 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 import { sessionRecord } from '../contract/store.js';
 import { newLedger, newScheduler, userAccount } from './accounts.js';
 import { silent } from './open-store.js';
+import { nextTurn } from './work-time.js';
 
 /** One PUBLISH or PUBREL that left. */
 export interface Sent {
@@ -73,6 +76,8 @@ export interface QueueUnderTest {
   publish(payload: string, options?: Publishing): Publication;
   /** The client comes. */
   connect(): RecordingOutlet;
+  /** What the store had alone was read, and everything that was to be done is done. */
+  settled(): Promise<void>;
 }
 
 export interface QueueOptions {
@@ -91,10 +96,15 @@ export async function queueUnderTest(options: QueueOptions = {}): Promise<QueueU
   const dropped: string[] = [];
   const writer = options.persistent ? store.session('alice/a') : null;
   writer?.save(sessionRecord('alice/a'));
+  const scheduler = newScheduler();
   const queue = new OutgoingQueue(
     {
+      storedInMemory: true,
+      mayReceive: () => true,
+      perform: (job) => perform(job, account, scheduler),
+      onUnreadable: (error) => assert.fail(String(error)),
       limits: { ...defaultConfig().limits, ...options.limits },
-      ...{ clock, account, retained: store.retained, scheduler: newScheduler(), counters: new Counters() },
+      ...{ clock, account, retained: store.retained, scheduler, counters: new Counters() },
       whenStored: (callback) => store.whenStored(callback),
       onDropped: (reason) => dropped.push(reason),
     },
@@ -112,6 +122,12 @@ export async function queueUnderTest(options: QueueOptions = {}): Promise<QueueU
       const outlet = new RecordingOutlet();
       queue.attach(outlet);
       return outlet;
+    },
+    async settled() {
+      for (let turn = 0; turn < 5; turn++) {
+        await nextTurn();
+        await scheduler.whenIdle();
+      }
     },
   };
 }
