@@ -204,6 +204,12 @@ describe('the examples of the page', { concurrency: 4 }, () => {
     assert.match(await place.recipe(1, 'certificate.test.mjs'), /certificate has struck 1 of 2 times/);
   });
 
+  test('a publish that is denied, and why', deadline, async () => {
+    const place = await Workplace.create('denial');
+    await place.write('denial.test.mjs', example('denial.test.mjs'));
+    await place.recipe(0, 'denial.test.mjs');
+  });
+
   test('time that is moved by hand', deadline, async () => {
     const place = await Workplace.create('time');
     await place.write('keepalive.test.mjs', example('keepalive.test.mjs'));
