@@ -16,7 +16,7 @@ import { KNOWN_TOPIC_BYTES, type KnownTopic } from '../session/known-topics.js';
 import type { Session } from '../session/session.js';
 import type { Store } from '../store/contract.js';
 import { Valve } from '../valve.js';
-import { Answers } from './answers.js';
+import { AnswerQueue } from './answer-queue.js';
 import type { Connection } from './connection.js';
 import { type DenialContext, tellPublishDenied } from './denials.js';
 import { ProtocolError } from './protocol-error.js';
@@ -25,7 +25,7 @@ import type { PublishHead, Wire } from './wire.js';
 /** QoS 2 messages of one user that are received and not released; whoever goes on without releasing is closed. */
 const RECEIVED_PER_USER = 262_144;
 
-/** Answers that wait for the disk; a publisher with more of them is not read until half of them have left. */
+/** AnswerQueue that wait for the disk; a publisher with more of them is not read until half of them have left. */
 const WAITING_ANSWERS = 8_192;
 
 export interface PublishContext extends DenialContext {
@@ -50,7 +50,7 @@ export class PublishFlow {
   readonly #connection: Connection;
   readonly #session: Session;
   readonly #wire: Wire;
-  readonly #answers: Answers;
+  readonly #answers: AnswerQueue;
   readonly #answersValve = new Valve();
   readonly #version5: boolean;
   constructor(context: PublishContext, client: { connection: Connection; session: Session; wire: Wire }) {
@@ -59,7 +59,7 @@ export class PublishFlow {
     this.#session = client.session;
     this.#wire = client.wire;
     this.#version5 = client.wire.level === 5;
-    this.#answers = new Answers({ ...context, ...client, onLeft: () => this.#openIfRoom() });
+    this.#answers = new AnswerQueue({ ...context, ...client, onLeft: () => this.#openIfRoom() });
   }
 
   /**

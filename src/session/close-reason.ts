@@ -1,4 +1,4 @@
-/** Why a connection ended: in the log, and in tests. A client of MQTT 5 is told by a reason code, others never. */
+/** Why a connection ended: in the log, and in tests. A client of MQTT 5 is told by a reason code (connection/answers5.ts), others never. */
 export type CloseReason =
   /** The client's DISCONNECT. */
   | 'disconnect'

@@ -16,14 +16,14 @@ export const mutants = [
   },
   {
     name: 'PUBACK of a publish that needs no disk overtakes',
-    file: 'src/connection/answers.ts',
+    file: 'src/connection/answer-queue.ts',
     find: 'if (ticket === null && this.#waiting.length === 0) {',
     replace: 'if (ticket === null) {',
     tests: durable,
   },
   {
     name: 'a denied publish is answered only when nothing waits',
-    file: 'src/connection/answers.ts',
+    file: 'src/connection/answer-queue.ts',
     find: 'if (this.#waiting.length === 0 && (!needsStore || store.idle)) {',
     replace: 'if (!needsStore || store.idle) {',
     tests: durable,

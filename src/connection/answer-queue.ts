@@ -21,7 +21,7 @@ interface Answer {
   safe: boolean;
 }
 
-export interface AnswersOptions {
+export interface AnswerQueueOptions {
   readonly connection: Connection;
   readonly session: Session;
   readonly wire: Wire;
@@ -33,13 +33,13 @@ export interface AnswersOptions {
 }
 
 /** PUBACK, PUBREC and PUBCOMP for one publisher. They leave in the order of its messages [MQTT-4.6.0-2]. */
-export class Answers {
+export class AnswerQueue {
   /** Messages of QoS 1 and 2 that came and whose flow is not over: what a Receive Maximum bounds (MQTT 5, 3.3.4). */
   open = 0;
-  readonly #options: AnswersOptions;
+  readonly #options: AnswerQueueOptions;
   readonly #waiting = new Deque<Answer>();
 
-  constructor(options: AnswersOptions) {
+  constructor(options: AnswerQueueOptions) {
     this.#options = options;
   }
 
@@ -48,7 +48,7 @@ export class Answers {
     return this.#waiting.length;
   }
 
-  /** Answers when the message is safe; at once, behind those before it, when it needs not be (null). */
+  /** AnswerQueue when the message is safe; at once, behind those before it, when it needs not be (null). */
   whenSafe(ticket: SafetyTicket | null, type: number, packetId: number, code: ReasonCode): void {
     if (ticket === null && this.#waiting.length === 0) {
       this.#send(type, packetId, code, null, 0);
@@ -59,7 +59,7 @@ export class Answers {
     ticket?.whenSafe((failed) => this.#settle(answer, failed));
   }
 
-  /** Answers once everything before it is answered and, for a persistent session, what is known is on disk. */
+  /** AnswerQueue once everything before it is answered and, for a persistent session, what is known is on disk. */
   afterStore(type: number, packetId: number, code: ReasonCode = Reason.SUCCESS, text: string | null = null): void {
     const { store, session } = this.#options;
     const needsStore = session.writer !== null && type !== PUBACK;
