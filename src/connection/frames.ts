@@ -30,9 +30,13 @@ export function readFrameHeader(buffer: Buffer, at: number, limit: number, heade
   return i;
 }
 
+/** By how much the memory of a partial frame grows, when it has to. */
+const GROWTH = 4;
+
 /**
- * A frame that has not arrived whole. Memory grows with what has arrived, never with what the length field claims, and
- * doubles as it grows: a firmware image in 32-byte segments is copied a few times, not once per segment.
+ * A frame that has not arrived whole. Memory grows with what has arrived, never with what the length field claims, and is
+ * four times as much each time that it grows: a firmware image in 32-byte segments is copied a few times, not once per
+ * segment, and leaves a third of its size as garbage.
  */
 export class PartialFrame {
   #buffer: Buffer;
@@ -42,7 +46,7 @@ export class PartialFrame {
 
   constructor(chunk: Buffer, start: number, needed: number) {
     const have = chunk.length - start;
-    this.#buffer = Buffer.allocUnsafe(Math.min(Math.max(have * 2, 64), needed || 64));
+    this.#buffer = Buffer.allocUnsafe(Math.min(Math.max(have * GROWTH, 64), needed || 64));
     chunk.copy(this.#buffer, 0, start);
     this.#used = have;
     this.#needed = needed;
@@ -74,7 +78,7 @@ export class PartialFrame {
     const end = Math.min(chunk.length, at + want);
     const after = this.#used + (end - at);
     if (after > this.#buffer.length) {
-      const larger = Buffer.allocUnsafe(Math.max(after, Math.min(this.#buffer.length * 2, this.#needed || 64)));
+      const larger = Buffer.allocUnsafe(Math.max(after, Math.min(this.#buffer.length * GROWTH, this.#needed || 64)));
       this.#buffer.copy(larger, 0, 0, this.#used);
       this.#buffer = larger;
     }

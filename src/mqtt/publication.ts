@@ -70,6 +70,9 @@ export class Message {
   }
 }
 
+/** From this size on a message may keep the memory that it came in, if that is mostly its own. */
+const UNCOPIED_BYTES = 64 * 1024;
+
 /** Who published a message. */
 export interface Publisher {
   /** Isolation decides by it who may slow whom, and who pays for what is kept. */
@@ -203,6 +206,12 @@ export class Publication {
     return this.expirySeconds < 0 ? null : this.cameAt + this.expirySeconds * 1_000;
   }
 
+  /** A large message that came in parts, in memory of its own: a copy would only be there twice. */
+  get #isMostOfItsChunk(): boolean {
+    const bytes = this.end - this.topicStart;
+    return bytes >= UNCOPIED_BYTES && bytes * 2 > this.chunk.buffer.byteLength;
+  }
+
   /** The message, copied once, however many queues keep it. */
   message(): Message {
     if (this.#copied === null) {
@@ -215,6 +224,12 @@ export class Publication {
         const at = payloadStart - topicStart;
         const properties = this.properties === null ? null : body.subarray(at - this.properties.length, at);
         this.#copied = new Message(this.topic, body, topicBytes, properties, null, at);
+        return this.#copied;
+      }
+      if (payloadStart === topicEnd + 2 && this.#isMostOfItsChunk) {
+        const properties = this.properties === null ? null : Buffer.from(this.properties);
+        const body = chunk.subarray(topicStart, end);
+        this.#copied = new Message(this.topic, body, topicBytes, properties, this.expiresAt);
         return this.#copied;
       }
       const body = Buffer.allocUnsafe(idAt + end - payloadStart);

@@ -63,6 +63,8 @@ export interface ConnectOptions {
   readonly password?: Bytes | undefined;
   readonly will?: WillOptions | undefined;
   /** What the packet would not say by itself, for the tests of refusals. */
+  /** Of MQTT 5, with their length; none unless given. */
+  readonly properties?: Uint8Array | undefined;
   readonly protocolName?: Bytes;
   readonly levelByte?: number;
   readonly flags?: number;
@@ -79,7 +81,7 @@ export function connect(options: ConnectOptions = {}): Buffer {
     field(options.protocolName ?? (level === 3 ? 'MQIsdp' : 'MQTT')),
     Buffer.from([options.levelByte ?? level, options.flags ?? flags]),
     u16(options.keepaliveSeconds ?? 60),
-    ...properties,
+    ...(level === 5 && options.properties !== undefined ? [options.properties] : properties),
     field(options.clientId ?? ''),
   ];
   if (will) body.push(...properties, field(will.topic), field(will.payload ?? ''));

@@ -1,5 +1,5 @@
 import * as mqtt from '../../support/packets.js';
-import type { ConnectStep, Level, PacketStep, PublishStep } from './program.js';
+import type { ConnectStep, Level, PacketStep, PropertyRow, PublishStep } from './program.js';
 import { type Names, oneText, texts } from './text.js';
 
 /** What the connection knows that sends. */
@@ -21,6 +21,7 @@ export function connectPacket(step: ConnectStep, names: Names, clientId: string,
     clientId,
     clean: step.clean ?? true,
     keepaliveSeconds: step.keepaliveSeconds ?? 0,
+    properties: propertyBlock(step.properties),
     login: step.login === undefined ? names.user : oneText(step.login, names),
     password: step.password ?? password,
     will: will && {
@@ -53,14 +54,15 @@ const joined = (parts: Buffer[]): Buffer[] =>
 
 function* partsOf(step: PacketStep, sender: Sender): Generator<Buffer> {
   const { level, names } = sender;
-  // MQTT 5 has a length of properties there; these have none.
-  const properties = level === 5 ? [Buffer.from([0])] : [];
+  const given = 'properties' in step ? step.properties : undefined;
+  const properties = level === 5 ? [propertyBlock(given)] : [];
   switch (step.do) {
     case 'subscribe':
     case 'unsubscribe':
       for (const filters of packs(texts(step.filters, names), step.perPacket)) {
         const subscribes = step.do === 'subscribe';
-        const qos = subscribes ? [Buffer.from([step.qos ?? 0])] : [];
+        const options = step.do === 'subscribe' && level === 5 ? (step.options ?? 0) : 0;
+        const qos = step.do === 'subscribe' ? [Buffer.from([(step.qos ?? 0) | options])] : [];
         const body = filters.flatMap((filter) => [mqtt.field(filter), ...qos]);
         sender.expect(subscribes ? mqtt.SUBACK : mqtt.UNSUBACK, 1);
         yield mqtt.packet(subscribes ? 0x82 : 0xa2, mqtt.u16(sender.nextId()), ...properties, ...body);
@@ -78,6 +80,29 @@ function* partsOf(step: PacketStep, sender: Sender): Generator<Buffer> {
     case 'raw':
       for (let sent = 0; sent < (step.times ?? 1); sent += 1) yield Buffer.from(step.hex, 'hex');
   }
+}
+
+/** The width of a property's number in bytes, by its identifier; of any other it is a variable byte integer or a text. */
+const widths: Readonly<Record<number, number>> = { 1: 1, 2: 4, 17: 4, 23: 1, 25: 1, 33: 2, 34: 2, 35: 2, 39: 4 };
+
+/** Properties with their length. */
+function propertyBlock(rows: readonly PropertyRow[] = []): Buffer {
+  const parts: Buffer[] = [];
+  for (const { id, number, bytes = 0, count = 1 } of rows) {
+    const text = mqtt.field(payload(bytes));
+    let value = id === 38 ? Buffer.concat([mqtt.field('k'), text]) : text;
+    if (number !== undefined) {
+      const width = widths[id];
+      if (width === undefined) value = mqtt.varint(number);
+      else {
+        value = Buffer.alloc(width);
+        value.writeUIntBE(number, 0, width);
+      }
+    }
+    for (let written = 0; written < count; written += 1) parts.push(Buffer.from([id]), value);
+  }
+  const all = Buffer.concat(parts);
+  return Buffer.concat([mqtt.varint(all.length), all]);
 }
 
 function* publishes(step: PublishStep, sender: Sender, properties: readonly Buffer[]): Generator<Buffer> {

@@ -1,4 +1,14 @@
-import type { ConnectStep, Group, PacketStep, Program, PublishStep, Qos, Step, TextRow } from './program.js';
+import type {
+  ConnectStep,
+  Group,
+  PacketStep,
+  Program,
+  PropertyRow,
+  PublishStep,
+  Qos,
+  Step,
+  TextRow,
+} from './program.js';
 import { Random } from './random.js';
 
 // Programs at random, near every limit that a user meets by default. What follows from a seed stays the same for as
@@ -91,7 +101,7 @@ function connect(random: Random): ConnectStep {
   const clean = random.chance(0.65);
   return {
     do: 'connect',
-    ...(random.chance(0.2) ? { level: 3 } : {}),
+    ...versionOf(random),
     ...(clean ? {} : { clean: false }),
     // The same one for all is a takeover, again and again.
     ...(random.chance(0.5) ? { id: clientId(random) } : {}),
@@ -102,6 +112,41 @@ function connect(random: Random): ConnectStep {
     ...(random.chance(0.1) ? { releases: false } : {}),
     ...(random.chance(0.1) ? { hoards: true } : {}),
   };
+}
+
+/** Half of them speak MQTT 5, with properties near their limits. */
+function versionOf(random: Random): Pick<ConnectStep, 'level' | 'properties'> {
+  if (random.chance(0.2)) return { level: 3 };
+  if (random.chance(0.4)) return {};
+  const properties: PropertyRow[] = [];
+  if (random.chance(0.5)) properties.push({ id: 17, number: random.pick([0, 1, 3_600, 0xffffffff]) });
+  if (random.chance(0.3)) properties.push({ id: 33, number: Math.min(random.near(20), 65_535) });
+  if (random.chance(0.2)) properties.push({ id: 39, number: random.near(10_000) });
+  if (random.chance(0.3)) properties.push({ id: 34, number: Math.min(random.near(64), 65_535) });
+  if (random.chance(0.1)) properties.push({ id: 23, number: 0 });
+  if (random.chance(0.2)) properties.push({ id: 38, bytes: random.near(1_000), count: random.near(20) });
+  return { level: 5, properties };
+}
+
+/** Of a SUBSCRIBE. */
+function optionsOf(random: Random): { options?: number; properties?: PropertyRow[] } {
+  if (random.chance(0.6)) return {};
+  return {
+    options: random.pick([0, 4, 8, 12, 16, 32, 48, 64]),
+    ...(random.chance(0.5) ? { properties: [{ id: 11, number: random.pick([0, 1, 268_435_455]) }] } : {}),
+  };
+}
+
+/** Of a PUBLISH. */
+function propertiesOf(random: Random): { properties?: PropertyRow[] } {
+  if (random.chance(0.5)) return {};
+  const properties: PropertyRow[] = [];
+  if (random.chance(0.4)) properties.push({ id: 2, number: random.pick([0, 1, 60]) });
+  if (random.chance(0.3)) properties.push({ id: 35, number: Math.min(random.near(64), 65_535) });
+  if (random.chance(0.3)) properties.push({ id: 9, bytes: Math.min(random.near(fieldBytes), fieldBytes) });
+  if (random.chance(0.5)) properties.push({ id: 38, bytes: random.near(100), count: random.near(100) });
+  if (random.chance(0.05)) properties.push({ id: 11, number: 1 });
+  return { properties };
 }
 
 const clientId = (random: Random): TextRow => ({
@@ -118,7 +163,7 @@ function will(random: Random): NonNullable<ConnectStep['will']> {
 function packet(random: Random, mostBytes: number): PacketStep {
   const kind = random.between(1, 18);
   if (kind <= 7) return publish(random, mostBytes);
-  if (kind <= 12) return { do: 'subscribe', ...filters(random, mostBytes), qos: qos(random) };
+  if (kind <= 12) return { do: 'subscribe', ...filters(random, mostBytes), qos: qos(random), ...optionsOf(random) };
   if (kind <= 14) return { do: 'unsubscribe', ...filters(random, mostBytes) };
   if (kind <= 16) return { do: 'ping', count: random.near(8_192) };
   return { do: 'raw', hex: random.pick(baseless), times: random.near(10_000) };
@@ -143,6 +188,7 @@ function publish(random: Random, mostBytes: number): PublishStep {
     bytes,
     qos: qos(random),
     ...(random.chance(0.3) ? { retain: true } : {}),
+    ...(bytes * count < 1_048_576 ? propertiesOf(random) : {}),
   };
 }
 

@@ -46,6 +46,14 @@ export type Qos = 0 | 1 | 2;
 /** 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5. */
 export type Level = 3 | 4 | 5;
 
+/** A property of MQTT 5, by its identifier: a number, or a text that is filled up to so many bytes; so often. */
+export interface PropertyRow {
+  readonly id: number;
+  readonly number?: number;
+  readonly bytes?: number;
+  readonly count?: number;
+}
+
 export interface ConnectStep {
   readonly do: 'connect';
   readonly level?: Level;
@@ -53,6 +61,8 @@ export interface ConnectStep {
   readonly id?: Text;
   readonly clean?: boolean;
   readonly keepaliveSeconds?: number;
+  /** Of MQTT 5; earlier versions leave them out. */
+  readonly properties?: readonly PropertyRow[];
   readonly will?: { readonly topic: Text; readonly bytes?: number; readonly qos?: Qos; readonly retain?: boolean };
   /** Somebody who may not exist; the attacker by default. */
   readonly login?: Text;
@@ -71,6 +81,9 @@ export interface SubscribeStep {
   readonly qos?: Qos;
   /** Filters of one packet; all of them by default. */
   readonly perPacket?: number;
+  /** Of MQTT 5, without QoS: No Local and the like. */
+  readonly options?: number;
+  readonly properties?: readonly PropertyRow[];
 }
 
 export interface UnsubscribeStep {
@@ -85,6 +98,7 @@ export interface PublishStep {
   readonly bytes?: number;
   readonly qos?: Qos;
   readonly retain?: boolean;
+  readonly properties?: readonly PropertyRow[];
 }
 
 /** PINGREQs one behind the other. */
