@@ -44,6 +44,8 @@ export function untilSignalled(service: Service, { log, stopTimeoutMs }: Options
     const finish = (code: number): void => {
       flushLog(log).then(() => {
         letGo();
+        // npm's copy of a Ctrl-C may come as late as this: it must not end a process that has stopped in order.
+        for (const signal of exitCodes.keys()) process.on(signal, () => {});
         resolve(code);
       });
     };
