@@ -31,3 +31,23 @@ export function checkCount(chunk: Buffer, at: number, end: number, extraBytes: n
   for (let i = at; i + 2 <= end; count++) i += 2 + ((chunk[i]! << 8) | chunk[i + 1]!) + extraBytes;
   if (count > maxFilters) throw new ProtocolError('quota', `${count} filters in a packet; ${maxFilters} are allowed`);
 }
+
+/** `tag`: of the clause that forbids 0. */
+export function readPacketId(chunk: Buffer, at: number, tag: string): number {
+  const packetId = (chunk[at]! << 8) | chunk[at + 1]!;
+  if (packetId === 0) throw new ProtocolError(tag, 'packet id 0');
+  return packetId;
+}
+
+/** The filters of an UNSUBSCRIBE, which are the rest of it. */
+export function* readFilters(chunk: Buffer, at: number, end: number): Generator<undefined, string[], void> {
+  const filters: string[] = [];
+  for (let i = at; i < end; ) {
+    const filterEnd = fieldEnd(chunk, i, end);
+    filters.push(readText(chunk, i + 2, filterEnd, 'topic filter'));
+    i = filterEnd;
+    if (filters.length % FILTERS_PER_STEP === 0) yield;
+  }
+  if (filters.length === 0) throw new ProtocolError('MQTT-3.10.3-2', 'UNSUBSCRIBE without a filter');
+  return filters;
+}

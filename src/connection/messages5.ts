@@ -27,7 +27,7 @@ export class Messages5 {
 
   /** Who pays for what is remembered here; null: nobody any more. */
   set balance(balance: Balance | null) {
-    if (this.#sent !== null) this.#sent.balance = balance;
+    if (this.#sent !== null) this.#sent.charge.balance = balance;
   }
 
   publication(

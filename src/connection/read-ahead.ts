@@ -1,4 +1,5 @@
 import type { Account } from '../fairness/account.js';
+import { Charge } from '../fairness/charge.js';
 
 /**
  * Bytes that are read although they must wait. A client that sends a burst and closes takes back what its kernel still
@@ -18,17 +19,17 @@ export class ReadAhead {
   #chunks: Buffer[] = [];
   /** Where the first chunk begins. */
   #at = 0;
-  #bytes = 0;
+  readonly #charge: Charge;
 
   constructor(account: Account) {
     this.#account = account;
+    this.#charge = new Charge(account.balances.readAhead);
   }
 
   /** Who pays, from here on. */
   set account(account: Account) {
-    this.#account.balances.readAhead.add(-this.#bytes);
     this.#account = account;
-    account.balances.readAhead.add(this.#bytes);
+    this.#charge.balance = account.balances.readAhead;
   }
 
   get empty(): boolean {
@@ -60,14 +61,12 @@ export class ReadAhead {
   clear(): void {
     this.#chunks = [];
     this.#at = 0;
-    this.#count(-this.#bytes);
+    this.#count(-this.#charge.bytes);
   }
 
   #count(bytes: number): boolean {
-    this.#bytes += bytes;
-    const { readAhead } = this.#account.balances;
-    readAhead.add(bytes);
-    if (this.#bytes > BYTES || this.#chunks.length > CHUNKS) return false;
-    return readAhead.bytes <= ACCOUNT_BYTES && this.#account.hasRoom(0);
+    this.#charge.add(bytes);
+    if (this.#charge.bytes > BYTES || this.#chunks.length > CHUNKS) return false;
+    return this.#account.balances.readAhead.bytes <= ACCOUNT_BYTES && this.#account.hasRoom(0);
   }
 }

@@ -1,7 +1,7 @@
 import type { Qos } from '../mqtt/packets.js';
 import { Property as P } from '../mqtt/properties.js';
 import { Reason } from '../mqtt/reason-codes.js';
-import { checkCount, FILTERS_PER_STEP, fieldEnd, readText } from './fields.js';
+import { checkCount, FILTERS_PER_STEP, fieldEnd, readFilters, readPacketId, readText } from './fields.js';
 import { readProperties } from './packet-properties.js';
 import { ProtocolError } from './protocol-error.js';
 import type { Reading, RequestedSubscription, SubscribeRequest, UnsubscribeRequest } from './wire.js';
@@ -24,7 +24,7 @@ export function* readSubscribe5(
   maxFilters: number,
 ): Reading<SubscribeRequest> {
   checkHead(chunk, start, bodyStart, end, 'MQTT-3.8.1-1');
-  const packetId = readPacketId(chunk, bodyStart);
+  const packetId = readPacketId(chunk, bodyStart, 'MQTT-2.2.1-3');
   let identifier: number | null = null;
   const from = readProperties(chunk, bodyStart + 2, end, subscribeProperties, (property) => {
     if (property.id !== P.SUBSCRIPTION_IDENTIFIER) return;
@@ -55,18 +55,10 @@ export function* readUnsubscribe5(
   maxFilters: number,
 ): Reading<UnsubscribeRequest> {
   checkHead(chunk, start, bodyStart, end, 'MQTT-3.10.1-1');
-  const packetId = readPacketId(chunk, bodyStart);
+  const packetId = readPacketId(chunk, bodyStart, 'MQTT-2.2.1-3');
   const from = readProperties(chunk, bodyStart + 2, end, unsubscribeProperties);
   checkCount(chunk, from, end, 0, maxFilters);
-  const filters: string[] = [];
-  for (let i = from; i < end; ) {
-    const filterEnd = fieldEnd(chunk, i, end);
-    filters.push(readText(chunk, i + 2, filterEnd, 'topic filter'));
-    i = filterEnd;
-    if (filters.length % FILTERS_PER_STEP === 0) yield;
-  }
-  if (filters.length === 0) throw new ProtocolError('MQTT-3.10.3-2', 'UNSUBSCRIBE without a filter');
-  return { packetId, filters };
+  return { packetId, filters: yield* readFilters(chunk, from, end) };
 }
 
 function checkHead(chunk: Buffer, start: number, bodyStart: number, end: number, tag: string): void {
@@ -84,10 +76,4 @@ function checkOptions(options: number, filter: string): void {
   if ((options & NO_LOCAL) !== 0 && filter.startsWith('$share/')) {
     throw new ProtocolError('MQTT-3.8.3-4', 'No Local in a shared subscription');
   }
-}
-
-function readPacketId(chunk: Buffer, at: number): number {
-  const packetId = (chunk[at]! << 8) | chunk[at + 1]!;
-  if (packetId === 0) throw new ProtocolError('MQTT-2.2.1-3', 'packet id 0');
-  return packetId;
 }

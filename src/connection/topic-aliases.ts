@@ -1,4 +1,4 @@
-import type { Balance } from '../fairness/account.js';
+import { Charge } from '../fairness/charge.js';
 import { Reason } from '../mqtt/reason-codes.js';
 import { ProtocolError } from './protocol-error.js';
 import type { PublishHead } from './wire.js';
@@ -13,17 +13,10 @@ export class ReceivedAliases {
   readonly #maximum: number;
   /** By alias: the topic with its two length bytes. */
   #topics: Map<number, Buffer> | null = null;
-  #bytes = 0;
-  #balance: Balance | null = null;
+  readonly charge = new Charge();
 
   constructor(maximum: number) {
     this.#maximum = maximum;
-  }
-
-  set balance(balance: Balance | null) {
-    this.#balance?.add(-this.#bytes);
-    this.#balance = balance;
-    balance?.add(this.#bytes);
   }
 
   /** Sets the alias of a PUBLISH that has a topic too, or puts the topic back into one that has the alias alone. */
@@ -41,13 +34,13 @@ export class ReceivedAliases {
       const { chunk, topicStart, topicEnd } = head;
       if (known !== undefined) {
         if (known.compare(chunk, topicStart - 2, topicEnd) === 0) return;
-        this.#count(-known.length - BYTES_PER_ALIAS);
+        this.charge.add(-known.length - BYTES_PER_ALIAS);
       }
       // A copy: it is known for longer than the received bytes are kept.
       const topic = Buffer.allocUnsafeSlow(topicEnd - topicStart + 2);
       chunk.copy(topic, 0, topicStart - 2, topicEnd);
       this.#topics.set(alias, topic);
-      this.#count(topic.length + BYTES_PER_ALIAS);
+      this.charge.add(topic.length + BYTES_PER_ALIAS);
       return;
     }
     if (known === undefined) {
@@ -58,11 +51,6 @@ export class ReceivedAliases {
       );
     }
     withTopic(head, known);
-  }
-
-  #count(bytes: number): void {
-    this.#bytes += bytes;
-    this.#balance?.add(bytes);
   }
 }
 
@@ -84,17 +72,10 @@ function withTopic(head: PublishHead, topic: Buffer): void {
 export class SentAliases {
   readonly #maximum: number;
   readonly #aliases = new Map<string, number>();
-  #bytes = 0;
-  #balance: Balance | null = null;
+  readonly charge = new Charge();
 
   constructor(maximum: number) {
     this.#maximum = maximum;
-  }
-
-  set balance(balance: Balance | null) {
-    this.#balance?.add(-this.#bytes);
-    this.#balance = balance;
-    balance?.add(this.#bytes);
   }
 
   /** The alias for a topic: negative when the client knows it, positive when it is to be told now; 0: none. */
@@ -104,9 +85,7 @@ export class SentAliases {
     if (topicBytes < SHORTEST_TOPIC_BYTES || this.#aliases.size === this.#maximum) return 0;
     const alias = this.#aliases.size + 1;
     this.#aliases.set(topic, alias);
-    const bytes = 2 * topic.length + BYTES_PER_ALIAS;
-    this.#bytes += bytes;
-    this.#balance?.add(bytes);
+    this.charge.add(2 * topic.length + BYTES_PER_ALIAS);
     return alias;
   }
 }

@@ -14,7 +14,7 @@ import {
   writeLength,
 } from '../mqtt/packets.js';
 import type { Message, Publication } from '../mqtt/publication.js';
-import { checkCount, FILTERS_PER_STEP, fieldEnd, readText } from './fields.js';
+import { checkCount, FILTERS_PER_STEP, fieldEnd, readFilters, readPacketId, readText } from './fields.js';
 import type { Outbox } from './outbox.js';
 import { ProtocolError } from './protocol-error.js';
 import { writePublish } from './publish-bytes.js';
@@ -101,7 +101,7 @@ class Wire3 implements Wire {
       throw new ProtocolError('MQTT-2.2.2-2', 'reserved bits of an acknowledgement');
     }
     if (end - bodyStart !== 2) throw new ProtocolError('malformed', 'an acknowledgement that is not two bytes long');
-    this.#acknowledgement.packetId = this.#packetId(chunk, bodyStart);
+    this.#acknowledgement.packetId = readPacketId(chunk, bodyStart, 'MQTT-2.3.1-1');
     return this.#acknowledgement;
   }
 
@@ -114,7 +114,7 @@ class Wire3 implements Wire {
   ): Reading<SubscribeRequest> {
     this.#checkRequest(chunk, start, bodyStart, end, SUBSCRIBE, 'MQTT-3.8.1-1');
     checkCount(chunk, bodyStart + 2, end, 1, maxFilters);
-    const packetId = this.#packetId(chunk, bodyStart);
+    const packetId = readPacketId(chunk, bodyStart, 'MQTT-2.3.1-1');
     const subscriptions: RequestedSubscription[] = [];
     for (let i = bodyStart + 2; i < end; ) {
       const filterEnd = fieldEnd(chunk, i, end);
@@ -139,16 +139,8 @@ class Wire3 implements Wire {
   ): Reading<UnsubscribeRequest> {
     this.#checkRequest(chunk, start, bodyStart, end, UNSUBSCRIBE, 'MQTT-3.10.1-1');
     checkCount(chunk, bodyStart + 2, end, 0, maxFilters);
-    const packetId = this.#packetId(chunk, bodyStart);
-    const filters: string[] = [];
-    for (let i = bodyStart + 2; i < end; ) {
-      const filterEnd = fieldEnd(chunk, i, end);
-      filters.push(readText(chunk, i + 2, filterEnd, 'topic filter'));
-      i = filterEnd;
-      if (filters.length % FILTERS_PER_STEP === 0) yield;
-    }
-    if (filters.length === 0) throw new ProtocolError('MQTT-3.10.3-2', 'UNSUBSCRIBE without a filter');
-    return { packetId, filters };
+    const packetId = readPacketId(chunk, bodyStart, 'MQTT-2.3.1-1');
+    return { packetId, filters: yield* readFilters(chunk, bodyStart + 2, end) };
   }
 
   checkEmpty(chunk: Buffer, start: number, bodyStart: number, end: number): void {
@@ -222,12 +214,6 @@ class Wire3 implements Wire {
       throw new ProtocolError(tag, `reserved bits of ${type === SUBSCRIBE ? '' : 'UN'}SUBSCRIBE`);
     }
     if (end - bodyStart < 2) throw new ProtocolError('malformed', 'the packet ends within its packet id');
-  }
-
-  #packetId(chunk: Buffer, at: number): number {
-    const packetId = (chunk[at]! << 8) | chunk[at + 1]!;
-    if (packetId === 0) throw new ProtocolError('MQTT-2.3.1-1', 'packet id 0');
-    return packetId;
   }
 }
 

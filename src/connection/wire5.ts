@@ -6,6 +6,7 @@ import { Reason, type ReasonCode } from '../mqtt/reason-codes.js';
 import type { CloseReason } from '../session/close-reason.js';
 import { Answers5, type ServerSettings } from './answers5.js';
 import type { ClientSettings } from './connect5.js';
+import { readPacketId } from './fields.js';
 import { Messages5 } from './messages5.js';
 import type { Outbox } from './outbox.js';
 import { readProperties } from './packet-properties.js';
@@ -69,7 +70,7 @@ export class Wire5 implements Wire {
 
   set balance(balance: Balance | null) {
     this.#balance = balance;
-    this.#aliases.balance = balance;
+    this.#aliases.charge.balance = balance;
     this.#messages.balance = balance;
   }
 
@@ -120,7 +121,7 @@ export class Wire5 implements Wire {
     const acknowledgement = this.#acknowledgement;
     acknowledgement.failed = false;
     if (end - bodyStart < 2) throw new ProtocolError('malformed', 'an acknowledgement without a packet id');
-    acknowledgement.packetId = readPacketId(chunk, bodyStart);
+    acknowledgement.packetId = readPacketId(chunk, bodyStart, 'MQTT-2.2.1-3');
     if (end - bodyStart === 2) return acknowledgement;
     const code = chunk[bodyStart + 2]!;
     const codes = type === PUBACK || type === PUBREC ? receiverCodes : releaseCodes;
@@ -219,12 +220,6 @@ export class Wire5 implements Wire {
   ): boolean {
     return this.#messages.message(outbox, message, qos, packetId, retain, dup, identifiers);
   }
-}
-
-function readPacketId(chunk: Buffer, at: number): number {
-  const packetId = (chunk[at]! << 8) | chunk[at + 1]!;
-  if (packetId === 0) throw new ProtocolError('MQTT-2.2.1-3', 'packet id 0');
-  return packetId;
 }
 
 function expectEnd(at: number, end: number): void {

@@ -206,8 +206,8 @@ export const mutants = [
   },
   {
     name: 'packet id 0 is taken in acknowledgements and requests',
-    file: 'src/connection/wire3.ts',
-    find: "if (packetId === 0) throw new ProtocolError('MQTT-2.3.1-1', 'packet id 0');",
+    file: 'src/connection/fields.ts',
+    find: "if (packetId === 0) throw new ProtocolError(tag, 'packet id 0');",
     replace: '',
     tests: ['test/conformance/packet-id-zero.test.ts'],
   },
