@@ -48,7 +48,7 @@ export class AnswerQueue {
     return this.#waiting.length;
   }
 
-  /** AnswerQueue when the message is safe; at once, behind those before it, when it needs not be (null). */
+  /** Answers when the message is safe; at once, behind those before it, when it needs not be (null). */
   whenSafe(ticket: SafetyTicket | null, type: number, packetId: number, code: ReasonCode): void {
     if (ticket === null && this.#waiting.length === 0) {
       this.#send(type, packetId, code, null, 0);
@@ -59,7 +59,7 @@ export class AnswerQueue {
     ticket?.whenSafe((failed) => this.#settle(answer, failed));
   }
 
-  /** AnswerQueue once everything before it is answered and, for a persistent session, what is known is on disk. */
+  /** Answers once everything before it is answered and, for a persistent session, what is known is on disk. */
   afterStore(type: number, packetId: number, code: ReasonCode = Reason.SUCCESS, text: string | null = null): void {
     const { store, session } = this.#options;
     const needsStore = session.writer !== null && type !== PUBACK;

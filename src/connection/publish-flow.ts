@@ -25,7 +25,7 @@ import type { PublishHead, Wire } from './wire.js';
 /** QoS 2 messages of one user that are received and not released; whoever goes on without releasing is closed. */
 const RECEIVED_PER_USER = 262_144;
 
-/** AnswerQueue that wait for the disk; a publisher with more of them is not read until half of them have left. */
+/** Answers that wait for the disk; a publisher with more of them is not read until half of them have left. */
 const WAITING_ANSWERS = 8_192;
 
 export interface PublishContext extends DenialContext {
@@ -53,6 +53,7 @@ export class PublishFlow {
   readonly #answers: AnswerQueue;
   readonly #answersValve = new Valve();
   readonly #version5: boolean;
+
   constructor(context: PublishContext, client: { connection: Connection; session: Session; wire: Wire }) {
     this.#context = context;
     this.#connection = client.connection;
@@ -274,9 +275,7 @@ export class PublishFlow {
   /** The service acknowledges and drops. In MQTT 5 a refused QoS 2 message ends its flow (4.3.3). */
   #refuse({ code, text }: Refusal, qos: Qos, packetId: number): void {
     if (qos === 0) return;
-    if (qos === 2 && this.#version5) {
-      this.#session.deleteReceived(packetId);
-    }
+    if (qos === 2 && this.#version5) this.#session.deleteReceived(packetId);
     this.#answers.afterStore(qos === 1 ? PUBACK : PUBREC, packetId, code, text);
   }
 
