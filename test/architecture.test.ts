@@ -99,7 +99,7 @@ test('the parser of imports sees every form', () => {
 });
 
 /** What everybody may know. */
-const nouns = ['mqtt', 'errors', 'clock', 'network', 'file-watch', 'group-name', 'valve'];
+const nouns = ['mqtt', 'errors', 'clock', 'network', 'file-watch', 'group-name', 'unix-socket', 'valve'];
 /** What a stage may know beyond its own folder: the stages do not know each other. */
 const stage = [...nouns, 'type config/config.ts', 'type observe/log.ts', 'observe/rate-limited.ts'];
 
@@ -200,6 +200,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
   ['mqtt', ['errors', 'valve']],
   ['file-watch', ['clock', 'errors']],
   ['network', ['errors']],
+  ['unix-socket', []],
   ['valve', []],
   ['group-name', []],
   ['clock', []],

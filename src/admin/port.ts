@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { AdminConfig } from '../config/config.js';
 import { UsageError } from '../errors.js';
@@ -6,6 +6,7 @@ import { normalizeAddress } from '../network.js';
 import type { Log } from '../observe/log.js';
 import { answerRequest, type Door, refuse, send } from './door.js';
 import type { HealthState } from './health.js';
+import { closeHttpServer, newHttpServer } from './http-server.js';
 import { Room } from './room.js';
 import type { Answer } from './route.js';
 import { problem } from './router.js';
@@ -27,8 +28,6 @@ export interface AdminPortOptions {
   readonly metrics: (accept: string) => Promise<Answer>;
 }
 
-/** For a request to be whole, and for the next one on the same connection to begin. */
-const REQUEST_TIMEOUT_MS = 5_000;
 /** More than that many, and the newest takes the place of one that only waits: nobody holds the port by being slow. */
 const CONNECTIONS = 64;
 const STREAMS = 32;
@@ -43,14 +42,7 @@ const HEADER_BYTES = 4_096;
 export async function openAdminPort(options: AdminPortOptions): Promise<AdminPort> {
   const { config, log } = options;
   if (config.port === 0) return { port: null, close: async () => {} };
-  const server = createServer({
-    maxHeaderSize: HEADER_BYTES,
-    headersTimeout: REQUEST_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: REQUEST_TIMEOUT_MS,
-    connectionsCheckingInterval: 1_000,
-  });
-  server.timeout = 2 * REQUEST_TIMEOUT_MS;
+  const server = newHttpServer(HEADER_BYTES);
   const room = new Room(CONNECTIONS, STREAMS);
   server.on('connection', room.enter);
   server.on('request', (request, response) => {
@@ -60,7 +52,7 @@ export async function openAdminPort(options: AdminPortOptions): Promise<AdminPor
   server.on('error', (err) => log.warn({ err }, 'health: the HTTP server had an error'));
   const { port } = server.address() as AddressInfo;
   log.info({ host: config.host, port }, 'health: GET /health and /metrics over HTTP');
-  return { port, close: () => close(server) };
+  return { port, close: () => closeHttpServer(server) };
 }
 
 async function answer(
@@ -116,11 +108,4 @@ function explain(cause: NodeJS.ErrnoException, host: string, port: number): Usag
   ]);
   const message = remedies.get(cause.code ?? '') ?? `admin: cannot listen on ${host} port ${port}: ${cause.message}`;
   return new UsageError(message, { code: 'E_ADMIN_LISTEN', cause });
-}
-
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 }

@@ -2,7 +2,7 @@ import type net from 'node:net';
 import { Fault, UsageError } from '../errors.js';
 
 /** Connections that the kernel holds ready while the event loop is busy. */
-const backlog = 1024;
+export const backlog = 1024;
 
 /** How a complaint about where to listen begins: with the key of the configuration, as in `listener.port: port`. */
 export interface Complaints {
@@ -24,10 +24,10 @@ export async function listenTcp(server: net.Server, host: string, port: number, 
   }
 }
 
-export function bind(server: net.Server, where: net.ListenOptions): Promise<void> {
+function bind(server: net.Server, where: net.ListenOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ backlog, ...where }, () => {
+    server.listen(where, () => {
       server.off('error', reject);
       resolve();
     });

@@ -2,8 +2,8 @@ import net from 'node:net';
 import type { ListenerConfig } from '../config/config.js';
 import { networkOf, normalizeAddress } from '../network.js';
 import { receiveProxyHeader } from './proxy-arrival.js';
+import { listenProxySocket } from './proxy-socket.js';
 import type { Door, Reception } from './reception.js';
-import { listenUnix } from './unix-socket.js';
 
 /** Bytes that a socket buffers each way before it asks its reader or writer to wait. */
 const highWaterMark = 65_536;
@@ -35,7 +35,7 @@ export async function openProxySocketDoor(reception: Reception, proxy: ListenerC
   });
   reception.watch(server);
   const closed = new Promise<void>((resolve) => server.once('close', resolve));
-  const remove = await listenUnix(server, proxy);
+  const remove = await listenProxySocket(server, proxy);
   return {
     port: null,
     stopAccepting() {

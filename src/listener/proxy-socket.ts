@@ -1,64 +1,47 @@
-import { chmodSync, chownSync, lstatSync, mkdtempSync, readFileSync, renameSync, rmSync, unlinkSync } from 'node:fs';
-import net from 'node:net';
-import { basename, dirname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { chmod, chown } from 'node:fs/promises';
+import type net from 'node:net';
+import { dirname } from 'node:path';
 import type { ListenerConfig } from '../config/config.js';
 import { UsageError } from '../errors.js';
-import { bind } from './bind.js';
-
-/** What the kernel's `sockaddr_un` has room for, its closing zero not counted; a longer path would be cut off silently. */
-const LONGEST_PATH_BYTES = 107;
+import { listenUnix, whatIsAt } from '../unix-socket.js';
+import { backlog } from './bind.js';
 
 /**
- * Listens on a Unix socket that has its mode and owner from the first moment on at which anybody can reach it: it is
- * made in a folder of its own and then moved, over what a killed process left behind. Returns what removes it.
+ * What the kernel's `sockaddr_un` has room for, its closing zero not counted; a longer path would be cut off silently.
+ * Less the folder in which the socket is made.
  */
-export async function listenUnix(server: net.Server, proxy: ListenerConfig['proxy']): Promise<() => void> {
+const LONGEST_PATH_BYTES = 107 - '.XXXXXX/'.length;
+
+/** Listens on the proxy's Unix socket, with its mode and owner. Returns what removes it. */
+export async function listenProxySocket(server: net.Server, proxy: ListenerConfig['proxy']): Promise<() => void> {
   const { socket: path, socketMode, socketOwner } = proxy;
   const owner = ownerIds(socketOwner);
   await refuseInUse(path);
-  let folder: string | null = null;
+  if (Buffer.byteLength(path) > LONGEST_PATH_BYTES) {
+    throw new UsageError(
+      `listener.proxy.socket: ${path} is too long: a Unix socket's path has ${LONGEST_PATH_BYTES} bytes here.`,
+    );
+  }
   try {
-    folder = mkdtempSync(join(dirname(path), '.'));
-    const made = join(folder, basename(path));
-    if (Buffer.byteLength(made) > LONGEST_PATH_BYTES) {
-      const most = LONGEST_PATH_BYTES - '.XXXXXX/'.length;
-      throw new UsageError(`listener.proxy.socket: ${path} is too long: a Unix socket's path has ${most} bytes here.`);
-    }
-    await bind(server, { path: made });
-    chmodSync(made, Number.parseInt(socketMode, 8));
-    if (owner !== null) chownSync(made, owner.uid, owner.gid);
-    renameSync(made, path);
+    return await listenUnix(server, { path, backlog }, async (made) => {
+      await chmod(made, Number.parseInt(socketMode, 8));
+      if (owner !== null) await chown(made, owner.uid, owner.gid);
+    });
   } catch (error) {
     server.close();
-    throw error instanceof UsageError ? error : complaint(path, error as NodeJS.ErrnoException);
-  } finally {
-    if (folder !== null) rmSync(folder, { recursive: true, force: true });
+    throw complaint(path, error as NodeJS.ErrnoException);
   }
-  const { ino } = lstatSync(path);
-  return () => {
-    try {
-      // Not that of a broker that came after this one.
-      if (lstatSync(path).ino === ino) unlinkSync(path);
-    } catch {
-      // Somebody else removed it.
-    }
-  };
 }
 
 /** A socket that nobody listens on is left over; one that somebody listens on is not ours to take. */
 async function refuseInUse(path: string): Promise<void> {
-  const there = lstatSync(path, { throwIfNoEntry: false });
-  if (there === undefined) return;
+  const there = await whatIsAt(path);
   const refuse = (why: string) => {
     throw new UsageError(`listener.proxy.socket: ${why}, or set another path.`, { code: 'E_LISTEN' });
   };
-  if (!there.isSocket()) refuse(`${path} is there and is no socket. Move it away`);
-  const answered = await new Promise<boolean>((resolve) => {
-    const probe = net.connect({ path });
-    probe.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    probe.once('connect', () => probe.destroy());
-  });
-  if (answered) refuse(`another process listens on ${path}. Stop it`);
+  if (there === 'no-socket') refuse(`${path} is there and is no socket. Move it away`);
+  if (there === 'in-use') refuse(`another process listens on ${path}. Stop it`);
 }
 
 interface Ids {
