@@ -5,18 +5,20 @@ import type { ConnectionTraffic } from '../mqtt/traffic.js';
 import type { Counters } from '../observe/counters.js';
 import type { Outlet } from '../session/outlet.js';
 import type { Outbox } from './outbox.js';
-import type { Wire } from './wire.js';
+import type { MessageWriter, Wire } from './wire.js';
 
 /** A session's messages on their way into the outbox of its client, in the words of the client's version. */
 export class ClientOutlet implements Outlet {
   readonly #outbox: Outbox;
   readonly #wire: Wire;
+  readonly #messages: MessageWriter;
   readonly #traffic: ConnectionTraffic;
   readonly #counters: Counters;
 
   constructor(outbox: Outbox, wire: Wire, traffic: ConnectionTraffic, counters: Counters) {
     this.#outbox = outbox;
     this.#wire = wire;
+    this.#messages = wire.messages;
     this.#traffic = traffic;
     this.#counters = counters;
   }
@@ -40,7 +42,7 @@ export class ClientOutlet implements Outlet {
     retain: boolean,
     identifiers: readonly number[] | null,
   ): boolean {
-    const sent = this.#wire.publication(this.#outbox, publication, qos, packetId, retain, identifiers);
+    const sent = this.#messages.publication(this.#outbox, publication, qos, packetId, retain, identifiers);
     if (sent) this.#count(qos, publication.payloadBytes);
     return sent;
   }
@@ -53,7 +55,7 @@ export class ClientOutlet implements Outlet {
     dup: boolean,
     identifiers: readonly number[] | null,
   ): boolean {
-    const sent = this.#wire.message(this.#outbox, message, qos, packetId, retain, dup, identifiers);
+    const sent = this.#messages.message(this.#outbox, message, qos, packetId, retain, dup, identifiers);
     if (sent) this.#count(qos, message.payloadBytes);
     return sent;
   }

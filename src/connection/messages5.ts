@@ -7,12 +7,13 @@ import type { Outbox } from './outbox.js';
 import { EMPTY_BLOCK, publicationBlock, publishBlock } from './publish-block.js';
 import { writePublishAsCame, writePublishParts } from './publish-bytes.js';
 import { SentAliases } from './topic-aliases.js';
+import type { MessageWriter } from './wire.js';
 
 /** A topic of no bytes, with its length. */
 const EMPTY_TOPIC = Buffer.alloc(2);
 
 /** The messages that a client of version 5 is sent: with their properties, and topic aliases where it takes them. */
-export class Messages5 {
+export class Messages5 implements MessageWriter {
   readonly #maximumPacketSize: number;
   /** Dates, in milliseconds since 1970: what is left of a message's life is told in seconds. */
   readonly #now: () => number;

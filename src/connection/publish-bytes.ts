@@ -7,6 +7,9 @@ import type { Outbox } from './outbox.js';
  * "QoS 1, 10 users, 1 → 1" and "QoS 0, 4 users, 1 → 20": these functions are what a delivery costs.
  */
 
+/** Before MQTT 5 there are no properties, and no length of them. */
+const NO_BLOCK = Buffer.alloc(0);
+
 /** Sends a PUBLISH made of a first byte, the topic and payload found in `chunk`, and a packet id (0: none). */
 export function writePublish(
   outbox: Outbox,
@@ -18,40 +21,16 @@ export function writePublish(
   payloadStart: number,
   end: number,
 ): void {
-  if (outbox.closed) return;
-  const topicBytes = topicEnd - topicStart;
-  const payloadBytes = end - payloadStart;
-  const idBytes = packetId === 0 ? 0 : 2;
-  const length = topicBytes + idBytes + payloadBytes;
-  const headerBytes = 1 + lengthBytes(length) + topicBytes + idBytes;
-  const copied = payloadBytes < UNCOPIED_BYTES;
-  let i = outbox.reserve(copied ? headerBytes + payloadBytes : headerBytes);
-  const { buffer } = outbox;
-  buffer[i++] = head;
-  i = writeLength(buffer, length, i);
-  if (copied && idBytes === 2 && payloadStart === topicEnd + 2) {
-    // The bytes came in with a packet id in between: one copy, then our own id over theirs.
-    chunk.copy(buffer, i, topicStart, end);
-    buffer[i + topicBytes] = packetId >> 8;
-    buffer[i + topicBytes + 1] = packetId & 255;
-    return;
+  if (packetId !== 0 && payloadStart === topicEnd + 2) {
+    writePublishAsCame(outbox, head, chunk, topicStart, topicEnd, packetId, end);
+  } else {
+    writePublishParts(outbox, head, chunk, topicStart, topicEnd, packetId, NO_BLOCK, chunk, payloadStart, end);
   }
-  chunk.copy(buffer, i, topicStart, topicEnd);
-  i += topicBytes;
-  if (idBytes === 2) {
-    buffer[i++] = packetId >> 8;
-    buffer[i++] = packetId & 255;
-  }
-  if (copied) {
-    chunk.copy(buffer, i, payloadStart, end);
-    return;
-  }
-  outbox.append(chunk, payloadStart, end);
 }
 
 /**
  * Sends a PUBLISH of QoS 1 or 2 whose bytes came in as they are to leave, from the topic's length on, but for the
- * packet id behind the topic.
+ * packet id behind the topic: one copy, then our own id over theirs.
  */
 export function writePublishAsCame(
   outbox: Outbox,
@@ -78,8 +57,8 @@ export function writePublishAsCame(
 }
 
 /**
- * Sends a PUBLISH of MQTT 5 from its parts: a topic with its length, a packet id (0: none), properties with their
- * length (`block`), and a payload.
+ * Sends a PUBLISH from its parts: a topic with its length, a packet id (0: none), properties with their length (`block`),
+ * and a payload.
  */
 export function writePublishParts(
   outbox: Outbox,
@@ -111,10 +90,7 @@ export function writePublishParts(
     buffer[i++] = packetId & 255;
   }
   if (block.length === 1) buffer[i++] = 0;
-  else {
-    block.copy(buffer, i);
-    i += block.length;
-  }
+  else if (block.length > 1) i += block.copy(buffer, i);
   if (copied) {
     chunk.copy(buffer, i, payloadStart, end);
     return;

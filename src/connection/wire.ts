@@ -139,6 +139,11 @@ export interface Wire {
   /** What the client is told before the broker closes; null: nothing. */
   goodbye(why: CloseReason, code: ReasonCode | null, text: string | null): Buffer | null;
   acknowledge(outbox: Outbox, type: number, packetId: number, code?: ReasonCode, text?: string | null): void;
+  readonly messages: MessageWriter;
+}
+
+/** How a version writes messages. */
+export interface MessageWriter {
   /**
    * Sends a message from the bytes it came in. False when the client does not take packets of that size: then nothing is
    * sent [MQTT-3.1.2-24].

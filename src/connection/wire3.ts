@@ -22,6 +22,7 @@ import type {
   Acknowledgement,
   ConnectRefusal,
   Farewell,
+  MessageWriter,
   PublishHead,
   Reading,
   RequestedSubscription,
@@ -50,10 +51,11 @@ const farewell: Farewell = { publishesWill: false, sessionExpirySeconds: null };
 const BRIDGE_OPTIONS = NO_LOCAL | RETAIN_AS_PUBLISHED;
 
 /** MQTT 3.1 and 3.1.1: the same bytes but for a few bits. */
-class Wire3 implements Wire {
+class Wire3 implements Wire, MessageWriter {
   readonly level: 3 | 4;
   readonly version: string;
   readonly #options: number;
+  readonly messages = this;
   /** Only `limits.inflightMessages` bounds what clients of these versions are sent at a time. */
   readonly receiveMaximum = 65_535;
   balance = null;

@@ -1,7 +1,6 @@
 import type { Balance } from '../fairness/account.js';
 import { PUBACK, PUBREC, PUBREL, type Qos } from '../mqtt/packets.js';
 import { Property as P } from '../mqtt/properties.js';
-import type { Message, Publication } from '../mqtt/publication.js';
 import { Reason, type ReasonCode } from '../mqtt/reason-codes.js';
 import type { CloseReason } from '../session/close-reason.js';
 import { Answers5, type ServerSettings } from './answers5.js';
@@ -47,7 +46,7 @@ export class Wire5 implements Wire {
   readonly receiveMaximum: number;
 
   readonly #answers: Answers5;
-  readonly #messages: Messages5;
+  readonly messages: Messages5;
   readonly #aliases: ReceivedAliases;
   #balance: Balance | null = null;
   readonly #acknowledgement: Acknowledgement = { packetId: 0, failed: false };
@@ -60,7 +59,7 @@ export class Wire5 implements Wire {
   constructor(client: ClientSettings, server: ServerSettings, now: () => number) {
     this.receiveMaximum = client.receiveMaximum;
     this.#answers = new Answers5(client, server);
-    this.#messages = new Messages5(client, server.topicAliasMaximum, now);
+    this.messages = new Messages5(client, server.topicAliasMaximum, now);
     this.#aliases = new ReceivedAliases(server.topicAliasMaximum);
   }
 
@@ -71,7 +70,7 @@ export class Wire5 implements Wire {
   set balance(balance: Balance | null) {
     this.#balance = balance;
     this.#aliases.charge.balance = balance;
-    this.#messages.balance = balance;
+    this.messages.balance = balance;
   }
 
   readPublish(chunk: Buffer, start: number, bodyStart: number, end: number): PublishHead {
@@ -196,29 +195,6 @@ export class Wire5 implements Wire {
 
   acknowledge(outbox: Outbox, type: number, packetId: number, code?: ReasonCode, text?: string | null): void {
     this.#answers.acknowledge(outbox, type, packetId, code, text);
-  }
-
-  publication(
-    outbox: Outbox,
-    publication: Publication,
-    qos: Qos,
-    packetId: number,
-    retain: boolean,
-    identifiers: readonly number[] | null,
-  ): boolean {
-    return this.#messages.publication(outbox, publication, qos, packetId, retain, identifiers);
-  }
-
-  message(
-    outbox: Outbox,
-    message: Message,
-    qos: Qos,
-    packetId: number,
-    retain: boolean,
-    dup: boolean,
-    identifiers: readonly number[] | null,
-  ): boolean {
-    return this.#messages.message(outbox, message, qos, packetId, retain, dup, identifiers);
   }
 }
 
