@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client5, type Client5Options } from '../support/client5.js';
-import { type DiskBroker, patient, startDiskBroker } from '../support/disk-broker.js';
+import { type DiskBroker, everyWay, patient, startDiskBroker } from '../support/disk-broker.js';
 import * as mqtt from '../support/packets.js';
 import * as mqtt5 from '../support/packets5.js';
 import { RawClient } from '../support/raw-client.js';
@@ -16,20 +16,6 @@ const kept = (seconds: number, ...more: mqtt5.Property[]): Client5Options => ({
   cleanStart: false,
   properties: [p.sessionExpiry(seconds), ...more],
 });
-
-/** Both ways to end; the time that passes until the broker is there again counts by the date. */
-const ways = {
-  restart: async (broker: DiskBroker, downMs = 0) => {
-    broker.clock.stepDate(downMs);
-    await broker.restart();
-  },
-  crash: async (broker: DiskBroker, downMs = 0) => {
-    broker.disk.cutPower();
-    broker.clock.stepDate(downMs);
-    await broker.crash();
-  },
-} as const;
-const everyWay = Object.entries(ways) as [keyof typeof ways, (typeof ways)['crash']][];
 
 /** Nobody waits for an answer to DISCONNECT: what it changed is on the disk a moment later. */
 const stored = (broker: DiskBroker) => new Promise<void>((resolve) => broker.parts().store.committed(() => resolve()));

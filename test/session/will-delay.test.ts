@@ -2,26 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client5, type Client5Options } from '../support/client5.js';
-import { type DiskBroker, patient, startDiskBroker } from '../support/disk-broker.js';
+import { type DiskBroker, everyWay, patient, startDiskBroker } from '../support/disk-broker.js';
 import * as mqtt5 from '../support/packets5.js';
 import { freshId } from '../support/raw-client.js';
 
 const { p } = mqtt5;
 const topic = 'iotlab/alice/will';
 const second = 1_000;
-
-const ways = {
-  restart: async (broker: DiskBroker, downMs = 0) => {
-    broker.clock.stepDate(downMs);
-    await broker.restart();
-  },
-  crash: async (broker: DiskBroker, downMs = 0) => {
-    broker.disk.cutPower();
-    broker.clock.stepDate(downMs);
-    await broker.crash();
-  },
-} as const;
-const everyWay = Object.entries(ways) as [keyof typeof ways, (typeof ways)['crash']][];
 
 const mortal = (delay: number, expiry: number, more: Partial<Client5Options> = {}): Client5Options => ({
   ...patient,

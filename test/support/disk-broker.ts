@@ -85,3 +85,17 @@ function holdWrites(disk: FlawedDisk): HeldWrites {
     },
   };
 }
+
+/** Both ways for a broker to end and be there again; the time that passes meanwhile counts by the date. */
+const ways = {
+  restart: async (broker: DiskBroker, downMs = 0) => {
+    broker.clock.stepDate(downMs);
+    await broker.restart();
+  },
+  crash: async (broker: DiskBroker, downMs = 0) => {
+    broker.disk.cutPower();
+    broker.clock.stepDate(downMs);
+    await broker.crash();
+  },
+} as const;
+export const everyWay = Object.entries(ways) as [keyof typeof ways, (typeof ways)['crash']][];

@@ -52,6 +52,8 @@ export interface WillOptions {
   readonly payload?: Bytes;
   readonly qos?: number;
   readonly retain?: boolean;
+  /** Of MQTT 5, with their length; none unless given. */
+  readonly propertyBlock?: Uint8Array | undefined;
 }
 
 export interface ConnectOptions {
@@ -64,7 +66,7 @@ export interface ConnectOptions {
   readonly will?: WillOptions | undefined;
   /** What the packet would not say by itself, for the tests of refusals. */
   /** Of MQTT 5, with their length; none unless given. */
-  readonly properties?: Uint8Array | undefined;
+  readonly propertyBlock?: Uint8Array | undefined;
   readonly protocolName?: Bytes;
   readonly levelByte?: number;
   readonly flags?: number;
@@ -76,15 +78,15 @@ export function connect(options: ConnectOptions = {}): Buffer {
   if (will) flags |= 0x04 | ((will.qos ?? 0) << 3) | (will.retain ? 0x20 : 0);
   if (password !== undefined) flags |= 0x40;
   if (login !== undefined) flags |= 0x80;
-  const properties = level === 5 ? [varint(0)] : [];
+  const block = (bytes: Uint8Array = varint(0)) => (level === 5 ? [bytes] : []);
   const body = [
     field(options.protocolName ?? (level === 3 ? 'MQIsdp' : 'MQTT')),
     Buffer.from([options.levelByte ?? level, options.flags ?? flags]),
     u16(options.keepaliveSeconds ?? 60),
-    ...(level === 5 && options.properties !== undefined ? [options.properties] : properties),
+    ...block(options.propertyBlock),
     field(options.clientId ?? ''),
   ];
-  if (will) body.push(...properties, field(will.topic), field(will.payload ?? ''));
+  if (will) body.push(...block(will.propertyBlock), field(will.topic), field(will.payload ?? ''));
   if (login !== undefined) body.push(field(login));
   if (password !== undefined) body.push(field(password));
   return packet(0x10, ...body);
@@ -138,11 +140,14 @@ export interface Message {
 }
 
 /** Reads a PUBLISH of MQTT 3.1 or 3.1.1. */
-export function readMessage({ type, flags, body }: Packet): Message {
+export const readMessage = (published: Packet): Message => messageIn(published, (at) => at);
+
+/** `payloadStart` tells where the payload begins, given where it would without properties before it. */
+export function messageIn({ type, flags, body }: Packet, payloadStart: (at: number) => number): Message {
   if (type !== PUBLISH) throw new Error(`Expected a PUBLISH, got packet type ${type}: ${body.toString('hex')}`);
   const topicEnd = 2 + body.readUInt16BE(0);
   const qos = (flags >> 1) & 3;
-  const payloadBytes = body.subarray(qos > 0 ? topicEnd + 2 : topicEnd);
+  const payloadBytes = body.subarray(payloadStart(qos > 0 ? topicEnd + 2 : topicEnd));
   return {
     topic: body.toString('utf8', 2, topicEnd),
     payload: payloadBytes.toString('utf8'),

@@ -1,4 +1,5 @@
-import { type Bytes, field, type Packet, PUBLISH, packet, u16, varint, type WillOptions } from './packets.js';
+import * as mqtt from './packets.js';
+import { type Bytes, field, type Packet, packet, u16, varint, type WillOptions } from './packets.js';
 
 /*
  * Packets of MQTT 5 as bytes, beside those of earlier versions in packets.ts: independent of the broker's own codec, and
@@ -59,23 +60,14 @@ export interface Connect5Options {
   readonly flags?: number;
 }
 
-export function connect(options: Connect5Options = {}): Buffer {
-  const { cleanStart = true, login, password, will } = options;
-  let flags = cleanStart ? 0x02 : 0;
-  if (will) flags |= 0x04 | ((will.qos ?? 0) << 3) | (will.retain ? 0x20 : 0);
-  if (password !== undefined) flags |= 0x40;
-  if (login !== undefined) flags |= 0x80;
-  const body = [
-    field('MQTT'),
-    Buffer.from([5, options.flags ?? flags]),
-    u16(options.keepaliveSeconds ?? 60),
-    properties(options.properties),
-    field(options.clientId ?? ''),
-  ];
-  if (will) body.push(properties(will.properties), field(will.topic), field(will.payload ?? ''));
-  if (login !== undefined) body.push(field(login));
-  if (password !== undefined) body.push(field(password));
-  return packet(0x10, ...body);
+export function connect({ cleanStart, will, properties: own, ...options }: Connect5Options = {}): Buffer {
+  return mqtt.connect({
+    ...options,
+    level: 5,
+    clean: cleanStart ?? true,
+    propertyBlock: properties(own),
+    will: will && { ...will, propertyBlock: properties(will.properties) },
+  });
 }
 
 export interface Publish5Options {
@@ -236,32 +228,16 @@ export function readAnswers({ body }: Packet): { id: number; codes: number[]; pr
   return { id: body.readUInt16BE(0), codes: [...body.subarray(end)], properties: read };
 }
 
-export interface Message5 {
-  readonly topic: string;
-  readonly payload: string;
-  readonly payloadBytes: Buffer;
-  readonly qos: number;
-  readonly retain: boolean;
-  readonly dup: boolean;
-  /** 0 at QoS 0. */
-  readonly id: number;
+export interface Message5 extends mqtt.Message {
   readonly properties: ReadProperties;
 }
 
-export function readMessage({ type, flags, body }: Packet): Message5 {
-  if (type !== PUBLISH) throw new Error(`Expected a PUBLISH, got packet type ${type}: ${body.toString('hex')}`);
-  const topicEnd = 2 + body.readUInt16BE(0);
-  const qos = (flags >> 1) & 3;
-  const { properties: read, end } = readProperties(body, qos > 0 ? topicEnd + 2 : topicEnd);
-  const payloadBytes = body.subarray(end);
-  return {
-    topic: body.toString('utf8', 2, topicEnd),
-    payload: payloadBytes.toString('utf8'),
-    payloadBytes,
-    qos,
-    retain: (flags & 1) === 1,
-    dup: (flags & 8) === 8,
-    id: qos > 0 ? body.readUInt16BE(topicEnd) : 0,
-    properties: read,
-  };
+export function readMessage(published: Packet): Message5 {
+  let read: ReadProperties = {};
+  const message = mqtt.messageIn(published, (at) => {
+    const { properties: found, end } = readProperties(published.body, at);
+    read = found;
+    return end;
+  });
+  return { ...message, properties: read };
 }

@@ -21,7 +21,7 @@ export function connectPacket(step: ConnectStep, names: Names, clientId: string,
     clientId,
     clean: step.clean ?? true,
     keepaliveSeconds: step.keepaliveSeconds ?? 0,
-    properties: propertyBlock(step.properties),
+    propertyBlock: propertyBlock(step.properties),
     login: step.login === undefined ? names.user : oneText(step.login, names),
     password: step.password ?? password,
     will: will && {
