@@ -13,6 +13,7 @@ import type { Accounts } from './session/accounts.js';
 import type { Distribution } from './session/distribution.js';
 import type { RuleChanges } from './session/rule-changes.js';
 import type { Sessions } from './session/sessions.js';
+import type { LimitRules } from './session/user-limits.js';
 import type { Wills } from './session/will.js';
 import type { Store } from './store/contract.js';
 
@@ -23,6 +24,7 @@ export interface BrokerParts {
   readonly hub: Hub;
   readonly connections: ReadonlySet<Connection>;
   readonly accounts: Accounts;
+  readonly limitRules: LimitRules;
   readonly sessions: Sessions;
   readonly store: Store;
   readonly distribution: Distribution;

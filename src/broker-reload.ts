@@ -108,7 +108,7 @@ export class Reloading {
     try {
       if (touches(changes, 'listener.cert', 'listener.key', 'listener.ca')) steps.push(await this.#certificates(next));
       if (touches(changes, 'credentials')) steps.push(await this.#credentials(changes, next));
-      if (touches(changes, 'limits', 'storage')) steps.push(this.#limits(next));
+      if (touches(changes, 'limits', 'userLimits', 'groups', 'storage')) steps.push(this.#limits(next));
       if (touches(changes, 'log.level')) steps.push(this.#logLevel(next));
     } catch (error) {
       for (const step of steps) await step.discard();
@@ -147,6 +147,7 @@ export class Reloading {
         Object.assign(limits, next.limits);
         live.sessionExpiryMs = next.storage.sessionExpiryMs;
         parts.ledger.setLimits(limits);
+        parts.accounts.useLimits({ limits, userLimits: next.userLimits, groups: next.groups });
         listener.limitsChanged();
       },
       discard() {},

@@ -41,6 +41,7 @@ export function watch(options: WatchOptions): { readonly revalidation: Revalidat
     for (const connection of connections) connection.tick(nowMs);
     sessions.expire();
     wills.tick();
+    accounts.tick();
   });
   const cancelExpiry = clock.every(EXPIRY_PERIOD_MS, () => {
     sessions.expireMessages();

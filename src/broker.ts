@@ -38,6 +38,7 @@ import { RuleChanges } from './session/rule-changes.js';
 import type { Session } from './session/session.js';
 import { Sessions } from './session/sessions.js';
 import { NO_GROUPS } from './session/user-account.js';
+import { LimitRules } from './session/user-limits.js';
 import { Wills } from './session/will.js';
 import type { Store } from './store/contract.js';
 import { openStore } from './store/store.js';
@@ -163,7 +164,8 @@ class ComposedBroker implements Broker {
     const bans = await Bans.load(this.#config.admin.bansFile, clock, operators.balances.history);
     const connections = new Set<Connection>();
     const router = new Router();
-    const accounts = new Accounts({ ledger, store });
+    const limitRules = new LimitRules({ ...this.#config, limits });
+    const accounts = new Accounts({ ledger, limitRules, scheduler, clock, store, log, noisyLog, counters });
     const account = (login: string) => accounts.open(login);
     const rules = new Rulebook(acl, (login) => accounts.known(login)?.groups ?? NO_GROUPS);
     const common = { limits, log, noisyLog, clock, counters, history, store, router, scheduler, accounts, account };
@@ -203,28 +205,27 @@ class ComposedBroker implements Broker {
     this.#closers.push(() => new Promise<void>((resolve) => hub.close(resolve)));
     this.#parts = {
       ...{ limits, hub, connections, accounts, sessions, store, distribution, counters, scheduler, ledger },
-      ...{ rules, ruleChanges, wills, history, operators, bans },
+      ...{ rules, ruleChanges, limitRules, wills, history, operators, bans },
     };
     return { sessions, wills };
   }
 
   #openListener(): Promise<Listener> {
     const { certificates, wrapSocket } = this.#seams;
-    const { hub } = this.parts;
     return openListener({
       ...{ config: this.#config.listener, limits: this.#live.limits, log: this.#log, clock: this.#clock },
       ...(certificates && { certificates }),
       witness: listenerWitness(this.#counters),
-      onConnection: (socket, peer) => hub.accept(wrapSocket?.(socket) ?? socket, peer.address, peer.transport),
+      onConnection: (socket, peer) =>
+        this.parts.hub.accept(wrapSocket?.(socket) ?? socket, peer.address, peer.transport),
     });
   }
 
   #openAdmin(guard: CredentialGuard): Promise<Admin> {
     return openAdmin({
       ...{ config: this.#config.admin, log: this.#log, clock: this.#clock, parts: this.parts },
-      backend: this.#config.credentials.backend,
+      ...{ backend: this.#config.credentials.backend, stopping: () => this.#stopping },
       credentialsFault: () => (guard.outage ? 'E_CREDENTIALS_UNAVAILABLE' : null),
-      stopping: () => this.#stopping,
       ...{ controls: this, storePath: this.#config.storage.path },
       certificates: () => this.#listener?.certificates() ?? [],
     });

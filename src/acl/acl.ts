@@ -1,8 +1,8 @@
 import type { AclRuleConfig, GroupConfig } from '../config/config.js';
 import { UsageError } from '../errors.js';
-import { groupKey } from '../group-name.js';
 import { reachInto, unnamedReach, userTrees } from '../mqtt/user-trees.js';
-import { type AclDecision, compileRule, type LoginRule, type Person, type Rule } from './rule.js';
+import { Membership, type Person } from './people.js';
+import { type AclDecision, compileRule, type LoginRule, type Rule } from './rule.js';
 
 /** Who may publish and subscribe where. Pure and synchronous: the same question always gets the same answer. */
 export interface Acl {
@@ -44,17 +44,13 @@ const denied: AclDecision = Object.freeze({ allowed: false, rule: null });
 export function compileAcl(rules: readonly AclRuleConfig[], groups: readonly GroupConfig[] = []): Acl {
   const compiled = rules.map(compileRule);
   assertNamed(rules);
-  const members = membersOf(groups);
-  const person = (login: string, more: readonly string[] = []): Person => ({
-    login,
-    groups: new Set([...(members.get(login) ?? []), ...more.map(groupKey)]),
-  });
+  const members = new Membership(groups);
   return {
     rules: compiled,
     groups: rules.flatMap((rule) => rule.groups ?? []),
-    person,
+    person: (login, told) => members.person(login, told),
     forLogin(login, more) {
-      const who = person(login, more);
+      const who = members.person(login, more);
       const mine = compiled.filter((rule) => rule.isFor(who));
       const write = bind(
         mine.filter((rule) => rule.write),
@@ -78,15 +74,6 @@ export function compileAcl(rules: readonly AclRuleConfig[], groups: readonly Gro
       };
     },
   };
-}
-
-/** From login to the groups that the configuration gives it. */
-function membersOf(groups: readonly GroupConfig[]): ReadonlyMap<string, readonly string[]> {
-  const members = new Map<string, string[]>();
-  for (const { name, users } of groups) {
-    for (const login of users) members.set(login, [...(members.get(login) ?? []), groupKey(name)]);
-  }
-  return members;
 }
 
 function assertNamed(rules: readonly AclRuleConfig[]): void {

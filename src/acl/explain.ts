@@ -1,6 +1,7 @@
 import { parseShare } from '../mqtt/topics.js';
 import type { Acl } from './acl.js';
-import type { Person, Rule } from './rule.js';
+import type { Person } from './people.js';
+import type { Rule } from './rule.js';
 
 export type Access = 'read' | 'write';
 

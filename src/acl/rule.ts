@@ -1,21 +1,14 @@
 import type { AclRuleConfig } from '../config/config.js';
 import { UsageError } from '../errors.js';
-import { groupKey } from '../group-name.js';
 import { whyNotARuleTopic } from '../mqtt/rule-topic.js';
 import { isValidTopicFilter, parseShare, topicMatchesFilter } from '../mqtt/topics.js';
 import { filterCovers } from './cover.js';
+import { compileNamed, type Person } from './people.js';
 
 export interface AclDecision {
   readonly allowed: boolean;
   /** The rule that granted it, as in the configuration (`readwrite iotlab/%u/#`); null when none did. */
   readonly rule: string | null;
-}
-
-/** Somebody whom rules may be for. */
-export interface Person {
-  readonly login: string;
-  /** By `groupKey`. */
-  readonly groups: ReadonlySet<string>;
 }
 
 /** One configured rule. */
@@ -46,19 +39,16 @@ const placeholder = '%u';
 
 /** Throws `UsageError` when the rule's topic is not a filter that a rule may have. */
 export function compileRule(config: AclRuleConfig): Rule {
-  const { topic, users, groups } = config;
+  const { topic } = config;
   const why = whyNotARuleTopic(topic);
   if (why !== null) throw new UsageError(`acl: the topic ${JSON.stringify(topic)} ${why}`);
   const text = `${config.access} ${topic}${namesOf(config)}`;
   const granted: AclDecision = Object.freeze({ allowed: true, rule: text });
-  const logins = new Set(users);
-  const keys = (groups ?? []).map(groupKey);
-  const forAll = users === undefined && groups === undefined;
   return {
     text,
     read: config.access !== 'write',
     write: config.access !== 'read',
-    isFor: (person) => forAll || logins.has(person.login) || keys.some((key) => person.groups.has(key)),
+    isFor: compileNamed(config),
     personal: topic.includes(placeholder),
     forLogin(login) {
       if (!topic.includes(placeholder)) return loginRule(topic, granted);

@@ -13,6 +13,7 @@ import { denialRoutes } from './denials.js';
 import { eventRoutes } from './events.js';
 import { measuredFolder } from './folder-size.js';
 import { healthOf } from './health.js';
+import { limitRoutes } from './limits.js';
 import { Metrics } from './metrics.js';
 import { EventLoopLag } from './metrics-process.js';
 import { openAdminPort } from './port.js';
@@ -91,7 +92,7 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
 export function adminRoutes(context: AdminContext): readonly Route[] {
   return [
     ...[...statusRoutes(context), ...configRoutes(context), ...aclRoutes(context), ...auditRoutes(context)],
-    ...[...connectionRoutes(context), ...userRoutes(context), ...userDataRoutes(context)],
+    ...[...connectionRoutes(context), ...userRoutes(context), ...userDataRoutes(context), ...limitRoutes(context)],
     ...[...denialRoutes(context), ...slowRoutes(context), ...banRoutes(context)],
     ...[...traceRoutes(context), ...eventRoutes(context)],
   ];

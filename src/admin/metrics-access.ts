@@ -1,9 +1,9 @@
 import type { Family } from '../observe/exposition.js';
 import { byWords, counter, gauge, histogram } from '../observe/families.js';
 import { Tally } from '../observe/tally.js';
+import { countedLimits, limitUse } from '../session/limit-use.js';
 import type { AdminContext } from './context.js';
 import type { Steps } from './in-slices.js';
-import { limitUses, userLimitNames } from './user-limits.js';
 
 const ACCOUNTS_PER_STEP = 64;
 /** Shares of a limit above which a user is counted. */
@@ -11,11 +11,11 @@ const RATIOS = [0.5, 0.8, 0.95];
 
 /** Who may and who may not; who comes near to a limit; and what operators ask. */
 export function* accessFamilies({ parts, backend, requests, streams }: AdminContext): Steps<Family[]> {
-  const { counters, accounts, bans, ledger, limits } = parts;
-  const over = new Tally(userLimitNames.flatMap((limit) => RATIOS.map((ratio) => `${limit} ${ratio}`)));
+  const { counters, accounts, bans, ledger } = parts;
+  const over = new Tally(countedLimits.flatMap((limit) => RATIOS.map((ratio) => `${limit} ${ratio}`)));
   let count = 0;
   for (const account of accounts.values()) {
-    for (const { limit, used, most } of limitUses(account, limits)) {
+    for (const { limit, used, most } of limitUse(account, ledger)) {
       for (const ratio of RATIOS) over.add(`${limit} ${ratio}`, used > 0 && used >= ratio * most ? 1 : 0);
     }
     if (++count % ACCOUNTS_PER_STEP === 0) yield;

@@ -59,6 +59,10 @@ export class TappedOutlet implements Outlet {
     return this.#outlet.hasRoom;
   }
 
+  get slowed(): boolean {
+    return this.#outlet.slowed;
+  }
+
   get bytes(): number {
     return this.#outlet.bytes;
   }

@@ -1,4 +1,5 @@
 import type { Denial } from '../observe/history.js';
+import { limitUse } from '../session/limit-use.js';
 import type { UserAccount } from '../session/user-account.js';
 import type { AdminContext } from './context.js';
 import { dateOf } from './dates.js';
@@ -6,7 +7,6 @@ import { inSlices, type Steps } from './in-slices.js';
 import type { Rate } from './rates.js';
 import { type AdminRequest, type Answer, json, notFound, type Route } from './route.js';
 import { TopList } from './top-list.js';
-import { limitUses } from './user-limits.js';
 
 const USERS_PER_STEP = 32;
 const SESSIONS_PER_STEP = 128;
@@ -32,7 +32,7 @@ type Queued = ReadonlyMap<string, number>;
 /** Who uses the broker, how much, and how near to which limit. */
 export function userRoutes(context: AdminContext): readonly Route[] {
   const { parts, rates } = context;
-  const { accounts, sessions, history, limits, rules, bans } = parts;
+  const { accounts, sessions, history, rules, bans } = parts;
 
   function* queuedByUser(): Steps<Queued> {
     const queued = new Map<string, number>();
@@ -82,7 +82,7 @@ export function userRoutes(context: AdminContext): readonly Route[] {
     const ban = bans.of('login', login);
     return json({
       ...row(account, yield* queuedByUser()),
-      ...{ groups, home: rules.of(login).home, limits: limitUses(account, limits), held },
+      ...{ groups, home: rules.of(login).home, limits: limitUse(account, parts.ledger), held },
       ...{ totals: { ...account.traffic }, sessions: shown, bannedUntil: ban === null ? null : dateOf(ban.until) },
     });
   }

@@ -1,47 +1,162 @@
+import { durations, readUnits, sizes } from '../config/units.js';
+import { UsageError } from '../errors.js';
 import { AdminClient } from './admin-client.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
-import { size } from './quantities.js';
+import { duration, size } from './quantities.js';
 import { table } from './table.js';
 
-interface User {
+interface Override {
+  readonly limits: Readonly<Record<string, number>>;
+  readonly since: string;
+  readonly until: string | null;
+  readonly reason: string;
+}
+
+interface UserLimits {
   readonly login: string;
-  readonly groups: readonly string[];
-  readonly limits: readonly { readonly limit: string; readonly used: number; readonly most: number }[];
+  readonly limits: Readonly<Record<string, number>>;
+  readonly use: readonly { readonly limit: string; readonly used: number; readonly most: number }[];
+  readonly rates: readonly {
+    readonly direction: 'in' | 'out';
+    readonly messagesLeft: number | null;
+    readonly bytesLeft: number | null;
+    readonly slowed: boolean;
+    readonly slowedMs: number;
+  }[];
+  readonly override: Override | null;
   readonly bannedUntil: string | null;
 }
 
+const pathOf = (login: string) => `/users/${encodeURIComponent(login)}/limits`;
+
 async function show(login: string, json: boolean, config: string | undefined, io: CommandIo): Promise<number> {
+  const answer = await (await AdminClient.of(config, io)).get<UserLimits>(pathOf(login));
+  io.stdout.write(json ? `${JSON.stringify(answer, null, 2)}\n` : inWords(answer));
+  return 0;
+}
+
+async function set(
+  login: string,
+  given: readonly string[],
+  { forText, reason }: { forText: string | undefined; reason: string },
+  config: string | undefined,
+  io: CommandIo,
+): Promise<number> {
+  const limits = Object.fromEntries(given.map(readLimit));
+  const seconds = forText === undefined ? null : secondsOf(forText);
   const broker = await AdminClient.of(config, io);
-  const user = await broker.get<User>(`/users/${encodeURIComponent(login)}`);
-  if (json) io.stdout.write(`${JSON.stringify(user.limits, null, 2)}\n`);
+  io.stdout.write(inWords(await broker.send<UserLimits>('PUT', pathOf(login), { limits, seconds, reason })));
+  return 0;
+}
+
+async function reset(login: string, config: string | undefined, io: CommandIo): Promise<number> {
+  const broker = await AdminClient.of(config, io);
+  await broker.send('DELETE', pathOf(login));
+  io.stdout.write(`${login} has the usual limits again\n`);
+  return 0;
+}
+
+async function list(json: boolean, config: string | undefined, io: CommandIo): Promise<number> {
+  const broker = await AdminClient.of(config, io);
+  const { overrides } = await broker.get<{ overrides: readonly (Override & { login: string })[] }>('/limits');
+  if (json) io.stdout.write(`${JSON.stringify(overrides, null, 2)}\n`);
   else {
-    const rows = user.limits.map(({ limit, used, most }) => [
-      ...[limit, amount(limit, used), amount(limit, most)],
-      most === 0 ? '-' : `${Math.round((100 * used) / most)} %`,
-    ]);
-    io.stdout.write(table(['LIMIT', 'USED', 'OF', 'SHARE'], rows));
-    if (user.bannedUntil !== null) io.stdout.write(`${user.login} is kept out until ${user.bannedUntil}\n`);
+    const rows = overrides.map(({ login, limits, until, reason }) => [login, settings(limits), still(until), reason]);
+    io.stdout.write(table(['LOGIN', 'LIMITS', 'STILL', 'WHY'], rows));
   }
   return 0;
 }
 
-function amount(limit: string, value: number): string {
-  return /bytes|memory/i.test(limit) ? size(value) : String(value);
+/** `messagesInPerSecond=10`, `bytesOutPerSecond=100KiB`, `burstMs=5s`. */
+function readLimit(text: string): [name: string, value: unknown] {
+  const [, name, value] = /^(\w+)=(\S+)$/.exec(text) ?? [];
+  if (name === undefined || value === undefined) {
+    throw new UsageError(`${JSON.stringify(text)} is not of the form LIMIT=VALUE, such as messagesInPerSecond=10`);
+  }
+  if (/^\d+$/.test(value)) return [name, Number(value)];
+  return [name, readUnits(value, /ms$/i.test(name) ? durations : sizes)];
 }
+
+function secondsOf(text: string): number {
+  const ms = readUnits(text, durations);
+  if (typeof ms !== 'number' || ms < 1_000) throw new UsageError(`--for ${text} is not a duration such as 30m, 2h, 7d`);
+  return Math.round(ms / 1_000);
+}
+
+function inWords({ login, limits, use, rates, override, bannedUntil }: UserLimits): string {
+  const amount = (name: string, value: number) =>
+    /bytes|memory/i.test(name) ? size(value) : /ms$/i.test(name) ? duration(value) : String(value);
+  const taken = new Map(use.map((each) => [each.limit, each]));
+  const rows = Object.entries(limits).map(([name, value]) => {
+    const { used, most = value } = taken.get(name) ?? {};
+    const unlimited = /PerSecond$/.test(name) && value === 0;
+    return [
+      ...[name, used === undefined ? '' : amount(name, used), unlimited ? 'no limit' : amount(name, most)],
+      used === undefined || most === 0 ? '' : `${Math.round((100 * used) / most)} %`,
+    ];
+  });
+  const lines = rates
+    .filter(({ slowedMs }) => slowedMs > 0)
+    .map(({ direction, slowed, slowedMs }) => {
+      const what = direction === 'in' ? 'messages from' : 'messages to';
+      return `${what} ${login} were slowed for ${duration(slowedMs)} in all${slowed ? ', and are now' : ''}\n`;
+    });
+  if (override !== null) {
+    const why = override.reason === '' ? '' : ` (${override.reason})`;
+    const until = override.until === null ? 'until it is taken back' : `for ${still(override.until)} still`;
+    lines.push(`decided by an operator, ${until}: ${settings(override.limits)}${why}\n`);
+  }
+  if (bannedUntil !== null) lines.push(`${login} is kept out until ${bannedUntil}\n`);
+  return `${table(['LIMIT', 'USED', 'OF', 'SHARE'], rows)}${lines.join('')}`;
+}
+
+const still = (until: string | null): string => (until === null ? '' : duration(Date.parse(until) - Date.now()));
+
+const settings = (limits: Readonly<Record<string, number>>): string =>
+  Object.entries(limits)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
 
 export const command = defineCommand({
   name: 'limits',
-  summary: 'say how much of each limit a login uses',
+  summary: 'show how much of its limits a login takes, and give it others for a while',
   about: `
-Says how much a login has of everything that a user may only have so much of (limits.… of the configuration), with the
-numbers by which the running broker refuses more.`,
-  examples: ['iotlab-broker limits show alice'],
+Asks the running broker. What is set counts at once, for connections that are there too, over restarts, and over what the
+configuration says (limits, userLimits), until the time of --for is over or it is taken back. Rates slow a user: its
+packets are read, or sent, later, and none is dropped for that.`,
+  examples: [
+    'iotlab-broker limits show alice',
+    'iotlab-broker limits set alice messagesInPerSecond=5 --for 2h --reason "a loop in her sketch"',
+  ],
   does: {
     show: action({
+      summary: 'what it has and what it takes',
       arguments: ['LOGIN'],
       options: { json: { type: 'boolean', help: 'JSON instead of a table' } },
       run: ({ args: [login], values, config }, io) => show(login, values.json === true, config, io),
+    }),
+    set: action({
+      summary: 'give a login other limits',
+      arguments: ['LOGIN', 'LIMIT=VALUE', '[LIMIT=VALUE]…'],
+      options: {
+        for: { type: 'string', value: 'DURATION', help: 'such as 30m, 2h, 7d; until it is taken back unless given' },
+        reason: { type: 'string', value: 'TEXT', help: 'for whoever looks at it later' },
+      },
+      run: ({ args: [login, first, ...more], values: { for: forText, reason = '' }, config }, io) => {
+        const given = [first, ...more].filter((text) => text !== undefined);
+        return set(login, given, { forText, reason }, config, io);
+      },
+    }),
+    reset: action({
+      summary: 'the usual limits again',
+      arguments: ['LOGIN'],
+      run: ({ args: [login], config }, io) => reset(login, config, io),
+    }),
+    list: action({
+      summary: 'who has other limits by an operator',
+      options: { json: { type: 'boolean', help: 'JSON instead of a table' } },
+      run: ({ values, config }, io) => list(values.json === true, config, io),
     }),
   },
 });

@@ -27,6 +27,9 @@ type GroupSchema = Schema['groups'][number];
 export interface AclRuleConfig extends AclRuleSchema {}
 type AclRuleSchema = Schema['acl'][number];
 
+export interface UserLimitsConfig extends UserLimitsSchema {}
+type UserLimitsSchema = Schema['userLimits'][number];
+
 export interface StorageConfig extends StorageSchema {}
 type StorageSchema = Schema['storage'];
 

@@ -80,10 +80,18 @@ function ofRules(config: Config): Inconsistency[] {
   return found;
 }
 
-function ofLimits({ limits }: Config): Inconsistency[] {
-  if (limits.queuedBytes <= limits.queuedBytesPerUser) return [];
-  const text = `is more than limits.queuedBytesPerUser (${limits.queuedBytesPerUser})`;
-  return [{ key: 'limits.queuedBytes', text }];
+function ofLimits(config: Config): Inconsistency[] {
+  const { limits, userLimits } = config;
+  const found: Inconsistency[] = [];
+  if (limits.queuedBytes > limits.queuedBytesPerUser) {
+    const text = `is more than limits.queuedBytesPerUser (${limits.queuedBytesPerUser})`;
+    found.push({ key: 'limits.queuedBytes', text });
+  }
+  for (const [index, { users = [], groups = [] }] of userLimits.entries()) {
+    const row = `userLimits[${index}]`;
+    found.push(...strangersAmong(config, `${row}.users`, users), ...unknownAmong(config, `${row}.groups`, groups));
+  }
+  return found;
 }
 
 /** Logins that can never log in: a rule for them is for nobody. */

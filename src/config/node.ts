@@ -94,6 +94,15 @@ export function atStart(node: Node): Node {
   return { ...node, keys: Object.fromEntries(keys) };
 }
 
+/** The same for many, with a description that is short enough for all of them. */
+export function optionalAll<K extends Readonly<Record<string, Leaf<never> | Leaf<number>>>>(
+  keys: K,
+  doc: string,
+): { readonly [P in keyof K]: OptionalLeaf<Infer<K[P]>> } {
+  const entries = Object.entries(keys).map(([name, key]) => [name, { ...key, optional: true, telling: false, doc }]);
+  return Object.fromEntries(entries);
+}
+
 interface Range {
   readonly min?: number;
   readonly max?: number;

@@ -1,24 +1,11 @@
 import { whyNotAGroupName } from '../group-name.js';
 import { whyNotARuleTopic } from '../mqtt/rule-topic.js';
+import { limits, userLimits } from './limits-schema.js';
 import { listener } from './listener-schema.js';
-import {
-  atStart,
-  bytes,
-  choice,
-  duration,
-  durationMs,
-  flag,
-  integer,
-  optional,
-  path,
-  rows,
-  section,
-  text,
-  texts,
-} from './node.js';
+import { atStart, choice, duration, durationMs, flag, integer, path, rows, section, text, texts } from './node.js';
+import { people } from './people-schema.js';
 
 const day = 24 * 60 * 60 * 1000;
-const mebibyte = 1024 * 1024;
 
 /*
  * The one place where a key is declared: its type, default, check and description. config.ts derives the types;
@@ -116,23 +103,6 @@ const credentials = section('Who may log in.', {
   revalidateMs: durationMs(900_000, 'How often live sessions are checked again; 0 never does.', { min: 0 }),
 });
 
-/** Whom a row is for. */
-const people = {
-  users: optional(
-    texts([], 'Logins that it is for.', {
-      accepts: 'a login',
-      none: 'is an empty list, which is nobody; left out, it is everybody',
-    }),
-  ),
-  groups: optional(
-    texts([], 'Groups whose members it is for as well.', {
-      accepts: 'a group',
-      problem: whyNotAGroupName,
-      none: 'is an empty list, which is nobody; left out, it is everybody',
-    }),
-  ),
-};
-
 const groups = rows(
   'Groups that rules may name. The users file and the directory may have more, and more members of these.',
   section('One group.', {
@@ -206,55 +176,6 @@ const admin = section(
   },
 );
 
-const limits = section('How much one client, one user or all of them may ask for.', {
-  handshakeTimeoutMs: durationMs(10_000, 'Longest TLS handshake.'),
-  connectTimeoutMs: durationMs(10_000, 'Longest wait for the CONNECT packet after it.'),
-  connections: integer(10_000, 'Connections in all.', { min: 1 }),
-  connectionsPerAddress: integer(2_000, 'Connections of one address; with IPv6, of one /64 network.', { min: 1 }),
-  connectionsPerUser: integer(1_000, 'Connections of one user.', { min: 1 }),
-  packetBytes: bytes(16 * mebibyte, 'Largest packet; a larger one closes the connection.', {
-    min: 1_024,
-    max: 268_435_460,
-  }),
-  inflightMessages: integer(20, 'Messages of QoS 1 and 2 that a client may leave unacknowledged.', {
-    min: 1,
-    // Half of the packet ids: the search for a free one must find it.
-    max: 32_767,
-  }),
-  receiveMaximum: integer(
-    65_535,
-    'The same the other way round: what clients of MQTT 5 may have waiting for an answer. Some do not keep to a lower one.',
-    { min: 1, max: 65_535 },
-  ),
-  topicAliasMaximum: integer(64, 'Topic aliases of a client of MQTT 5, in each direction; 0 turns them off.', {
-    min: 0,
-    max: 65_535,
-  }),
-  maxKeepaliveMs: durationMs(0, 'Longest keepalive: clients of MQTT 5 with a longer one are told so; 0 tells nobody.', {
-    min: 0,
-  }),
-  queuedMessages: integer(1_000, 'Messages queued for a session beyond those; the newest are dropped.', { min: 0 }),
-  queuedBytes: bytes(16 * mebibyte, 'Bytes queued for a session.', { min: 1_024 }),
-  queuedMessagesPerUser: integer(100_000, 'Messages queued for all sessions of a user.', { min: 1 }),
-  queuedBytesPerUser: bytes(32 * mebibyte, 'Bytes queued for all sessions of a user.', { min: 1_024 }),
-  sessionsPerUser: integer(1_000, 'Persistent sessions of a user.', { min: 1 }),
-  subscriptionsPerSession: integer(10_000, 'Subscriptions of a session.', { min: 1 }),
-  subscriptionsPerUser: integer(50_000, 'Subscriptions of all sessions of a user.', { min: 1 }),
-  retainedMessagesPerUser: integer(20_000, 'Retained messages of a user.', { min: 0 }),
-  retainedBytesPerUser: bytes(32 * mebibyte, 'Bytes of the retained messages of a user.', { min: 0 }),
-  memoryPerUser: bytes(
-    64 * mebibyte,
-    'What a user may take in memory with everything: connections, queues, subscriptions, retained messages, Wills.',
-    { min: mebibyte },
-  ),
-  memory: bytes(
-    0,
-    'The same for all users together, without connections; 0 is three fifths of the heap that the process was given, and 256MiB at most.',
-  ),
-  drainTimeoutMs: durationMs(60_000, 'Longest wait for a subscriber that reads nothing while its outbox is full.'),
-  stopTimeoutMs: durationMs(10_000, 'Longest wait for work in hand when the broker stops.'),
-});
-
 export const configSchema = section('Configuration of iotlab-broker.', {
   listener,
   credentials,
@@ -264,6 +185,7 @@ export const configSchema = section('Configuration of iotlab-broker.', {
   log,
   admin: atStart(admin),
   limits,
+  userLimits,
 });
 
 function urlProblem(protocols: readonly string[]): (value: string) => string | null {

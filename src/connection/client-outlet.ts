@@ -1,3 +1,4 @@
+import type { Account } from '../fairness/account.js';
 import { PUBREL, type Qos } from '../mqtt/packets.js';
 import type { Message, Publication } from '../mqtt/publication.js';
 import { Reason } from '../mqtt/reason-codes.js';
@@ -14,17 +15,24 @@ export class ClientOutlet implements Outlet {
   readonly #messages: MessageWriter;
   readonly #traffic: ConnectionTraffic;
   readonly #counters: Counters;
+  readonly #account: Account;
 
-  constructor(outbox: Outbox, wire: Wire, traffic: ConnectionTraffic, counters: Counters) {
+  constructor(outbox: Outbox, wire: Wire, traffic: ConnectionTraffic, counters: Counters, account: Account) {
     this.#outbox = outbox;
     this.#wire = wire;
     this.#messages = wire.messages;
     this.#traffic = traffic;
     this.#counters = counters;
+    this.#account = account;
   }
 
   get hasRoom(): boolean {
-    return this.#outbox.hasRoom;
+    return this.#outbox.hasRoom && !this.slowed;
+  }
+
+  get slowed(): boolean {
+    const { outgoing } = this.#account;
+    return outgoing?.closed === true;
   }
 
   get bytes(): number {
@@ -43,7 +51,7 @@ export class ClientOutlet implements Outlet {
     identifiers: readonly number[] | null,
   ): boolean {
     const sent = this.#messages.publication(this.#outbox, publication, qos, packetId, retain, identifiers);
-    if (sent) this.#count(qos, publication.payloadBytes);
+    if (sent) this.#count(qos, publication.payloadBytes, publication.messageBytes);
     return sent;
   }
 
@@ -56,7 +64,7 @@ export class ClientOutlet implements Outlet {
     identifiers: readonly number[] | null,
   ): boolean {
     const sent = this.#messages.message(this.#outbox, message, qos, packetId, retain, dup, identifiers);
-    if (sent) this.#count(qos, message.payloadBytes);
+    if (sent) this.#count(qos, message.payloadBytes, message.bytes);
     return sent;
   }
 
@@ -65,8 +73,10 @@ export class ClientOutlet implements Outlet {
   }
 
   /** What is handed to a socket that is gone leaves no more. */
-  #count(qos: Qos, payloadBytes: number): void {
+  #count(qos: Qos, payloadBytes: number, messageBytes: number): void {
     if (this.#outbox.closed) return;
+    const { outgoing } = this.#account;
+    if (outgoing !== null) outgoing.take(1, messageBytes);
     this.#traffic.publishSent();
     this.#counters.publishesSent[qos]++;
     this.#counters.publishSentBytes += payloadBytes;

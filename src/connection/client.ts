@@ -97,7 +97,8 @@ export class Client implements ConnectedClient, Task {
   /** CONNACK is written: the session's messages may follow. */
   attach(): void {
     const { outbox, traffic } = this.connection;
-    this.session.outgoing.attach(new ClientOutlet(outbox, this.wire, traffic, this.#context.counters));
+    const outlet = new ClientOutlet(outbox, this.wire, traffic, this.#context.counters, this.account);
+    this.session.outgoing.attach(outlet);
   }
 
   handle(chunk: Buffer, start: number, bodyStart: number, end: number): number {
@@ -107,7 +108,15 @@ export class Client implements ConnectedClient, Task {
     if (bodyStart - start > 2 && chunk[bodyStart - 1] === 0 && this.wire.level === 5) {
       throw new ProtocolError('MQTT-1.5.5-1', 'a length field that is longer than needed', Reason.MALFORMED_PACKET);
     }
-    if (head >> 4 === PUBLISH) return this.#publishFlow.publish(chunk, start, bodyStart, end);
+    if (head >> 4 === PUBLISH) {
+      const { incoming } = this.account;
+      if (incoming !== null) {
+        const { reader } = this.connection;
+        reader.toll.message(incoming, end - start);
+        reader.waitFor(incoming);
+      }
+      return this.#publishFlow.publish(chunk, start, bodyStart, end);
+    }
     if (head >> 4 === PUBACK) return this.#acknowledged(PUBACK, chunk, start, bodyStart, end);
     return this.#control(head >> 4, chunk, start, bodyStart, end);
   }

@@ -91,7 +91,6 @@ export class Connection implements FrameSource, Holder {
   /** CONNACK has left: what comes behind CONNECT is handled. */
   #answered = false;
   #closed = false;
-  /** Who waits for its end. */
   readonly #onClosed: (() => void)[] = [];
   #endReason: CloseReason = 'peer-closed';
   #stalledSinceMs: number | null = null;
@@ -132,6 +131,10 @@ export class Connection implements FrameSource, Holder {
     socket.on('end', () => this.reader.end());
     socket.on('error', () => this.#socketGone('socket-error'));
     socket.on('close', () => this.#socketGone('peer-closed'));
+  }
+
+  pump(): void {
+    this.#client?.pump();
   }
 
   /** Null until CONNECT is accepted. */

@@ -4,8 +4,10 @@ import type { Reader, Scheduler, Task } from '../fairness/scheduler.js';
 import type { Valve } from '../valve.js';
 import type { FrameHandler, FrameSource } from './frame-handler.js';
 import { type FrameHeader, INCOMPLETE, MALFORMED_LENGTH, PartialFrame, readFrameHeader } from './frames.js';
+import { Obstacles } from './obstacles.js';
 import { PartialCharge } from './partial-charge.js';
 import { ProtocolError } from './protocol-error.js';
+import { PublishToll } from './publish-toll.js';
 import { ReadAhead } from './read-ahead.js';
 
 /** Frames up to this size need no look at the limits: every limit is larger. */
@@ -19,6 +21,7 @@ const UNITS_PER_LOOK = 64;
 export class FrameReader implements Task, Reader {
   /** Called when nothing waits any more and the socket is read again. */
   onReading: (() => void) | null = null;
+  readonly toll = new PublishToll();
   readonly #socket: Readable;
   readonly #scheduler: Scheduler;
   readonly #source: FrameSource;
@@ -32,7 +35,7 @@ export class FrameReader implements Task, Reader {
   /** Nothing is handled until `resume`. */
   #halted = false;
   /** Nor until these have opened. */
-  #valves: Valve[] = [];
+  readonly #obstacles = new Obstacles(() => this.#goOn());
   /** It is in its owner's line. */
   #lined = false;
   #ended = false;
@@ -70,12 +73,15 @@ export class FrameReader implements Task, Reader {
   }
 
   get #stopped(): boolean {
-    return this.#halted || this.#valves.length > 0;
+    return this.#halted || this.#obstacles.any;
   }
 
   read(chunk: Buffer): void {
     const scheduler = this.#scheduler;
     const { account } = this.#handler;
+    const { incoming } = account;
+    if (incoming !== null && this.toll.coming(incoming, this.#partial?.bytes ?? 0, chunk.length))
+      this.waitFor(incoming);
     scheduler.touch();
     scheduler.received(account);
     if (this.#source.closed || this.#onHandled !== null) return;
@@ -109,7 +115,7 @@ export class FrameReader implements Task, Reader {
    */
   handleAll(done: () => void): void {
     this.#halted = false;
-    this.#valves = [];
+    this.#obstacles.clear();
     this.#onHandled = done;
     if (this.waiting) this.#line();
     else done();
@@ -127,8 +133,7 @@ export class FrameReader implements Task, Reader {
 
   /** After the frame at hand nothing is handled until `valve` opens. */
   waitFor(valve: Valve): void {
-    if (!valve.closed || this.#onHandled !== null || this.#valves.includes(valve)) return;
-    this.#waitUntilOpen(valve);
+    if (this.#onHandled === null) this.#obstacles.add(valve);
   }
 
   /** After the frame at hand nothing is handled until `job` is done. */
@@ -183,7 +188,7 @@ export class FrameReader implements Task, Reader {
       const outcome = proceed(this.#job, this.#scheduler);
       if (outcome === 'slice-over') return false;
       if (outcome !== 'done') {
-        this.#waitUntilOpen(outcome);
+        this.#obstacles.add(outcome);
         return false;
       }
     } catch (error) {
@@ -193,14 +198,6 @@ export class FrameReader implements Task, Reader {
     }
     this.#job = null;
     return true;
-  }
-
-  #waitUntilOpen(valve: Valve): void {
-    this.#valves.push(valve);
-    valve.whenOpen(() => {
-      this.#valves = this.#valves.filter((other) => other !== valve);
-      this.#goOn();
-    });
   }
 
   #setPartial(partial: PartialFrame | null): void {

@@ -172,13 +172,15 @@ export class Stranger implements FrameHandler {
 
   #letIn(wire: Wire, request: ConnectRequest, who: Accepted): void {
     const connection = this.#connection;
-    const { sessions, registry, limits } = this.#context;
+    const { sessions, registry } = this.#context;
     const { login } = who;
     const account = sessions.account(login);
+    // First of all: limits and rules may turn on them.
+    this.#context.ruleChanges.setGroups(account, who.groups);
     const clientId = request.clientId === '' ? `auto-${randomUUID()}` : request.clientId; // [MQTT-3.1.3-6]
     const takesOver = sessions.get(login, clientId)?.holder != null;
-    if (account.connections.size >= limits.connectionsPerUser && !takesOver) {
-      const limit = limits.connectionsPerUser;
+    if (account.connections.size >= account.limits.connectionsPerUser && !takesOver) {
+      const limit = account.limits.connectionsPerUser;
       this.#turnAway(wire, 'quota', login, clientId, 'too-many-connections', { limit });
       sessions.release(account);
       return;
@@ -188,7 +190,6 @@ export class Stranger implements FrameHandler {
       sessions.release(account);
       return;
     }
-    this.#context.ruleChanges.setGroups(account, who.groups);
     // Before an older connection leaves: an account without any would be forgotten, and its limits with it.
     account.connections.add(connection);
     const registered: RegisteredClient = {
@@ -209,14 +210,14 @@ export class Stranger implements FrameHandler {
   /** Nobody else has the client id now: finds the session, and makes the client. */
   #open(wire: Wire, request: ConnectRequest, who: Accepted, account: UserAccount, registered: RegisteredClient): void {
     const connection = this.#connection;
-    const { sessions, registry, limits, store } = this.#context;
+    const { sessions, registry, store } = this.#context;
     const { login, clientId } = registered;
     const expiryMs = sessions.expiryOf(request.sessionExpirySeconds);
     const opened = sessions.open(account, clientId, { clean: request.clean, expiryMs, level: wire.level });
     if (opened === null) {
       registry.unregister(registered);
       account.connections.delete(connection);
-      this.#turnAway(wire, 'quota', login, clientId, 'too-many-sessions', { limit: limits.sessionsPerUser });
+      this.#turnAway(wire, 'quota', login, clientId, 'too-many-sessions', { limit: account.limits.sessionsPerUser });
       sessions.release(account);
       return;
     }

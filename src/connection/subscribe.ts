@@ -39,7 +39,7 @@ export interface SubscribeContext extends DenialContext {
   readonly gate: Gate;
   readonly registry: Pick<Registry, 'subscribed' | 'unsubscribed'>;
   readonly store: Store;
-  readonly limits: Pick<LimitsConfig, 'subscriptionsPerSession' | 'subscriptionsPerUser'>;
+  readonly limits: Pick<LimitsConfig, 'subscriptionsPerSession'>;
   readonly clock: Clock;
 }
 
@@ -186,7 +186,7 @@ function whyNot(
   if (subscriptions.has(filter)) return null;
   const room =
     subscriptions.size < limits.subscriptionsPerSession &&
-    account.subscriptions < limits.subscriptionsPerUser &&
+    account.subscriptions < account.limits.subscriptionsPerUser &&
     account.hasRoom(subscriptionBytes(filter));
   return room ? null : 'too-many-subscriptions';
 }

@@ -1,3 +1,4 @@
+import type { Pace } from './pace.js';
 import type { Flushable, Owner, Reader, Task } from './scheduler.js';
 
 /** Everything that is kept on somebody's behalf is kept under one of these names. */
@@ -73,6 +74,11 @@ export class Account implements Owner {
   /** Bytes of all its balances. */
   heldBytes = 0;
   readonly balances: Readonly<Record<BalanceName, Balance>>;
+  /** Bytes that it may hold, where that is not what anybody may; null: as anybody. */
+  memoryLimit: number | null = null;
+  /** How fast its messages may come, and leave; null: as fast as they do. */
+  incoming: Pace | null = null;
+  outgoing: Pace | null = null;
 
   workedMs = 0;
   atOnceMs = 0;

@@ -54,9 +54,14 @@ export class Ledger implements Whole {
     return this.#accounts;
   }
 
+  /** Bytes that one account may hold. */
+  limitOf({ memoryLimit }: Account): number {
+    return memoryLimit === null ? this.#limitPerUser : Math.min(memoryLimit, this.limitForAll);
+  }
+
   mayHold(account: Account, bytes: number): boolean {
     const after = account.heldBytes + bytes;
-    if (after > this.#limitPerUser) return false;
+    if (after > this.limitOf(account)) return false;
     return this.heldBytes + bytes <= this.limitForAll || after <= this.limitForAll / this.#accounts.size;
   }
 

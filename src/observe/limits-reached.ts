@@ -11,7 +11,10 @@ const limitOf: ReadonlyMap<string, string> = new Map([
   ['retained-quota', 'retainedMessagesPerUser'],
 ]);
 
-export const limitNames: readonly string[] = [...limitOf.values()];
+export const limitNames: readonly string[] = [
+  ...limitOf.values(),
+  ...['messagesInPerSecond', 'bytesInPerSecond', 'messagesOutPerSecond', 'bytesOutPerSecond'],
+];
 
 /** Counts that a user has come to a limit, if the reason is one. */
 export function countLimit({ limitHits }: { readonly limitHits: Tally }, reason: string): void {

@@ -1,16 +1,31 @@
+import type { Clock } from '../clock.js';
 import type { Ledger } from '../fairness/ledger.js';
+import { Pace, type Rate } from '../fairness/pace.js';
+import type { Scheduler } from '../fairness/scheduler.js';
+import type { Counters } from '../observe/counters.js';
+import type { Log } from '../observe/log.js';
+import type { RateLimited } from '../observe/rate-limited.js';
 import type { Store, UserRecord } from '../store/contract.js';
 import { NO_GROUPS, UserAccount } from './user-account.js';
+import type { LimitOverride, LimitRules, LimitRulesConfig } from './user-limits.js';
 
 export interface AccountsOptions {
   readonly ledger: Ledger;
+  readonly limitRules: LimitRules;
+  readonly scheduler: Scheduler;
+  readonly clock: Clock;
   readonly store: Pick<Store, 'putUser' | 'deleteUser'>;
+  readonly log: Log;
+  readonly noisyLog: RateLimited;
+  readonly counters: Pick<Counters, 'publishesDelayedMs' | 'limitHits'>;
 }
 
 /** The accounts of the users who have something here: a connection, a session, a retained message. */
 export class Accounts {
   readonly #options: AccountsOptions;
   readonly #byLogin = new Map<string, UserAccount>();
+  /** Who has nothing here but a rate that he has used up: coming again must not be a way to another one. */
+  readonly #owing = new Set<UserAccount>();
 
   constructor(options: AccountsOptions) {
     this.#options = options;
@@ -28,8 +43,10 @@ export class Accounts {
   open(login: string): UserAccount {
     let account = this.#byLogin.get(login);
     if (account === undefined) {
-      account = this.#options.ledger.open(new UserAccount(login, this.#options.ledger));
+      const { ledger, limitRules } = this.#options;
+      account = ledger.open(new UserAccount(login, ledger, limitRules.of(login, NO_GROUPS)));
       this.#byLogin.set(login, account);
+      this.#limit(account);
     }
     return account;
   }
@@ -37,6 +54,11 @@ export class Accounts {
   /** Forgets the account of a user who has nothing left here. */
   release(account: UserAccount): void {
     if (!account.idle || this.#byLogin.get(account.login) !== account) return;
+    const { incoming, outgoing } = account;
+    if (incoming?.full === false || outgoing?.full === false) {
+      this.#owing.add(account);
+      return;
+    }
     this.setGroups(account, NO_GROUPS);
     account.topics.clear();
     this.#byLogin.delete(account.login);
@@ -56,13 +78,89 @@ export class Accounts {
     const sorted = [...groups].sort();
     if (sorted.join('\0') === account.groups.join('\0')) return false;
     account.groups = sorted.length === 0 ? NO_GROUPS : sorted;
-    if (sorted.length === 0) this.#options.store.deleteUser(account.login);
-    else this.#options.store.putUser(account.login, { groups: sorted });
+    this.#limit(account);
+    this.#remember(account.login);
     return true;
   }
 
+  /** What an operator decides about the limits of a user, from now on and over restarts; null takes it back. */
+  setOverride(login: string, override: LimitOverride | null): void {
+    this.#options.limitRules.setOverride(login, override);
+    const account = this.#byLogin.get(login);
+    if (account !== undefined) this.#limit(account);
+    this.#remember(login);
+  }
+
+  /** Another configuration of the limits. */
+  useLimits(config: LimitRulesConfig): void {
+    this.#options.limitRules.use(config);
+    for (const account of this.#byLogin.values()) this.#limit(account);
+  }
+
+  /** Ends the decisions whose time is over, and forgets those whose rates are what they would be anew. */
+  tick(): void {
+    for (const account of this.#owing) {
+      this.#owing.delete(account);
+      this.release(account);
+    }
+    const { limitRules, clock, log } = this.#options;
+    for (const [login, { until, reason }] of limitRules.overrides()) {
+      if (until === null || until > clock.epochMs()) continue;
+      this.setOverride(login, null);
+      log.info({ login, reason }, 'the limits of a user are the usual ones again');
+    }
+  }
+
   /** What the store has of a user. */
-  restore(login: string, { groups }: UserRecord): void {
-    this.open(login).groups = groups.length === 0 ? NO_GROUPS : groups;
+  restore(login: string, { groups, override }: UserRecord): void {
+    if (override !== undefined) this.#options.limitRules.setOverride(login, override);
+    if (groups.length === 0) return;
+    const account = this.open(login);
+    account.groups = groups;
+    this.#limit(account);
+  }
+
+  /** In the store: what cannot be found out again. */
+  #remember(login: string): void {
+    const { store, limitRules } = this.#options;
+    const groups = this.#byLogin.get(login)?.groups ?? NO_GROUPS;
+    const override = limitRules.overrideOf(login);
+    if (groups.length === 0 && override === null) store.deleteUser(login);
+    else store.putUser(login, { groups, ...(override !== null && { override }) });
+  }
+
+  #limit(account: UserAccount): void {
+    const limits = this.#options.limitRules.of(account.login, account.groups);
+    const { burstMs } = limits;
+    account.limits = limits;
+    account.memoryLimit = limits.memoryPerUser;
+    const coming = { messagesPerSecond: limits.messagesInPerSecond, bytesPerSecond: limits.bytesInPerSecond, burstMs };
+    const going = { messagesPerSecond: limits.messagesOutPerSecond, bytesPerSecond: limits.bytesOutPerSecond, burstMs };
+    account.incoming = this.#pace(account, 'in', account.incoming, coming);
+    account.outgoing = this.#pace(account, 'out', account.outgoing, going);
+  }
+
+  /** Null where nothing is limited: then nothing is counted either. Who waits for one that is taken away goes on. */
+  #pace(account: UserAccount, direction: 'in' | 'out', former: Pace | null, rate: Rate): Pace | null {
+    former?.configure(rate);
+    if (rate.messagesPerSecond === 0 && rate.bytesPerSecond === 0) return null;
+    const { scheduler, clock, log, noisyLog, counters } = this.#options;
+    const { login } = account;
+    const pump = direction === 'in' ? null : () => account.pump();
+    const onWaited = (ms: number) => {
+      if (direction === 'in') counters.publishesDelayedMs += ms;
+    };
+    const onClosed = (wanting: 'messages' | 'bytes') => {
+      counters.limitHits.add(`${wanting}${direction === 'in' ? 'In' : 'Out'}PerSecond`);
+      noisyLog
+        .user(login)
+        .line(`slowed:${direction}`, (suppressed) =>
+          log.info(
+            { login, direction, ...rate, ...(suppressed > 0 ? { suppressed } : {}) },
+            'slowed: the user sends or receives as much as the limit allows',
+          ),
+        );
+    };
+    return former ?? new Pace({ owner: account, scheduler, clock, pump, onClosed, onWaited }, rate);
   }
 }

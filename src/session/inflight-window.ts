@@ -42,10 +42,10 @@ export class InflightWindow {
 
   /** May a message of `bytes` be sent now? */
   hasRoom(bytes: number): boolean {
-    const { limits, account } = this.#context;
+    const { account } = this.#context;
     if (this.#entries.length >= this.limit) return false;
     if (this.#writer === null) return true;
-    return account.mayQueue(limits, bytes, true);
+    return account.mayQueue(bytes, true);
   }
 
   /** A persistent session's entry has its message by now. */

@@ -43,7 +43,7 @@ export class OutgoingQueue {
     this.#context = context;
     this.#writer = writer;
     this.#inflight = new InflightWindow(context, writer);
-    this.#pace = new ReaderPace(context.clock, context.account.login);
+    this.#pace = new ReaderPace(context.clock, context.account);
     this.#waiting = new Backlog(context, writer);
     const parts = { waiting: this.#waiting, sender: this.sender, inflight: this.#inflight, ids: this.#ids };
     this.#stored = writer === null ? null : new BacklogReader(context, writer, { ...parts, pump: () => this.pump() });
@@ -96,7 +96,7 @@ export class OutgoingQueue {
           this.#sendNow(publication, qos, retain, identifiers);
           return;
         }
-      } else if (qos === 0) {
+      } else if (qos === 0 && !outlet.slowed) {
         this.#drop('not-reading', publication);
         return;
       }

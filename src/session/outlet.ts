@@ -5,6 +5,8 @@ import type { Message, Publication } from '../mqtt/publication.js';
 export interface Outlet {
   /** The client reads what it is sent, and so do the others of its user, taken together. */
   readonly hasRoom: boolean;
+  /** That there is no room is for the rate of its user alone: nothing need be dropped. */
+  readonly slowed: boolean;
   /** Bytes that the socket has not taken yet. */
   readonly bytes: number;
   /** Messages of QoS 1 and 2 that the client takes before it has acknowledged the first. */

@@ -33,7 +33,7 @@ export class QueueQuota {
     const { queuedMessages, queuedBytes } = this.#limits;
     // One message is taken whatever its size: the packet limit has let it in.
     if (queued >= queuedMessages || (queued > 0 && this.bytes + bytes > queuedBytes)) return 'queue-full';
-    return this.#account.mayQueue(this.#limits, bytes, !stored || this.#storedInMemory) ? null : 'user-quota';
+    return this.#account.mayQueue(bytes, !stored || this.#storedInMemory) ? null : 'user-quota';
   }
 
   add(entry: Entry): void {

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { Publication } from '../mqtt/publication.js';
 import { Valve } from '../valve.js';
+import type { UserAccount } from './user-account.js';
 
 /** A socket that has not taken this much asks the publishers of its own user to slow down. */
 export const PRESSING_BYTES = 256 * 1024;
@@ -26,14 +27,14 @@ const BEHIND_TIMEOUT_MS = 10;
 export class ReaderPace {
   tooSlow = false;
   readonly #clock: Clock;
-  readonly #login: string;
+  readonly #account: UserAccount;
   readonly #valve = new Valve();
   #halfFull = false;
   #cancelTimeout: (() => void) | null = null;
 
-  constructor(clock: Clock, login: string) {
+  constructor(clock: Clock, account: UserAccount) {
     this.#clock = clock;
-    this.#login = login;
+    this.#account = account;
   }
 
   /** The queue is half full: who waits from now on, waits long. */
@@ -43,7 +44,14 @@ export class ReaderPace {
 
   /** Has the publisher wait, if it is the reader's own user, for as long as it is worth it. */
   press(publication: Publication): void {
-    if (this.tooSlow || publication.publisher.login !== this.#login) return;
+    if (publication.publisher.login !== this.#account.login) return;
+    const { outgoing } = this.#account;
+    if (outgoing?.closed === true) {
+      // However long that takes: the reader would take more.
+      publication.valve = outgoing;
+      return;
+    }
+    if (this.tooSlow) return;
     publication.valve ??= this.#valve;
     if (this.#valve.closed) return;
     this.#valve.close();

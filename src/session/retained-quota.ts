@@ -1,4 +1,3 @@
-import type { LimitsConfig } from '../config/config.js';
 import { levelsOf } from '../mqtt/topics.js';
 import type { Counters } from '../observe/counters.js';
 import type { History } from '../observe/history.js';
@@ -16,7 +15,6 @@ const BYTES_PER_MESSAGE = 400;
 
 /** How much each user keeps as retained messages, whatever their topics are: whoever published one pays for it. */
 export class RetainedQuota {
-  readonly #limits: LimitsConfig;
   readonly #account: (login: string) => UserAccount;
   readonly #log: Log;
   readonly #noisyLog: RateLimited;
@@ -24,14 +22,12 @@ export class RetainedQuota {
   readonly #history: History;
 
   constructor(options: {
-    readonly limits: LimitsConfig;
     readonly account: (login: string) => UserAccount;
     readonly log: Log;
     readonly noisyLog: RateLimited;
     readonly counters: Counters;
     readonly history: History;
   }) {
-    this.#limits = options.limits;
     this.#account = options.account;
     this.#log = options.log;
     this.#noisyLog = options.noisyLog;
@@ -48,7 +44,7 @@ export class RetainedQuota {
     const more = bytesIn(topic, messageBytes) - (replaced ? bytesOf(before) : 0);
     const messages = account.retainedMessages + (replaced ? 0 : 1);
     const bytes = account.balances.retained.bytes + more;
-    const { retainedMessagesPerUser, retainedBytesPerUser } = this.#limits;
+    const { retainedMessagesPerUser, retainedBytesPerUser } = account.limits;
     const fits = messages <= retainedMessagesPerUser && bytes <= retainedBytesPerUser;
     if (fits && (more <= 0 || account.hasRoom(more))) return true;
     const { login } = account;

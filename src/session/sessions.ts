@@ -106,7 +106,7 @@ export class Sessions {
       this.end(known);
     }
     const keeps = expiryMs > 0;
-    const full = account.persistentSessions >= this.#options.limits.sessionsPerUser || !account.hasRoom(SESSION_BYTES);
+    const full = account.persistentSessions >= account.limits.sessionsPerUser || !account.hasRoom(SESSION_BYTES);
     if (keeps && full) return null;
     const writer = keeps ? this.#options.store.session(scopedId(account.login, clientId)) : null;
     const session = this.#create(account, clientId, writer, { level, createdAt: now, lastSeenAt: now, expiryMs });

@@ -1,4 +1,3 @@
-import type { LimitsConfig } from '../config/config.js';
 import { Account } from '../fairness/account.js';
 import type { Ledger } from '../fairness/ledger.js';
 import { levelsOf } from '../mqtt/topics.js';
@@ -7,6 +6,7 @@ import type { CloseReason } from './close-reason.js';
 import { KnownTopics } from './known-topics.js';
 import { Storing } from './storing.js';
 import { Turns } from './turns.js';
+import type { UserLimits } from './user-limits.js';
 
 /** What a level of a filter takes in the subscription tree. */
 const BYTES_PER_LEVEL = 128;
@@ -31,6 +31,8 @@ export const NO_GROUPS: readonly string[] = Object.freeze([]);
 /** A connection, as far as a session or an account knows one. */
 export interface Holder {
   close(reason: CloseReason): void;
+  /** Sends what is queued for its client, when it is the user's turn. */
+  pump(): void;
 }
 
 /** What one login holds and spends. Every limit "per user" is a number here, or a balance. */
@@ -42,6 +44,7 @@ export class UserAccount extends Account {
   readonly reads = new Turns();
   /** What the credential backend said when the user logged in last; another list whenever it is another one. */
   groups = NO_GROUPS;
+  limits: UserLimits;
   /** What went over its connections, those that have ended too. */
   readonly traffic = new Traffic();
   persistentSessions = 0;
@@ -55,15 +58,24 @@ export class UserAccount extends Account {
   receivedMessages = 0;
   /** Retained messages that were asked for and are not sent yet, of all its subscriptions. */
   retainedPending = 0;
+  #pumps = 0;
 
-  constructor(login: string, ledger: Ledger) {
+  constructor(login: string, ledger: Ledger, limits: UserLimits) {
     super(login, ledger);
+    this.limits = limits;
     this.topics = new KnownTopics(this.balances.topics);
     this.storing = new Storing(this.balances.storing);
   }
 
   get login(): string {
     return this.name;
+  }
+
+  /** Its rate allows messages to leave again: each of its clients in turn is the first to be asked. */
+  pump(): void {
+    const holders = [...this.connections];
+    const from = ++this.#pumps % Math.max(1, holders.length);
+    for (const holder of [...holders.slice(from), ...holders.slice(0, from)]) holder.pump();
   }
 
   /** A message of so many bytes is kept for a session, in memory. */
@@ -88,7 +100,8 @@ export class UserAccount extends Account {
   }
 
   /** May a message of so many bytes be kept? */
-  mayQueue(limits: LimitsConfig, bytes: number, inMemory: boolean): boolean {
+  mayQueue(bytes: number, inMemory: boolean): boolean {
+    const { limits } = this;
     return (
       this.queuedMessages < limits.queuedMessagesPerUser &&
       this.queuedBytes + bytes + BYTES_KEPT <= limits.queuedBytesPerUser &&

@@ -184,6 +184,13 @@ export interface RetainedIndex {
 export interface UserRecord {
   /** Those that the credential backend told of when the user logged in last. */
   readonly groups: readonly string[];
+  /** What an operator decided about the user's limits. */
+  readonly override?: {
+    readonly limits: Readonly<Record<string, number>>;
+    readonly since: number;
+    readonly until: number | null;
+    readonly reason: string;
+  };
 }
 
 export interface StoredWill {

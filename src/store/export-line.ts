@@ -82,6 +82,18 @@ const object =
   };
 
 const fieldsOf = (fields: Record<string, Check>) => new Map(Object.entries(fields));
+/** A field that may be missing. */
+const optional =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined ? { value } : check(value);
+const numbers: Check = (value) =>
+  typeof value === 'object' && value !== null && Object.values(value).every((each) => typeof each === 'number')
+    ? { value }
+    : 'an object of numbers';
+const override = object(
+  fieldsOf({ limits: numbers, since: time, until: orNull(time), reason: keep((it) => typeof it === 'string', 'text') }),
+);
 const qos = integer(0, 2);
 const packetId = integer(1, 65_535);
 const seconds = integer(0, 0xffff_ffff);
@@ -132,7 +144,7 @@ const kinds = new Map<unknown, ReadonlyMap<string, Check>>([
       ...{ expirySeconds: orMissing(orNull(seconds)), dueAt: orMissing(orNull(time)) },
     }),
   ],
-  ['user', fieldsOf({ login: text, groups: listOf(text) })],
+  ['user', fieldsOf({ login: text, groups: listOf(text), override: optional(override) })],
 ]);
 
 /** What a line says, with its base64 decoded, or why it cannot be used. */

@@ -77,7 +77,7 @@ async function setup({ persistent = false } = {}) {
   const log = silent;
   const scheduler = newScheduler();
   const router = new Router();
-  const quota = new RetainedQuota({ limits, account: () => account, log, noisyLog, counters, history });
+  const quota = new RetainedQuota({ account: () => account, log, noisyLog, counters, history });
   const distribution = new Distribution({ router, store, quota, clock, scheduler });
   const writer = persistent ? store.session('alice/a') : null;
   writer?.save(sessionRecord('alice/a'));

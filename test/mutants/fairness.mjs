@@ -121,7 +121,7 @@ export const mutants = [
   {
     name: 'a user has no limit of memory',
     file: 'src/fairness/ledger.ts',
-    find: 'if (after > this.#limitPerUser) return false;',
+    find: 'if (after > this.limitOf(account)) return false;',
     replace: '',
     tests: ledger,
   },

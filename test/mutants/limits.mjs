@@ -49,7 +49,7 @@ export const mutants = [
   {
     name: 'sessions of a user have no limit',
     file: 'src/session/sessions.ts',
-    find: 'account.persistentSessions >= this.#options.limits.sessionsPerUser || ',
+    find: 'account.persistentSessions >= account.limits.sessionsPerUser || ',
     replace: '',
     tests: quotas,
   },
@@ -122,14 +122,14 @@ export const mutants = [
   {
     name: 'a user at the limit may not take over a connection',
     file: 'src/connection/stranger.ts',
-    find: 'if (account.connections.size >= limits.connectionsPerUser && !takesOver) {',
-    replace: 'if (account.connections.size >= limits.connectionsPerUser) {',
+    find: 'if (account.connections.size >= account.limits.connectionsPerUser && !takesOver) {',
+    replace: 'if (account.connections.size >= account.limits.connectionsPerUser) {',
     tests: takeover,
   },
   {
     name: 'connections of a user have no limit',
     file: 'src/connection/stranger.ts',
-    find: 'if (account.connections.size >= limits.connectionsPerUser && !takesOver) {',
+    find: 'if (account.connections.size >= account.limits.connectionsPerUser && !takesOver) {',
     replace: 'if (account.connections.size < 0) {',
     tests: takeover,
   },

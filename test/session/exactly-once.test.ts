@@ -36,6 +36,7 @@ async function sessionOnSlowDisk() {
   const outlet = (): Outlet => ({
     bytes: 0,
     hasRoom: true,
+    slowed: false,
     receiveMaximum: 65_535,
     publication: (_publication, _qos, packetId) => sent.push({ type: PUBLISH, packetId }) > 0,
     message: (_message, _qos, packetId) => sent.push({ type: PUBLISH, packetId }) > 0,

@@ -21,6 +21,8 @@ function setup({
   memoryPerUser = 1_000_000,
 } = {}) {
   const account = userAccount('alice', newLedger(memoryPerUser));
+  const limits = { ...defaultConfig().limits, inflightMessages, queuedBytesPerUser };
+  account.limits = limits;
   /** What the store was told, in order. */
   const stored: string[] = [];
   const writer = {
@@ -30,8 +32,7 @@ function setup({
   const onDisk: (() => void)[] = [];
   const window = new InflightWindow(
     {
-      limits: { ...defaultConfig().limits, inflightMessages, queuedBytesPerUser },
-      ...{ account, scheduler: newScheduler(), counters: new Counters() },
+      ...{ limits, account, scheduler: newScheduler(), counters: new Counters() },
       whenStored: (callback) => onDisk.push(callback),
     },
     persistent ? writer : null,

@@ -14,9 +14,9 @@ import { captureLog } from '../support/captured-log.js';
 function setup(limits: { retainedMessagesPerUser?: number; retainedBytesPerUser?: number }, memoryPerUser?: number) {
   const ledger = newLedger(memoryPerUser);
   const accounts = { alice: userAccount('alice', ledger), bob: userAccount('bob', ledger) };
+  for (const account of Object.values(accounts)) account.limits = { ...defaultConfig().limits, ...limits };
   const logs = captureLog();
   const quota = new RetainedQuota({
-    limits: { ...defaultConfig().limits, ...limits },
     account: (login) => accounts[login as 'alice' | 'bob'],
     log: logs.log,
     noisyLog: createRateLimited({ clock: new ManualClock() }),

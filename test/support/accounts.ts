@@ -1,3 +1,4 @@
+import { defaultConfig } from '../../src/config/defaults.js';
 import { Account } from '../../src/fairness/account.js';
 import { Ledger } from '../../src/fairness/ledger.js';
 import { Scheduler } from '../../src/fairness/scheduler.js';
@@ -7,7 +8,7 @@ import { UserAccount } from '../../src/session/user-account.js';
 export const newLedger = (memoryPerUser = 128 * 1024 * 1024): Ledger => new Ledger({ memoryPerUser, memory: 0 });
 
 export const userAccount = (login = 'alice', ledger = newLedger()): UserAccount =>
-  ledger.open(new UserAccount(login, ledger));
+  ledger.open(new UserAccount(login, ledger, defaultConfig().limits));
 
 export const networkAccount = (ledger = newLedger()): Account => ledger.open(new Account('127.0.0.1', ledger));
 

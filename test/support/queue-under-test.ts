@@ -27,6 +27,7 @@ export interface Sent {
 /** The client of a queue, that writes down what it is sent. */
 export class RecordingOutlet implements Outlet {
   hasRoom = true;
+  slowed = false;
   bytes = 0;
   receiveMaximum = 65_535;
   readonly sent: Sent[] = [];
@@ -93,6 +94,8 @@ export async function queueUnderTest(options: QueueOptions = {}): Promise<QueueU
   const config = { path: 'memory', sessionExpiryMs: 1_000_000 };
   const store = await openStore({ config, log: silent, clock });
   const account = userAccount('alice', newLedger(options.memoryPerUser));
+  const limits = { ...defaultConfig().limits, ...options.limits };
+  account.limits = limits;
   const dropped: string[] = [];
   const writer = options.persistent ? store.session('alice/a') : null;
   writer?.save(sessionRecord('alice/a'));
@@ -103,8 +106,7 @@ export async function queueUnderTest(options: QueueOptions = {}): Promise<QueueU
       mayReceive: () => true,
       perform: (job) => perform(job, account, scheduler),
       onUnreadable: (error) => assert.fail(String(error)),
-      limits: { ...defaultConfig().limits, ...options.limits },
-      ...{ clock, account, retained: store.retained, scheduler, counters: new Counters() },
+      ...{ limits, clock, account, retained: store.retained, scheduler, counters: new Counters() },
       whenStored: (callback) => store.whenStored(callback),
       onDropped: (reason) => dropped.push(reason),
     },

@@ -1,0 +1,59 @@
+import type { Ledger } from '../fairness/ledger.js';
+import type { Pace } from '../fairness/pace.js';
+import type { UserAccount } from './user-account.js';
+import type { UserLimitName } from './user-limits.js';
+
+/** Limits of which a user has so much; rates are something else. */
+export const countedLimits = [
+  ...(['connectionsPerUser', 'sessionsPerUser', 'subscriptionsPerUser'] as const),
+  ...(['queuedMessagesPerUser', 'queuedBytesPerUser'] as const),
+  ...(['retainedMessagesPerUser', 'retainedBytesPerUser', 'memoryPerUser'] as const),
+] as const satisfies readonly UserLimitName[];
+
+/** A limit per user, and what a user has of it. */
+export interface LimitUse {
+  readonly limit: UserLimitName;
+  readonly used: number;
+  readonly most: number;
+}
+
+/** How one direction of a user's messages is slowed. */
+export interface SlowedUse {
+  readonly direction: 'in' | 'out';
+  /** What may come at once now, beyond which it is slowed; null: not limited. */
+  readonly messagesLeft: number | null;
+  readonly bytesLeft: number | null;
+  /** It waits now. */
+  readonly slowed: boolean;
+  /** For how long it has waited, in all. */
+  readonly slowedMs: number;
+}
+
+/** The same numbers that are asked when something is refused. */
+export function limitUse(account: UserAccount, ledger: Ledger): LimitUse[] {
+  const { limits, balances } = account;
+  const used: Record<(typeof countedLimits)[number], number> = {
+    connectionsPerUser: account.connections.size,
+    sessionsPerUser: account.persistentSessions,
+    subscriptionsPerUser: account.subscriptions,
+    queuedMessagesPerUser: account.queuedMessages,
+    queuedBytesPerUser: account.queuedBytes,
+    retainedMessagesPerUser: account.retainedMessages,
+    retainedBytesPerUser: balances.retained.bytes,
+    memoryPerUser: account.heldBytes,
+  };
+  return countedLimits.map((limit) => {
+    const most = limit === 'memoryPerUser' ? ledger.limitOf(account) : limits[limit];
+    return { limit, used: used[limit], most };
+  });
+}
+
+export function slowedUse({ incoming, outgoing }: UserAccount): SlowedUse[] {
+  return [stateOf('in', incoming), stateOf('out', outgoing)];
+}
+
+function stateOf(direction: 'in' | 'out', pace: Pace | null): SlowedUse {
+  if (pace === null) return { direction, messagesLeft: null, bytesLeft: null, slowed: false, slowedMs: 0 };
+  const { messagesLeft, bytesLeft, closedMs } = pace.state();
+  return { direction, messagesLeft, bytesLeft, slowed: pace.closed, slowedMs: closedMs };
+}

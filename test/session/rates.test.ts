@@ -1,0 +1,283 @@
+// How fast the messages of a user may come and leave, and the other limits that users may have of their own. Time stands
+// still unless the test lets it pass.
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Config } from '../../src/config/config.js';
+import type { DeepPartial } from '../../src/config/defaults.js';
+import { limitUse, slowedUse } from '../../src/session/limit-use.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
+import { eventually } from '../support/deadline.js';
+import * as mqtt from '../support/packets.js';
+import { RawClient, type RawConnectOptions } from '../support/raw-client.js';
+import { startTestBroker, type TestBroker, type TestBrokerOptions } from '../support/test-broker.js';
+
+interface World extends TestBroker {
+  readonly clock: ManualClock;
+  client(options?: RawConnectOptions): Promise<RawClient>;
+  /** Lets time pass until it is so, and returns how much that was. */
+  passUntil(holds: () => boolean, mostMs: number): Promise<number>;
+}
+
+async function worldWith(t: TestContext, config: DeepPartial<Config>, options: TestBrokerOptions = {}): Promise<World> {
+  const clock = new ManualClock();
+  const broker = await startTestBroker({ users: ['alice', 'bob', 'carol'], ...options, config, seams: { clock } });
+  t.after(() => broker.stop());
+  return {
+    ...broker,
+    clock,
+    async client(given = {}) {
+      const client = await RawClient.connect(broker, { keepaliveSeconds: 0, ...given });
+      t.after(() => client[Symbol.asyncDispose]());
+      return client;
+    },
+    async passUntil(holds, mostMs) {
+      for (let passed = 0; passed <= mostMs; passed += 10) {
+        // What the clock has let go on goes on, through sockets and back.
+        for (let i = 0; i < 60; i++) await turn();
+        if (holds()) return passed;
+        clock.advance(10);
+      }
+      throw new Error(`not within ${mostMs} ms`);
+    },
+  };
+}
+
+/** Acknowledges in the background, and keeps what came. */
+function collecting(client: RawClient): { readonly payloads: string[] } {
+  const payloads: string[] = [];
+  const collect = async () => {
+    for (;;) payloads.push(String((await client.receive(60_000)).payload));
+  };
+  collect().catch(() => {});
+  return { payloads };
+}
+
+const numbers = (count: number) => Array.from({ length: count }, (_, i) => String(i));
+
+for (const qos of [0, 1, 2] as const) {
+  test(`messages of QoS ${qos} beyond the rate come later, in order, and every one of them`, async (t) => {
+    const world = await worldWith(t, { limits: { messagesInPerSecond: 20, burstMs: 500 } });
+    const reader = await world.client();
+    await reader.subscribe(['iotlab/alice/#', qos]);
+    const { payloads } = collecting(reader);
+    const writer = await world.client();
+    writer.send(
+      ...numbers(60).map((n, i) => mqtt.publish('iotlab/alice/x', n, { qos, ...(qos > 0 && { id: i + 1 }) })),
+    );
+    // Ten at once, and then 20 a second.
+    const first = await world.passUntil(() => payloads.length >= 10, 50);
+    assert.ok(payloads.length <= 11);
+    const ms = first + (await world.passUntil(() => payloads.length === 60, 10_000));
+    assert.ok(ms >= 2_450 && ms <= 2_650, `${ms}`);
+    assert.deepEqual(payloads, numbers(60));
+    assert.equal(world.parts().counters.messagesDropped.total, 0);
+    const line = await world.logs.waitFor(/^slowed: /);
+    assert.deepEqual([line.login, line.direction, line.messagesPerSecond], ['alice', 'in', 20]);
+  });
+}
+
+test('a runaway loop of one user costs nobody else anything, and his own other clients take turns with it', async (t) => {
+  const world = await worldWith(t, { userLimits: [{ users: ['alice'], messagesInPerSecond: 10, burstMs: 1_000 }] });
+  const runaway = await world.client();
+  const sensor = await world.client();
+  const reader = await world.client();
+  await reader.subscribe(['iotlab/alice/sensor', 0]);
+  const { payloads } = collecting(reader);
+  runaway.send(...numbers(3_000).map((n) => mqtt.publish('iotlab/alice/x', n)));
+  await world.passUntil(() => slowedUse(world.parts().accounts.known('alice')!)[0]!.slowed, 0);
+  // Another user notices nothing: no time passes.
+  const bob = await world.client({ as: 'bob' });
+  await bob.subscribe(['iotlab/bob/#', 1]);
+  for (const n of numbers(50)) {
+    await bob.publish('iotlab/bob/x', n, { qos: 1 });
+    assert.equal((await bob.receive()).payload, n);
+  }
+  sensor.send(...numbers(5).map((n) => mqtt.publish('iotlab/alice/sensor', n)));
+  const ms = await world.passUntil(() => payloads.length === 5, 5_000);
+  assert.ok(ms <= 1_300, `${ms} ms for five messages that take turns with a flood at ten a second`);
+  assert.deepEqual(payloads, numbers(5));
+});
+
+test('who comes again has no other burst; the waiting is counted', async (t) => {
+  const world = await worldWith(t, { limits: { messagesInPerSecond: 10, burstMs: 1_000 } });
+  const reader = await world.client();
+  await reader.subscribe(['iotlab/alice/#', 0]);
+  const { payloads } = collecting(reader);
+  const writer = await world.client();
+  writer.send(...numbers(20).map((n) => mqtt.publish('iotlab/alice/x', n)));
+  await world.passUntil(() => payloads.length === 20, 2_000);
+  const { counters, accounts } = world.parts();
+  assert.ok(counters.publishesDelayedMs >= 900 && counters.publishesDelayedMs <= 1_100);
+  assert.ok(counters.limitHits.of('messagesInPerSecond') > 0);
+  reader.send(mqtt.disconnect());
+  writer.send(mqtt.disconnect());
+  await world.passUntil(() => world.parts().connections.size === 0, 200);
+  assert.notEqual(accounts.known('alice'), undefined);
+  const again = await world.client();
+  await again.subscribe(['iotlab/alice/#', 0]);
+  const seen = collecting(again).payloads;
+  again.send(...numbers(10).map((n) => mqtt.publish('iotlab/alice/x', n)));
+  const ms = await world.passUntil(() => seen.length === 10, 2_000);
+  assert.ok(ms >= 900, `${ms}`);
+  again.send(mqtt.disconnect());
+  await world.passUntil(() => accounts.known('alice') === undefined, 3_000);
+});
+
+test('bytes are read no faster than allowed, also those of one large message', async (t) => {
+  const world = await worldWith(t, { limits: { bytesInPerSecond: 100_000, burstMs: 1_000 } });
+  const reader = await world.client();
+  await reader.subscribe(['iotlab/alice/#', 0]);
+  const { payloads } = collecting(reader);
+  const writer = await world.client();
+  writer.send(mqtt.publish('iotlab/alice/x', 'x'.repeat(1_000_000)));
+  const ms = await world.passUntil(() => payloads.length === 1, 30_000);
+  assert.ok(ms >= 8_000 && ms <= 10_500, `${ms}`);
+  assert.equal(payloads[0]!.length, 1_000_000);
+  // Paid for once: the next one takes as long, and not twice.
+  writer.send(mqtt.publish('iotlab/alice/x', 'x'.repeat(1_000_000)));
+  const next = await world.passUntil(() => payloads.length === 2, 30_000);
+  assert.ok(next >= 7_000 && next <= 11_500, `${next}`);
+});
+
+for (const qos of [0, 1] as const) {
+  test(`what a user is sent leaves at the rate; publishers of the same user wait for it, QoS ${qos}`, async (t) => {
+    const world = await worldWith(t, { limits: { messagesOutPerSecond: 50, burstMs: 200, queuedMessages: 200 } });
+    const readers = await Promise.all([world.client(), world.client()]);
+    const seen = readers.map((reader) => collecting(reader).payloads);
+    for (const reader of readers) await reader.subscribe(['iotlab/alice/#', qos]);
+    const writer = await world.client();
+    writer.send(
+      ...numbers(600).map((n, i) => mqtt.publish('iotlab/alice/x', n, { qos, ...(qos > 0 && { id: i + 1 }) })),
+    );
+    await world.passUntil(() => seen[0]!.length + seen[1]!.length >= 10, 100);
+    assert.ok(seen[0]!.length + seen[1]!.length <= 12);
+    const ms = await world.passUntil(() => seen.every((payloads) => payloads.length === 600), 60_000);
+    assert.ok(ms >= 23_000 && ms <= 25_500, `${ms}`);
+    for (const payloads of seen) assert.deepEqual(payloads, numbers(600));
+    assert.equal(world.parts().counters.messagesDropped.total, 0);
+  });
+}
+
+test("a slowed reader of other users' trees slows none of them; its queue is what it has", async (t) => {
+  const acl = [
+    { access: 'readwrite' as const, topic: 'iotlab/%u/#' },
+    { access: 'read' as const, topic: 'iotlab/+/#', users: ['carol'] },
+  ];
+  const limits = { queuedMessages: 100 };
+  const userLimits = [{ users: ['carol'], messagesOutPerSecond: 10, burstMs: 1_000 }];
+  const world = await worldWith(t, { acl, limits, userLimits });
+  const teacher = await world.client({ as: 'carol' });
+  await teacher.subscribe(['iotlab/+/#', 1]);
+  const { payloads } = collecting(teacher);
+  const alice = await world.client();
+  for (const n of numbers(300)) await alice.publish('iotlab/alice/x', n, { qos: 1 });
+  const dropped = world.parts().counters.messagesDropped.total;
+  assert.ok(dropped >= 180 && dropped <= 190, `${dropped}`);
+  await world.passUntil(() => payloads.length === 300 - dropped, 20_000);
+  assert.deepEqual(payloads, numbers(300 - dropped));
+});
+
+test('the first row that is for a user and has the key counts, by login and by group', async (t) => {
+  const world = await worldWith(t, {
+    groups: [{ name: 'students', users: ['alice', 'bob'] }],
+    limits: { sessionsPerUser: 5 },
+    userLimits: [
+      { users: ['bob'], sessionsPerUser: 3 },
+      { groups: ['Students'], sessionsPerUser: 1, messagesInPerSecond: 7 },
+      { connectionsPerUser: 4 },
+    ],
+  });
+  const limitsOf = (login: string) => world.parts().accounts.open(login).limits;
+  const shown = (login: string) => {
+    const { sessionsPerUser, messagesInPerSecond, connectionsPerUser } = limitsOf(login);
+    return [sessionsPerUser, messagesInPerSecond, connectionsPerUser];
+  };
+  assert.deepEqual(['alice', 'bob', 'carol'].map(shown), [
+    [1, 7, 4],
+    [3, 7, 4],
+    [5, 0, 4],
+  ]);
+  await world.client({ clean: false });
+  assert.equal((await RawClient.attempt(world, { clean: false })).code, 3);
+});
+
+test('an operator changes the limits of one user while he is there, until a date; all are told', async (t) => {
+  const world = await worldWith(t, {}, { store: 'folder' });
+  const { accounts } = world.parts();
+  const reader = await world.client();
+  await reader.subscribe(['iotlab/alice/#', 0]);
+  const { payloads } = collecting(reader);
+  const writer = await world.client();
+  const now = world.clock.epochMs();
+  const override = {
+    limits: { messagesInPerSecond: 1, burstMs: 1_000 },
+    since: now,
+    until: now + 60_000,
+    reason: 'loop',
+  };
+  accounts.setOverride('alice', override);
+  writer.send(...numbers(200).map((n) => mqtt.publish('iotlab/alice/x', n)));
+  await world.passUntil(() => payloads.length === 11, 12_000);
+  const [incoming] = slowedUse(accounts.known('alice')!);
+  assert.equal(incoming!.slowed, true);
+  assert.ok(incoming!.slowedMs >= 9_000);
+  // Over: the rest comes at once.
+  const ms = await world.passUntil(() => payloads.length === 200, 60_000);
+  assert.ok(ms >= 45_000 && ms <= 52_000, `${ms}`);
+  await world.logs.waitFor(/the limits of a user are the usual ones again/);
+  assert.equal(accounts.known('alice')!.incoming, null);
+});
+
+test('what an operator decided holds over a restart, also for who was not here', async (t) => {
+  const world = await worldWith(t, {}, { store: 'folder' });
+  const now = world.clock.epochMs();
+  const decided = (until: number | null) => ({ limits: { connectionsPerUser: 1 }, since: now, until, reason: 'why' });
+  world.parts().accounts.setOverride('bob', decided(null));
+  world.parts().accounts.setOverride('carol', decided(now + 1_000));
+  await world.restart();
+  world.clock.advance(2_000);
+  await eventually(
+    5_000,
+    "carol's to be over",
+    () => world.parts().accounts.open('carol').limits.connectionsPerUser > 1,
+  );
+  await world.client({ as: 'bob' });
+  assert.equal((await RawClient.attempt(world, { as: 'bob' })).code, 3);
+  world.parts().accounts.setOverride('bob', null);
+  await world.client({ as: 'bob' });
+  await world.restart();
+  for await (const [login] of world.parts().store.loadUsers()) assert.fail(login);
+});
+
+test('a reload changes rates of who is there, and what waited goes on', async (t) => {
+  const world = await worldWith(t, { limits: { messagesInPerSecond: 1, burstMs: 1_000 } });
+  const reader = await world.client();
+  await reader.subscribe(['iotlab/alice/#', 0]);
+  const { payloads } = collecting(reader);
+  const writer = await world.client();
+  writer.send(...numbers(100).map((n) => mqtt.publish('iotlab/alice/x', n)));
+  await world.passUntil(() => payloads.length === 1, 0);
+  const outcome = await world.reload({
+    limits: { messagesInPerSecond: 0 },
+    userLimits: [{ users: ['bob'], burstMs: 500 }],
+  });
+  assert.deepEqual(outcome.applied, ['limits.messagesInPerSecond', 'limits.burstMs', 'userLimits']);
+  await world.passUntil(() => payloads.length === 100, 0);
+});
+
+test('what a user takes of every limit is what the limits are asked', async (t) => {
+  const world = await worldWith(t, {});
+  const client = await world.client({ clean: false });
+  await client.subscribe(['iotlab/alice/a', 0], ['iotlab/alice/b', 0]);
+  await client.publish('iotlab/alice/kept', 'x', { qos: 1, retain: true });
+  const { accounts, ledger } = world.parts();
+  const account = accounts.known('alice')!;
+  const use = new Map(limitUse(account, ledger).map(({ limit, used, most }) => [limit, [used, most]]));
+  assert.deepEqual(use.get('connectionsPerUser'), [1, 1_000]);
+  assert.deepEqual(use.get('sessionsPerUser'), [1, 1_000]);
+  assert.deepEqual(use.get('subscriptionsPerUser'), [2, 50_000]);
+  assert.deepEqual(use.get('retainedMessagesPerUser'), [1, 20_000]);
+  assert.deepEqual(use.get('retainedBytesPerUser'), [account.balances.retained.bytes, 32 * 1024 * 1024]);
+  assert.deepEqual(use.get('memoryPerUser'), [account.heldBytes, 64 * 1024 * 1024]);
+});
