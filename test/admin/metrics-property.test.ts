@@ -4,8 +4,8 @@ import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { readMetrics } from '../support/metrics.js';
 import * as mqtt from '../support/packets.js';
+import { freePort } from '../support/ports.js';
 import { freshId, RawClient } from '../support/raw-client.js';
-import { freePort } from '../support/slapd.js';
 import { startTestBroker, type TestBroker } from '../support/test-broker.js';
 
 let broker: TestBroker;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { chmod, lstat, readFile, writeFile } from 'node:fs/promises';
 import { Agent, get } from 'node:http';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { openAudit } from '../../src/admin/audit.js';
@@ -16,18 +16,10 @@ import { UsageError } from '../../src/errors.js';
 import { createRateLimited } from '../../src/observe/rate-limited.js';
 import { askAdmin, codeOf } from '../support/admin.js';
 import { captureLog } from '../support/captured-log.js';
+import { freePort } from '../support/ports.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 const fine: HealthState = { status: 'ok', uptime: 0, connections: 3, store: 'ok', credentials: 'ok' };
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 async function scene(t: TestContext) {
   const folder = await tempFolder(t);

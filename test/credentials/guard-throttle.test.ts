@@ -72,18 +72,21 @@ test('after maxFailures wrong guesses one a second is asked, until the window pa
 });
 
 test('who knows the password gets in from the very address that guesses at it, the first time too', async (t) => {
-  const { attempt, timed, useUp } = setup(t);
-  await useUp('user0');
-  // One who guesses all the time, one guess after the other.
-  let guessing = true;
-  const guesser = (async () => {
-    for (let count = 0; guessing; count += 1) await attempt('user0', `steady guess ${count}`);
-  })();
-  const [answer, tookMs] = await timed(attempt('user0', 'right 0'));
-  assert.equal(answer, 'accepted');
-  assert.ok(tookMs <= 5_000, `${tookMs} ms`);
-  guessing = false;
-  await timed(guesser.then(() => ''));
+  // Whatever the lot falls on: one time of 32 it would fall on the guesser as often as the owner waits for.
+  for (let time = 0; time < 200; time += 1) {
+    const { attempt, timed, useUp } = setup(t);
+    await useUp('user0');
+    // One who guesses all the time, one guess after the other.
+    let guessing = true;
+    const guesser = (async () => {
+      for (let count = 0; guessing; count += 1) await attempt('user0', `steady guess ${count}`);
+    })();
+    const [answer, tookMs] = await timed(attempt('user0', 'right 0'));
+    assert.equal(answer, 'accepted');
+    assert.ok(tookMs <= 4_000, `${tookMs} ms`);
+    guessing = false;
+    await timed(guesser.then(() => ''));
+  }
 });
 
 test('a wrong password that is repeated has no part in the draw, and is refused unasked', async (t) => {

@@ -185,6 +185,6 @@ test('mosquitto itself reads a file with groups', async (t) => {
   await writeFile(path, `${line}:lab,teachers\n${line.replace('alice', 'bob')}\n`);
   mosquitto.reload();
   const login = async (as: string) => (await RawClient.attempt(mosquitto, { as, password: passwordOf('alice') })).code;
-  await eventually(5_000, 'the new file to be read', async () => (await login('bob')) === 0);
+  await eventually(20_000, 'the new file to be read', async () => (await login('bob')) === 0);
   assert.equal(await login('alice'), 0);
 });

@@ -8,7 +8,7 @@ import type { DeepPartial } from '../../src/config/defaults.js';
 import { makeAuthority } from '../../src/listener/certificates.js';
 import { checkHaproxy, startHaproxy } from '../support/haproxy.js';
 import { startClient } from '../support/mosquitto-clients.js';
-import { freePorts } from '../support/ports.js';
+import { freePort } from '../support/ports.js';
 import { passwordOf, RawClient } from '../support/raw-client.js';
 import { tempFolder } from '../support/temp-folder.js';
 import { startTestBroker, type TestBroker } from '../support/test-broker.js';
@@ -27,7 +27,7 @@ async function behindHaproxy(
   await writeFile(join(folder, 'front.pem'), cert + key, { mode: 0o600 });
   await writeFile(join(folder, 'clients.pem'), authority.cert);
   await writeFile(join(folder, 'broker-ca.pem'), broker.ca);
-  const [port = 0] = await freePorts(1);
+  const port = await freePort();
   const config = `
 global
   nbthread 1
@@ -94,7 +94,7 @@ test('HAProxy hands clients over by TLS, with a certificate of its own, and with
   await mkdir(join(folder, 'tls'));
   await writeFile(join(folder, 'tls/proxies.pem'), proxies.cert);
   await writeFile(join(folder, 'tls/front.pem'), cert + key, { mode: 0o600 });
-  const [port = 0] = await freePorts(1);
+  const port = await freePort();
   const proxy = { port, host: '127.0.0.1', ca: join(folder, 'tls/proxies.pem'), names: ['front'] };
   const verified = 'ssl verify required ca-file broker-ca.pem verifyhost localhost';
   const scene = await behindHaproxy(t, folder, proxy, `127.0.0.1:${port} ${verified} crt tls/front.pem`);
@@ -104,7 +104,7 @@ test('HAProxy hands clients over by TLS, with a certificate of its own, and with
   const other = join(folder, 'other');
   await mkdir(other);
   await copyFile(join(folder, 'front.pem'), join(other, 'front.pem'));
-  const [frontPort = 0] = await freePorts(1);
+  const frontPort = await freePort();
   const bare = `
 defaults
   mode tcp

@@ -8,7 +8,7 @@ import tls from 'node:tls';
 import { UsageError } from '../../src/errors.js';
 import { type Issued, makeAuthority } from '../../src/listener/certificates.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { freePorts } from '../support/ports.js';
+import { freePort } from '../support/ports.js';
 import { proxyHeader } from '../support/proxy-headers.js';
 import { tempFolder } from '../support/temp-folder.js';
 import { testListener, until } from '../support/test-listener.js';
@@ -23,7 +23,7 @@ async function forProxies(t: TestContext, overrides: Overrides = {}) {
   const authority = makeAuthority({ name: 'proxies' });
   const ca = join(await tempFolder(t), 'proxies.pem');
   await writeFile(ca, authority.cert);
-  const [port = 0] = await freePorts(1);
+  const port = await freePort();
   const proxy = { exclusive: true, host: '127.0.0.1', port, ca, ...overrides.proxy };
   const opened = await testListener(t, { ...overrides, proxy });
   const issue = (request = {}) => authority.issue({ names: ['front.example.org'], purpose: 'proxy', ...request });

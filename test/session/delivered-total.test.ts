@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { readMetrics } from '../support/metrics.js';
 import * as mqtt from '../support/packets.js';
+import { freePort } from '../support/ports.js';
 import { freshId, RawClient } from '../support/raw-client.js';
-import { freePort } from '../support/slapd.js';
 import { startTestBroker, type TestBroker } from '../support/test-broker.js';
 
 const limits = { inflightMessages: 2, queuedMessages: 3 };

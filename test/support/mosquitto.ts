@@ -4,6 +4,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from './deadline.js';
+import { freePort } from './ports.js';
 import { passwordOf, type Target } from './raw-client.js';
 
 /**
@@ -38,7 +39,7 @@ export async function startMosquitto(
   await writeFile(join(folder, 'conf'), `${lines.join('\n')}\n`);
   const child = spawn('mosquitto', ['-c', join(folder, 'conf')], { stdio: 'ignore' });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  await eventually(5_000, 'mosquitto listens', () => canConnect(port));
+  await eventually(20_000, 'mosquitto listens', () => canConnect(port));
   return {
     host: '127.0.0.1',
     port,
@@ -60,14 +61,6 @@ export interface Mosquitto extends Target {
   /** Reads its files again. */
   reload(): void;
   stop(): Promise<void>;
-}
-
-export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 export const canConnect = (port: number): Promise<boolean> =>

@@ -1,11 +1,24 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 
-/** Ports of the loopback interface that nobody has: for programs that cannot say which one the system gave them. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+/**
+ * A port of the loopback interface that nobody has, for a program that cannot say which one the system gave it: below
+ * those that the kernel hands out to everybody's sockets, so that it is free still when the program starts, and free
+ * again when it is restarted.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const server = createServer();
+    const port = randomInt(10_000, 32_768);
+    const free = once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    server.listen(port, '127.0.0.1');
+    if (!(await free)) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }

@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Authority, makeAuthority } from '../../src/listener/certificates.js';
+import { freePort } from './ports.js';
 
 const suffix = 'dc=senslab,dc=info';
 const people = `ou=People,${suffix}`;
@@ -287,24 +288,4 @@ async function run(command: string, args: readonly string[], input = '', success
   child.stdin.end(input);
   const [code] = await once(child, 'close');
   if (!success.includes(code)) throw new Error(`${command} ended with ${code}: ${output.join('')}`);
-}
-
-/**
- * slapd can't be asked which port it took, so it is given one that was free a moment ago, and that is free again when it
- * is restarted: below those that the kernel hands out to everybody's connections.
- */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const server = createServer();
-    const port = randomInt(10_000, 32_768);
-    const free = once(server, 'listening').then(
-      () => true,
-      () => false,
-    );
-    server.listen(port, '127.0.0.1');
-    if (!(await free)) continue;
-    server.close();
-    await once(server, 'close');
-    return port;
-  }
 }
