@@ -1,3 +1,4 @@
+import type { Admin } from './admin/admin.js';
 import type { BrokerParts } from './broker-parts.js';
 import type { ReloadOutcome } from './broker-reload.js';
 import type { BrokerSeams } from './broker-seams.js';
@@ -21,8 +22,8 @@ export interface Broker {
   reload(options?: { readonly dryRun?: boolean }): Promise<ReloadOutcome>;
   /** The port in use, once started; 0 when only a proxy lets clients in. */
   readonly port: number;
-  /** The admin port in use, once started; null when it is turned off. */
-  readonly adminPort: number | null;
+  /** What operators are answered from; null before the start. */
+  readonly admin: Admin | null;
   /** Ends the connections of a login, or one of them. Returns how many there were. */
   disconnect(login: string, clientId?: string, reason?: CloseReason): number;
   /** What Prometheus gets, as it is now. */

@@ -10,6 +10,7 @@ import { type LiveSettings, Reloading, type ReloadOutcome } from './broker-reloa
 import type { BrokerSeams } from './broker-seams.js';
 import { watch } from './broker-watch.js';
 import { type Clock, systemClock } from './clock.js';
+import { guardShard } from './cluster/shard-guard.js';
 import type { Config } from './config/config.js';
 import { Client } from './connection/client.js';
 import { Connection } from './connection/connection.js';
@@ -81,8 +82,8 @@ class ComposedBroker implements Broker {
     return this.#listener?.port ?? 0;
   }
 
-  get adminPort(): number | null {
-    return this.#admin?.port ?? null;
+  get admin(): Admin | null {
+    return this.#admin;
   }
 
   get parts(): BrokerParts {
@@ -104,18 +105,18 @@ class ComposedBroker implements Broker {
     const log = this.#log;
     const clock = this.#clock;
     const config = this.#config;
-    const { openDatabase } = this.#seams;
+    const open = this.#seams.openDatabase;
     const counters = this.#counters;
     const acl = compileAcl(config.acl, config.groups);
     const store = await openStore({
-      ...{ config: config.storage, log, clock, ...(openDatabase && { open: openDatabase }) },
+      ...{ config: config.storage, log, clock, ...(open && { open }) },
       onWritten: commitCounter(counters),
     });
     countFaults(store, counters);
     this.#closers.push(() => store.close());
     const backend = this.#seams.backend ?? (await openBackend(config.credentials, { log, clock, env: this.#env }));
     const unseen = createCredentialGuard({ backend, config: config.credentials, log, clock });
-    const guard = countingGuard(unseen, { counters, clock, backend: backend.name });
+    const guard = countingGuard(guardShard(unseen, config.cluster, log), { counters, clock, backend: backend.name });
     this.#closers.push(() => guard.close());
     const noisyLog = createRateLimited({ clock });
     this.#closers.push(() => noisyLog.close());
@@ -159,7 +160,7 @@ class ComposedBroker implements Broker {
     const ledger = new Ledger(limits);
     const networks = new Networks(ledger);
     const operators = ledger.open(new Account(OPERATORS, ledger));
-    const history = new History(clock, operators.balances.history);
+    const history = new History(clock, operators.balances.history, this.#config.cluster);
     if (this.#seams.historyListener) history.listen(this.#seams.historyListener);
     const bans = await Bans.load(this.#config.admin.bansFile, clock, operators.balances.history);
     const connections = new Set<Connection>();
@@ -226,7 +227,7 @@ class ComposedBroker implements Broker {
       ...{ config: this.#config.admin, log: this.#log, clock: this.#clock, parts: this.parts },
       ...{ backend: this.#config.credentials.backend, stopping: () => this.#stopping },
       credentialsFault: () => (guard.outage ? 'E_CREDENTIALS_UNAVAILABLE' : null),
-      ...{ controls: this, storePath: this.#config.storage.path },
+      ...{ controls: this, storePath: this.#config.storage.path, cluster: this.#config.cluster },
       certificates: () => this.#listener?.certificates() ?? [],
     });
   }
@@ -242,12 +243,10 @@ class ComposedBroker implements Broker {
 
   metrics(): Promise<readonly Family[]> {
     if (this.#admin === null) throw new Error('The broker is not started.');
-    return this.#admin.metrics();
+    return this.#admin.families();
   }
 
-  async reloadCertificates(): Promise<void> {
-    await this.#listener?.reload();
-  }
+  reloadCertificates = async (): Promise<void> => await this.#listener?.reload();
 
   async reload({ dryRun = false } = {}): Promise<ReloadOutcome> {
     if (this.#reloading === null) throw new Error('The broker is not started.');

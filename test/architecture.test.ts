@@ -99,7 +99,7 @@ test('the parser of imports sees every form', () => {
 });
 
 /** What everybody may know. */
-const nouns = ['mqtt', 'errors', 'clock', 'network', 'file-watch', 'group-name', 'unix-socket', 'valve'];
+const nouns = ['mqtt', 'errors', 'clock', 'network', 'shard', 'file-watch', 'group-name', 'unix-socket', 'valve'];
 /** What a stage may know beyond its own folder: the stages do not know each other. */
 const stage = [...nouns, 'type config/config.ts', 'type observe/log.ts', 'observe/rate-limited.ts'];
 
@@ -109,7 +109,7 @@ const stage = [...nouns, 'type config/config.ts', 'type observe/log.ts', 'observ
  */
 const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] = [
   ['main', ['cli']],
-  ['cli', ['testing', 'broker', 'listener', 'credentials', 'acl', 'store', 'observe', 'config', ...nouns]],
+  ['cli', ['testing', 'broker', 'cluster', 'listener', 'credentials', 'acl', 'store', 'observe', 'config', ...nouns]],
   [
     'testing',
     [
@@ -151,7 +151,14 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
       ...['acl', 'routing', 'store', 'fairness', 'observe', 'config', ...nouns],
     ],
   ],
-  ['broker-contract', ['broker-reload', 'broker-parts', 'broker-seams', 'session', 'observe', 'config', ...nouns]],
+  [
+    'broker-contract',
+    ['type admin/admin.ts', 'broker-reload', 'broker-parts', 'broker-seams', 'session', 'observe', 'config', ...nouns],
+  ],
+  [
+    'cluster',
+    ['admin', 'listener', 'type credentials/guard.ts', 'store/shard-stores.ts', 'observe', 'config', ...nouns],
+  ],
   [
     'admin',
     [
@@ -201,6 +208,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
   ['file-watch', ['clock', 'errors']],
   ['network', ['errors']],
   ['unix-socket', []],
+  ['shard', []],
   ['valve', []],
   ['group-name', []],
   ['clock', []],

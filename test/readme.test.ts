@@ -132,7 +132,7 @@ function defaultOf(key: string): unknown {
 }
 
 test('configuration keys that are named exist, and YAML examples are accepted', () => {
-  const keys = /^(listener|credentials|acl|storage|log|admin|limits)(\.[a-zA-Z]+)+$/;
+  const keys = /^(listener|credentials|acl|storage|cluster|log|admin|limits)(\.[a-zA-Z]+)+$/;
   const unknown = code.flatMap(({ file, piece }) =>
     piece
       .split(/[\s,:()"]+/)

@@ -24,8 +24,7 @@ export function aclRoutes({ parts }: AdminContext): readonly Route[] {
     return json({ allowed, rule, hint: allowed ? null : denialText(login, topic), reasons });
   }
 
-  // Nothing changes by it; a topic is too long for a query.
-  return [{ method: 'POST', path: '/acl/explain', readsOnly: true, answer }];
+  return [{ method: 'POST', path: '/acl/explain', answer }];
 }
 
 function badBody(message: string): Refusal {

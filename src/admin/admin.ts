@@ -1,7 +1,6 @@
 import type { AdminConfig } from '../config/config.js';
 import type { Family } from '../observe/exposition.js';
 import type { Log } from '../observe/log.js';
-import { createRateLimited } from '../observe/rate-limited.js';
 import { Tally } from '../observe/tally.js';
 import { aclRoutes } from './acl.js';
 import { auditRoutes, openAudit } from './audit.js';
@@ -10,76 +9,73 @@ import { configRoutes } from './config.js';
 import { connectionRoutes } from './connections.js';
 import type { AdminContext } from './context.js';
 import { denialRoutes } from './denials.js';
+import { Departure } from './departure.js';
+import { type Doors, openDoors } from './doors.js';
+import { drainRoutes } from './drain.js';
 import { eventRoutes } from './events.js';
 import { measuredFolder } from './folder-size.js';
-import { healthOf } from './health.js';
+import { type HealthState, healthOf } from './health.js';
 import { limitRoutes } from './limits.js';
 import { Metrics } from './metrics.js';
 import { EventLoopLag } from './metrics-process.js';
-import { openAdminPort } from './port.js';
 import { Rates } from './rates.js';
-import type { Route } from './route.js';
-import { Router } from './router.js';
+import type { Answer, Route } from './route.js';
+import { type Answerer, Router } from './router.js';
 import { slowRoutes } from './slow.js';
-import { openAdminSocket } from './socket.js';
 import { statusRoutes } from './status.js';
-import { Token } from './token.js';
 import { traceRoutes } from './trace-routes.js';
 import { Traces } from './traces.js';
 import { userDataRoutes } from './user-data.js';
 import { userRoutes } from './users.js';
 
-export interface AdminOptions
-  extends Omit<AdminContext, 'startedAtMs' | 'requests' | 'streams' | 'storeBytes' | 'rates' | 'audited' | 'traces'> {
+type MadeHere = 'startedAtMs' | 'requests' | 'streams' | 'storeBytes' | 'rates' | 'audited' | 'traces' | 'departure';
+
+export interface AdminOptions extends Omit<AdminContext, MadeHere> {
   readonly config: AdminConfig;
   /** Of the store: a folder, or `memory`. */
   readonly storePath: string;
   readonly log: Log;
 }
 
-export interface Admin {
-  /** Of health and metrics; null when that is turned off. */
-  readonly port: number | null;
+export interface Admin extends Doors, Answerer {
+  health(): HealthState;
   /** What Prometheus gets. */
-  metrics(): Promise<readonly Family[]>;
-  close(): Promise<void>;
+  families(): Promise<readonly Family[]>;
+  /** The same in the format that `accept` asks for. */
+  metrics(accept: string): Promise<Answer>;
 }
 
-/** Opens the doors of the operator: the socket of the commands, and the port of health and metrics. */
+/** What operators are answered from, and the doors to it. */
 export async function openAdmin(options: AdminOptions): Promise<Admin> {
-  const { config, clock } = options;
-  const log = options.log.child({ part: 'admin' });
-  const audit = openAudit(config.auditFile, { clock, log });
+  const { config, clock, log, cluster } = options;
+  const adminLog = log.child({ part: 'admin' });
+  const audit = openAudit(config.auditFile, { clock, log: adminLog });
   const { accounts, operators } = options.parts;
+  const departure = new Departure();
   const rates = new Rates(accounts, clock, operators.balances.history);
   const streams = { open: 0, dropped: 0 };
   const traces = new Traces({ ...options, streams });
   const context: AdminContext = {
-    ...options,
-    ...{ startedAtMs: clock.monotonicMs(), requests: new Tally(['/status 200']), streams, traces },
-    ...{ storeBytes: measuredFolder(options.storePath, clock), rates, audited: (lines) => audit.tail(lines) },
+    ...{ ...options, departure, startedAtMs: clock.monotonicMs(), requests: new Tally(['/status 200']), streams },
+    ...{ storeBytes: measuredFolder(options.storePath, clock), rates, traces, audited: (lines) => audit.tail(lines) },
   };
-  const noisyLog = createRateLimited({ clock });
+  // Without a door nobody looks at it from outside, but for who supervises shards.
+  const unseen = config.port === 0 && config.socket === '' && cluster.shards === 1;
+  const lag = unseen ? null : new EventLoopLag(context);
+  const totals = new Metrics(context, lag);
   const onAnswer = (route: string, status: number) => context.requests.add(`${route} ${status}`);
-  const router = new Router({ routes: adminRoutes(context), audit, log, onAnswer });
-  const door = { router, audit, noisyLog, names: [config.host, ...config.names] };
-  const token = new Token(config.port === 0 ? '' : config.tokenFile, log);
-  await token.load();
-  // Nobody looks at it from outside.
-  const lag = config.port === 0 && config.socket === '' ? null : new EventLoopLag(context);
-  const metrics = new Metrics(context, lag);
-  const port = await openAdminPort({
-    ...{ config, door, token, log: options.log },
-    health: () => healthOf(context),
-    metrics: (accept) => metrics.answer(accept),
-  });
-  const socket = await openAdminSocket(config.socket, door, log);
+  const router = new Router({ routes: adminRoutes(context), audit, log: adminLog, onAnswer });
+  const health = () => healthOf(context);
+  const metrics = (accept: string) => totals.answer(accept);
+  const ready = () => !context.stopping() && !departure.begun;
+  const doors = await openDoors({ config, log, clock, audit, answerer: router, health, ready, metrics });
   return {
-    port: port.port,
-    metrics: () => metrics.families(),
+    ...{ port: doors.port, health, metrics },
+    families: () => totals.families(),
+    answer: (received) => router.answer(received),
     async close() {
-      await Promise.all([socket?.close(), port.close()]);
-      noisyLog.close();
+      departure.close();
+      await doors.close();
       lag?.close();
       rates.close();
       traces.close();
@@ -93,7 +89,7 @@ export function adminRoutes(context: AdminContext): readonly Route[] {
   return [
     ...[...statusRoutes(context), ...configRoutes(context), ...aclRoutes(context), ...auditRoutes(context)],
     ...[...connectionRoutes(context), ...userRoutes(context), ...userDataRoutes(context), ...limitRoutes(context)],
-    ...[...denialRoutes(context), ...slowRoutes(context), ...banRoutes(context)],
+    ...[...denialRoutes(context), ...slowRoutes(context), ...banRoutes(context), ...drainRoutes(context)],
     ...[...traceRoutes(context), ...eventRoutes(context)],
   ];
 }

@@ -24,6 +24,12 @@ const sorts = {
 } as const;
 type Sort = keyof typeof sorts;
 
+/** How rows are sorted: for whoever puts together the lists of several brokers. */
+export function connectionOrder(sort: string) {
+  const by = Object.hasOwn(sorts, sort) ? (sort as Sort) : 'n';
+  return { descending: sorts[by], keyOf: (row: Row) => keyOf(row, by) };
+}
+
 /** Who is connected, who was, and the end of it. */
 export function connectionRoutes(context: AdminContext): readonly Route[] {
   const { parts, controls } = context;

@@ -2,6 +2,7 @@ import type { BrokerParts } from '../broker-parts.js';
 import type { ReloadOutcome } from '../broker-reload.js';
 import type { Clock } from '../clock.js';
 import type { Tally } from '../observe/tally.js';
+import type { Departure } from './departure.js';
 import type { Rates } from './rates.js';
 import type { Trace, TraceOrder } from './trace.js';
 
@@ -27,12 +28,15 @@ export interface AdminContext {
   /** The code of what keeps the credential backend from answering; null while it does. */
   readonly credentialsFault: () => string | null;
   readonly stopping: () => boolean;
+  readonly departure: Departure;
+  /** Which of how many brokers this is, so that numbers given here are given by no other one. */
+  readonly cluster: { readonly shards: number; readonly shard: number };
   /** When the certificates in use end, by what they are for: milliseconds since 1970. */
   readonly certificates: () => readonly { readonly role: string; readonly expiresAt: number }[];
   /** Bytes on disk. */
   readonly storeBytes: () => Promise<number>;
-  /** Requests of operators: `route status`. */
   readonly rates: Rates;
+  /** Requests of operators: `route status`. */
   readonly requests: Tally;
   /** The last lines of the audit log. */
   readonly audited: (lines: number) => Promise<readonly unknown[]>;

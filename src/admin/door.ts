@@ -4,7 +4,7 @@ import type { RateLimited } from '../observe/rate-limited.js';
 import type { Audit } from './audit.js';
 import { jsonText } from './json-text.js';
 import type { Answer, Caller, Sink } from './route.js';
-import { problem, type Router } from './router.js';
+import { type Answerer, problem } from './router.js';
 
 /** The largest body. */
 const BODY_BYTES = 64 * 1024;
@@ -17,7 +17,7 @@ const headers = {
 };
 
 export interface Door {
-  readonly router: Router;
+  readonly router: Answerer;
   readonly audit: Audit;
   /** For refusals. */
   readonly noisyLog: RateLimited;

@@ -23,7 +23,9 @@ export interface AdminPortOptions {
   readonly log: Log;
   readonly door: Door;
   readonly token: Token;
-  readonly health: () => HealthState;
+  readonly health: () => HealthState | Promise<HealthState>;
+  /** Whether clients should be sent here. */
+  readonly ready: () => boolean;
   /** For Prometheus. `accept` is what the request says that it understands. */
   readonly metrics: (accept: string) => Promise<Answer>;
 }
@@ -35,9 +37,10 @@ const HEADER_BYTES = 4_096;
 
 /**
  * `GET /health` answers 200 while the broker does its work (`ok`, or `degraded` when only new logins suffer) and 503
- * when it does not (`failing`, `stopping`); `GET /metrics` has totals for Prometheus. Everything else is for whoever has
- * the token: a port of the loopback interface is open to every account of the machine. Throws `UsageError` naming
- * `admin.port` or `admin.host` when it cannot listen.
+ * when it does not (`failing`, `stopping`); `GET /ready` 200 while clients should be sent here, which a store that fails
+ * for a while does not change, and 503 while it is drained or stops; `GET /metrics` has totals for Prometheus. Everything
+ * else is for whoever has the token: a port of the loopback interface is open to every account of the machine. Throws
+ * `UsageError` naming `admin.port` or `admin.host` when it cannot listen.
  */
 export async function openAdminPort(options: AdminPortOptions): Promise<AdminPort> {
   const { config, log } = options;
@@ -51,12 +54,12 @@ export async function openAdminPort(options: AdminPortOptions): Promise<AdminPor
   await listen(server, config);
   server.on('error', (err) => log.warn({ err }, 'health: the HTTP server had an error'));
   const { port } = server.address() as AddressInfo;
-  log.info({ host: config.host, port }, 'health: GET /health and /metrics over HTTP');
+  log.info({ host: config.host, port }, 'health: GET /health, /ready and /metrics over HTTP');
   return { port, close: () => closeHttpServer(server) };
 }
 
 async function answer(
-  { door, token, health, metrics }: AdminPortOptions,
+  { door, token, health, ready, metrics }: AdminPortOptions,
   room: Room,
   request: IncomingMessage,
   response: ServerResponse,
@@ -77,11 +80,14 @@ async function answer(
     response.setHeader('allow', 'GET, HEAD');
     refuse(door, caller, request, response, problem(405, 'wrong-method', 'only GET'));
   } else if (path === '/health') {
-    const value = health();
+    const value = await health();
     const works = value.status === 'ok' || value.status === 'degraded';
     send(response, { kind: 'json', status: works ? 200 : 503, value });
+  } else if (path === '/ready') {
+    const value = { ready: ready() };
+    send(response, { kind: 'json', status: value.ready ? 200 : 503, value });
   } else if (path === '/metrics') send(response, await metrics(request.headers.accept ?? ''));
-  else refuse(door, caller, request, response, problem(404, 'not-found', 'try /health or /metrics'));
+  else refuse(door, caller, request, response, problem(404, 'not-found', 'try /health, /ready or /metrics'));
 }
 
 function bearerOf({ headers: { authorization = '' } }: IncomingMessage): string {

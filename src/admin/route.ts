@@ -46,8 +46,6 @@ export interface Route {
   /** Below `/v1`, with parameters in braces: `/users/{login}/limits`. */
   readonly path: string;
   readonly query?: Readonly<Record<string, QueryParameter>>;
-  /** A question that is asked by POST, since it has a body: the audit log need not know. */
-  readonly readsOnly?: true;
   readonly answer: (request: AdminRequest) => Answer | Promise<Answer>;
 }
 

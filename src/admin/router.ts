@@ -12,6 +12,12 @@ export interface ReceivedRequest {
   readonly caller: Caller;
 }
 
+/** Who answers requests: a broker, or whoever asks several of them. */
+export interface Answerer {
+  /** Never rejects. */
+  answer(received: ReceivedRequest): Promise<Answer>;
+}
+
 export interface RouterOptions {
   readonly routes: readonly Route[];
   readonly audit: Audit;
@@ -28,7 +34,7 @@ interface Compiled {
 const PREFIX = '/v1';
 
 /** From requests to the routes that answer them. Whatever changes something is in the audit log, done or refused. */
-export class Router {
+export class Router implements Answerer {
   readonly #options: RouterOptions;
   readonly #compiled: readonly Compiled[];
 
@@ -43,23 +49,17 @@ export class Router {
     const { method, caller } = received;
     const url = new URL(received.url, 'http://localhost');
     let path = 'none';
-    let changes = method !== 'GET';
     let answer: Answer;
     try {
       const { route, params } = this.#find(method, url.pathname);
       path = route.path;
-      if (route.readsOnly) changes = false;
       const request = { params, query: readQuery(route, url.searchParams), body: readBody(received.body), caller };
       answer = await route.answer(request);
     } catch (error) {
       answer = refusing(error, method, path, log);
     }
-    const status = answer.kind === 'json' ? answer.status : 200;
-    if (changes || status === 403) {
-      const result = answer.kind === 'json' && status >= 400 ? codeOf(answer.value) : 'done';
-      audit.write({ caller, what: `${method} ${url.pathname}`, body: loggable(received.body), status, result });
-    }
-    onAnswer?.(path, status);
+    auditAnswer(audit, received, answer);
+    onAnswer?.(path, statusOf(answer));
     return answer;
   }
 
@@ -76,6 +76,20 @@ export class Router {
     if (others.length === 0) throw notFound('there is no such resource; docs/openapi.yaml lists them');
     throw new Refusal(405, 'wrong-method', `this resource has ${others.join(', ')}`);
   }
+}
+
+const statusOf = (answer: Answer) => (answer.kind === 'json' ? answer.status : 200);
+
+/** Questions that are asked by POST: nothing changes by them, and what they are about is too long for a query. */
+const questions = new Set([`${PREFIX}/acl/explain`]);
+
+/** Whatever was to change something is written down, done or refused. */
+export function auditAnswer(audit: Audit, { method, url, body, caller }: ReceivedRequest, answer: Answer): void {
+  const status = statusOf(answer);
+  const { pathname } = new URL(url, 'http://localhost');
+  if ((method === 'GET' || questions.has(pathname)) && status !== 403) return;
+  const result = answer.kind === 'json' && status >= 400 ? codeOf(answer.value) : 'done';
+  audit.write({ caller, what: `${method} ${pathname}`, body: loggable(body), status, result });
 }
 
 function match(pattern: readonly string[], parts: readonly string[]): Record<string, string> | null {

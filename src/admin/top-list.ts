@@ -1,7 +1,7 @@
-/** What something is sorted by, and a number that no two of them share. */
+/** What something is sorted by, and a number or a name that no two of them share. */
 interface Place {
   readonly key: string | number;
-  readonly n: number;
+  readonly n: number | string;
 }
 
 /**
@@ -23,7 +23,7 @@ export class TopList<T> {
     this.#behind = cursor === undefined ? null : readCursor(cursor);
   }
 
-  add(key: string | number, n: number, item: T): void {
+  add(key: string | number, n: number | string, item: T): void {
     this.total++;
     const place = { key, n, item };
     if (this.#behind !== null && this.#compare(place, this.#behind) <= 0) return;
@@ -53,17 +53,20 @@ export class TopList<T> {
   }
 
   #compare(a: Place, b: Place): number {
-    const order = a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
+    const order = compare(a.key, b.key);
     if (order !== 0) return this.#descending ? -order : order;
-    return a.n - b.n;
+    return compare(a.n, b.n);
   }
 }
+
+const compare = (a: string | number, b: string | number) => (a < b ? -1 : a > b ? 1 : 0);
+const isKey = (value: unknown): value is string | number => typeof value === 'string' || typeof value === 'number';
 
 /** Null for what is no cursor: the list begins anew. */
 function readCursor(text: string): Place | null {
   try {
     const [key, n] = JSON.parse(Buffer.from(text, 'base64url').toString()) as [unknown, unknown];
-    if ((typeof key === 'string' || typeof key === 'number') && typeof n === 'number') return { key, n };
+    if (isKey(key) && isKey(n)) return { key, n };
   } catch {
     // Not ours.
   }

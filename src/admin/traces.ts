@@ -22,21 +22,25 @@ const packetNames = [
   ...['SUBSCRIBE', 'SUBACK', 'UNSUBSCRIBE', 'UNSUBACK', 'PINGREQ', 'PINGRESP', 'DISCONNECT', 'AUTH'],
 ];
 
+type Context = Pick<AdminContext, 'parts' | 'clock' | 'streams' | 'cluster'>;
+
 /**
  * Traces of users, several at once. Only the packets of who is traced pass through anything: the others' cost one look
  * at a list of listeners for each message, and nothing while nobody is traced.
  */
 export class Traces implements TraceKeeper {
-  readonly #context: Pick<AdminContext, 'parts' | 'clock' | 'streams'>;
+  readonly #context: Context;
   readonly #active = new Map<string, Trace>();
   readonly #ended: Trace[] = [];
   /** Logins that are traced, with what hears of them. */
   readonly #byLogin = new Map<string, Trace[]>();
-  #count = 0;
+  /** The last trace's number. */
+  #last: number;
   #stop: (() => void) | null = null;
 
-  constructor(context: Pick<AdminContext, 'parts' | 'clock' | 'streams'>) {
+  constructor(context: Context) {
     this.#context = context;
+    this.#last = context.cluster.shard;
   }
 
   /** Those that go on, and the last that have ended. */
@@ -52,9 +56,10 @@ export class Traces implements TraceKeeper {
     if (this.#active.size >= MOST_AT_ONCE) {
       throw new Refusal(409, 'too-many-traces', `${MOST_AT_ONCE} traces are open; end one of them`);
     }
-    const { clock, parts, streams } = this.#context;
+    const { clock, parts, streams, cluster } = this.#context;
+    this.#last += cluster.shards;
     const trace = new Trace(
-      String(++this.#count),
+      String(this.#last),
       order,
       () => clock.epochMs(),
       (count) => {

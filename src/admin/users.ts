@@ -26,6 +26,12 @@ const sorts = {
 } as const;
 type Sort = keyof typeof sorts;
 
+/** How rows are sorted: for whoever puts together the lists of several brokers. */
+export function userOrder(sort: string) {
+  const by = Object.hasOwn(sorts, sort) ? (sort as Sort) : 'login';
+  return { descending: sorts[by], keyOf: (row: UserRow) => keyOf(row, by) };
+}
+
 /** What waits for the clients of each user. */
 type Queued = ReadonlyMap<string, number>;
 
@@ -62,8 +68,8 @@ export function userRoutes(context: AdminContext): readonly Route[] {
       // What an embedder publishes, and what nobody is known to own, is nobody's.
       if (account.login === '') continue;
       const each = row(account, queued);
-      found.add(keyOf(each, sort), ++count, each);
-      if (count % USERS_PER_STEP === 0) yield;
+      found.add(keyOf(each, sort), each.login, each);
+      if (++count % USERS_PER_STEP === 0) yield;
     }
     return json({ users: found.items, total: found.total, next: found.next });
   }
@@ -130,7 +136,7 @@ export function sessionRow(session: {
   };
 }
 
-function keyOf(row: { readonly login: string; readonly connections: number } & Sortable, sort: Sort): string | number {
+function keyOf(row: UserRow, sort: Sort): string | number {
   switch (sort) {
     case 'login':
       return row.login;
@@ -151,7 +157,9 @@ function keyOf(row: { readonly login: string; readonly connections: number } & S
   }
 }
 
-interface Sortable {
+interface UserRow {
+  readonly login: string;
+  readonly connections: number;
   readonly perSecond: Rate;
   readonly queuedMessages: number;
   readonly heldBytes: number;

@@ -13,13 +13,22 @@ import { progressOn } from './progress.js';
 const LINES_PER_COMMIT = 1_000;
 
 /** To a file, which appears under its name when it is whole, or to the standard output. */
-export async function exportStore(store: Store, file: string, io: CommandIo): Promise<number> {
+export async function exportStores(stores: readonly Store[], file: string, io: CommandIo): Promise<number> {
   const progress = progressOn(io.stderr, 'lines written');
   let count = 0;
   async function* lines(): AsyncGenerator<string> {
-    for await (const line of exportLines(store)) {
-      progress.at(++count);
-      yield `${line}\n`;
+    for (const [place, store] of stores.entries()) {
+      let first = true;
+      for await (const line of exportLines(store)) {
+        // One beginning is enough.
+        if (first && place > 0) {
+          first = false;
+          continue;
+        }
+        first = false;
+        progress.at(++count);
+        yield `${line}\n`;
+      }
     }
   }
   if (file === '' || file === '-') {

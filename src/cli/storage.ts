@@ -6,19 +6,25 @@ import { loadConfig } from '../config/load.js';
 import { UsageError } from '../errors.js';
 import { createLog } from '../observe/log.js';
 import type { Store } from '../store/contract.js';
+import type { OpenMode } from '../store/database.js';
 import { openDatabase } from '../store/open-database.js';
 import { readingCopy, removeAbandonedCopies } from '../store/reading-copy.js';
+import { layoutsIn } from '../store/shard-stores.js';
 import { openStore } from '../store/store.js';
 import { usageByUser } from '../store/usage-by-user.js';
 import { action, type CommandIo, type Options } from './command.js';
 import { defineCommand } from './define-command.js';
+import { shardCount } from './shards-option.js';
 import { checkStore, repairStore } from './storage-check.js';
-import { exportStore, importStore } from './storage-transfer.js';
+import { splitStore } from './storage-split.js';
+import { exportStores, importStore } from './storage-transfer.js';
 import { ownerByAcl, usageTable } from './storage-usage.js';
 
 interface Target {
   readonly config: Config;
   readonly path: string;
+  /** The store, or those of all shards. */
+  readonly folders: readonly string[];
   readonly file: string;
   readonly json: boolean;
   readonly force: boolean;
@@ -32,8 +38,8 @@ async function targetOf(name: string, { values, config: file, ...given }: Wanted
     throw new UsageError('storage.path is "memory": nothing is kept. Name a folder with --path.');
   }
   await removeAbandonedCopies(path);
-  if (name !== 'import') await assertStore(path);
-  return { config, path, file: given.args[0] ?? '', json: values.json === true, force: values.force === true };
+  const folders = name === 'import' ? [path] : await storesIn(path, name);
+  return { config, path, folders, file: given.args[0] ?? '', json: values.json === true, force: values.force === true };
 }
 
 interface Wanted {
@@ -46,14 +52,27 @@ interface Wanted {
   readonly config: string | undefined;
 }
 
-async function assertStore(path: string): Promise<void> {
-  const names = await readdir(path).catch(() => []);
-  if (names.some((name) => name === 'CURRENT' || /\.(ldb|sst|log)$/.test(name))) return;
-  throw new UsageError(`${path}: there is no store. It is made when the broker starts; --path names another folder.`);
+/** What reads goes through the stores of all shards; what changes a store wants to know which. */
+async function storesIn(path: string, action: string): Promise<readonly string[]> {
+  const layout = (await layoutsIn(path)).at(-1);
+  if (layout === undefined) {
+    throw new UsageError(`${path}: there is no store. It is made when the broker starts; --path names another folder.`);
+  }
+  if (layout.shards > 1 && (action === 'repair' || action === 'compact')) {
+    throw new UsageError(
+      `${path} has the stores of ${layout.shards} shards: name one of them, --path ${layout.folders[0]}`,
+    );
+  }
+  return layout.folders;
 }
 
 /** The store, or when a broker has it or its disk is full, a copy of it as it is now. It is never repaired for this. */
-async function reading(target: Target, { stderr }: CommandIo, use: (store: Store) => Promise<number>): Promise<number> {
+async function reading(
+  target: Target,
+  path: string,
+  { stderr }: CommandIo,
+  use: (store: Store) => Promise<number>,
+): Promise<number> {
   const log = logTo(stderr);
   const open = (path: string) =>
     openStore({
@@ -65,10 +84,10 @@ async function reading(target: Target, { stderr }: CommandIo, use: (store: Store
   let store: Store;
   let remove = async () => {};
   try {
-    store = await open(target.path);
+    store = await open(path);
   } catch (error) {
     if (!(error instanceof UsageError) || !/^E_STORE_(LOCKED|FULL|READ_ONLY)$/.test(error.code)) throw error;
-    const copy = await readingCopy(target.path);
+    const copy = await readingCopy(path);
     remove = copy.remove;
     store = await open(copy.path).catch(async (fault) => {
       await remove();
@@ -83,12 +102,51 @@ async function reading(target: Target, { stderr }: CommandIo, use: (store: Store
   }
 }
 
-function usage(target: Target, io: CommandIo): Promise<number> {
-  return reading(target, io, async (store) => {
-    const users = await usageByUser(store, ownerByAcl(target.config));
-    io.stdout.write(target.json ? `${JSON.stringify(users, null, 2)}\n` : usageTable(users));
-    return 0;
-  });
+async function usage(target: Target, io: CommandIo): Promise<number> {
+  const users: Awaited<ReturnType<typeof usageByUser>>[number][] = [];
+  for (const folder of target.folders) {
+    await reading(target, folder, io, async (store) => {
+      users.push(...(await usageByUser(store, ownerByAcl(target.config))));
+      return 0;
+    });
+  }
+  io.stdout.write(target.json ? `${JSON.stringify(users, null, 2)}\n` : usageTable(users));
+  return 0;
+}
+
+async function check(target: Target, io: CommandIo): Promise<number> {
+  let worst = 0;
+  for (const folder of target.folders) worst = Math.max(worst, await checkStore(folder, logTo(io.stderr), io));
+  return worst;
+}
+
+/** One store after the other, into one file. */
+function exported(target: Target, io: CommandIo): Promise<number> {
+  const open = (left: readonly string[], stores: readonly Store[]): Promise<number> => {
+    const [folder, ...others] = left;
+    if (folder === undefined) return exportStores(stores, target.file, io);
+    return reading(target, folder, io, (store) => open(others, [...stores, store]));
+  };
+  return open(target.folders, []);
+}
+
+function split(target: Target, shards: string, io: CommandIo): Promise<number> {
+  const log = logTo(io.stderr);
+  const open = (path: string, mode: OpenMode) =>
+    openStore({
+      ...{ config: { ...target.config.storage, path }, log, clock: systemClock },
+      open: () => openDatabase({ path, log, clock: systemClock, mode }),
+    });
+  const { config, path } = target;
+  const wanted = {
+    config,
+    path,
+    shards: shardCount(shards),
+    openStore: open,
+    ownerOf: ownerByAcl(config),
+    now: new Date(),
+  };
+  return splitStore(wanted, io);
 }
 
 async function compact({ path }: Target, io: CommandIo): Promise<number> {
@@ -126,12 +184,13 @@ const path = {
 
 export const command = defineCommand({
   name: 'storage',
-  summary: 'show, check, repair, compact, export or import what the broker keeps',
+  summary: 'show, check, repair, compact, split, export or import what the broker keeps',
   about: `
 usage and export also work while a broker runs, and on a full disk: they read a copy made at that moment, in TMPDIR or in
 memory. The others need the broker stopped.
 import refuses a store that has something in it; with --force, sessions and retained messages of the file replace those
-of the same name, and the others stay.`,
+of the same name, and the others stay.
+split keeps what was there before in a folder that it names.`,
   examples: [
     'iotlab-broker storage export lab.jsonl && iotlab-broker storage import lab.jsonl --path /srv/other/store',
   ],
@@ -144,7 +203,7 @@ of the same name, and the others stay.`,
     check: action({
       summary: 'read everything, and say what cannot be read',
       options: path,
-      run: async (given, io) => checkStore((await targetOf('check', given, io)).path, logTo(io.stderr), io),
+      run: async (given, io) => check(await targetOf('check', given, io), io),
     }),
     repair: action({
       summary: 'copy a damaged store, and make one of what can be read',
@@ -160,16 +219,18 @@ of the same name, and the others stay.`,
       summary: 'everything as JSON lines (-: standard output, the default)',
       arguments: ['[FILE]'],
       options: path,
-      run: async (given, io) => {
-        const target = await targetOf('export', given, io);
-        return reading(target, io, (store) => exportStore(store, target.file, io));
-      },
+      run: async (given, io) => exported(await targetOf('export', given, io), io),
     }),
     import: action({
       summary: 'take over an export',
       arguments: ['FILE'],
       options: { force: { type: 'boolean', help: 'also into a store that has something in it' }, ...path },
       run: async (given, io) => importInto(await targetOf('import', given, io), io),
+    }),
+    split: action({
+      summary: 'move everything into the stores of so many shards; 1: of a single broker',
+      options: { shards: { type: 'string', value: 'N', help: 'how many shards' }, ...path },
+      run: async (given, io) => split(await targetOf('split', given, io), given.values.shards ?? '', io),
     }),
   },
 });

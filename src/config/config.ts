@@ -33,6 +33,9 @@ type UserLimitsSchema = Schema['userLimits'][number];
 export interface StorageConfig extends StorageSchema {}
 type StorageSchema = Schema['storage'];
 
+export interface ClusterConfig extends ClusterSchema {}
+type ClusterSchema = Schema['cluster'];
+
 export interface LogConfig extends LogSchema {}
 type LogSchema = Schema['log'];
 

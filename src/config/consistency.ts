@@ -10,7 +10,8 @@ export interface Inconsistency {
 
 /** What no key shows alone. Only what is certain not to work is listed. */
 export function inconsistencies(config: Config): Inconsistency[] {
-  return [...ofProxy(config), ...ofCredentials(config), ...ofGroups(config), ...ofRules(config), ...ofLimits(config)];
+  const parts = [ofProxy, ofCluster, ofCredentials, ofGroups, ofRules, ofLimits];
+  return parts.flatMap((part) => part(config));
 }
 
 function ofProxy({ listener: { proxy } }: Config): Inconsistency[] {
@@ -22,6 +23,27 @@ function ofProxy({ listener: { proxy } }: Config): Inconsistency[] {
   if (proxy.port !== 0 && proxy.ca === '') {
     const text = 'is needed with listener.proxy.port: who has a certificate of it may say who a client is';
     found.push({ key: 'listener.proxy.ca', text });
+  }
+  return found;
+}
+
+function ofCluster({ listener, cluster, acl }: Config): Inconsistency[] {
+  const { shard, machines, proxy, local } = cluster;
+  const shards = local > 0 ? local : cluster.shards;
+  const found: Inconsistency[] = [];
+  const add = (key: string, text: string) => found.push({ key, text });
+  if (shard >= shards) add('cluster.shard', `is one of cluster.shards (${shards}), counted from 0`);
+  if (machines.length > 0 && listener.proxy.port === 0) {
+    add('cluster.machines', 'needs listener.proxy.port: that is how HAProxy reaches the brokers');
+  }
+  if (machines.length > 0 && proxy.certificate === '') {
+    add('cluster.proxy.certificate', 'is needed with cluster.machines: the brokers ask HAProxy for it');
+  }
+  for (const [index, { topic }] of acl.entries()) {
+    // What somebody publishes for others stays in the shard of who published it.
+    if (shards > 1 && !topic.includes('%u')) {
+      add(`acl[${index}].topic`, `has no %u: with cluster.shards, users of different shards have no topic in common`);
+    }
   }
   return found;
 }

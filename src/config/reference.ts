@@ -50,11 +50,12 @@ function allAtStart(node: Node): boolean {
 }
 
 function rowsEntry(name: string, node: Rows, indent: string): string[] {
+  const none = node.default.length === 0;
   const about = Object.entries(node.row.keys)
     .filter((pair): pair is [string, Leaf<unknown>] => pair[1].kind === 'leaf')
-    .flatMap(([key, child]) => comment(`${key}: ${described(child)}`, `${indent}  `));
+    .flatMap(([key, child]) => comment(`${key}: ${described(child)}`, none ? indent : `${indent}  `));
   const head = comment(node.doc, indent);
-  if (node.default.length === 0) return [...head, ...about.map((line) => line.trimStart()), `${indent}${name}: []`];
+  if (none) return [...head, ...about, `${indent}${name}: []`];
   return [...head, `${indent}${name}:`, ...about, ...node.default.map((row) => `${indent}  - ${flow(row)}`)];
 }
 

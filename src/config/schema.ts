@@ -1,5 +1,6 @@
 import { whyNotAGroupName } from '../group-name.js';
 import { whyNotARuleTopic } from '../mqtt/rule-topic.js';
+import { cluster } from './cluster-schema.js';
 import { limits, userLimits } from './limits-schema.js';
 import { listener } from './listener-schema.js';
 import { atStart, choice, duration, durationMs, flag, integer, path, rows, section, text, texts } from './node.js';
@@ -182,6 +183,7 @@ export const configSchema = section('Configuration of iotlab-broker.', {
   groups,
   acl,
   storage,
+  cluster,
   log,
   admin: atStart(admin),
   limits,

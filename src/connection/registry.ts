@@ -13,7 +13,7 @@ export type Identification =
       readonly stale: boolean;
     }
   | { readonly kind: 'refused'; readonly reason: RefusalReason }
-  | { readonly kind: 'unavailable'; readonly error: Fault };
+  | { readonly kind: 'unavailable'; readonly reason: string; readonly error: Fault };
 
 /** A client that is connected, as the registry knows it. */
 export interface RegisteredClient extends ClientIdentity {

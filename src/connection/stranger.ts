@@ -159,8 +159,8 @@ export class Stranger implements FrameHandler {
     if (who.kind === 'refused') {
       this.#turnAway(wire, 'not-authorised', username, clientId, who.reason);
     } else if (who.kind === 'unavailable') {
-      const { code } = who.error;
-      this.#turnAway(wire, 'unavailable', username, clientId, 'backend-unavailable', { code });
+      const { code, message } = who.error;
+      this.#turnAway(wire, 'unavailable', username, clientId, who.reason, { code, detail: message });
     } else if (this.#context.bans.of('login', who.login) !== null) {
       this.#turnAway(wire, 'not-authorised', who.login, clientId, 'banned');
     } else if (fault !== null && (!request.clean || request.sessionExpirySeconds !== 0 || request.will !== null)) {

@@ -27,8 +27,8 @@ export type AuthOutcome =
   | {
       readonly kind: 'unavailable';
       readonly error: Fault;
-      /** For the log: the backend is in trouble, or there are only too many who want to log in. */
-      readonly reason: 'backend-unavailable' | 'too-many-logins';
+      /** For the log: the backend is in trouble, there are only too many who want to log in, or another broker serves them. */
+      readonly reason: 'backend-unavailable' | 'too-many-logins' | 'other-shard';
     };
 
 /** What stands between the connections and a credential backend; the backend may be slow, down, or under attack. */

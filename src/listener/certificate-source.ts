@@ -42,8 +42,10 @@ export async function openCertificateSource(options: {
   readonly files: CertificateFiles;
   readonly log: Log;
   readonly clock: Clock;
+  /** Another certificate is in use. */
+  readonly onChange?: (pair: CertificatePair) => void;
 }): Promise<CertificateSource> {
-  const { files, log, clock } = options;
+  const { files, log, clock, onChange } = options;
   const watched = [files.cert, files.key, files.ca].filter((file) => file !== '');
   let seen = await stateOf(watched);
   let { material, context } = await load(files);
@@ -75,6 +77,7 @@ export async function openCertificateSource(options: {
       if (sameText(next.material, material)) return log.debug({ files }, 'Certificates unchanged');
       ({ material, context } = next);
       log.info({ files: Object.values(files) }, 'Certificates reloaded');
+      onChange?.(material);
       report(true);
     } catch (error) {
       unusableSinceMs ??= clock.monotonicMs();

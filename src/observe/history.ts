@@ -72,11 +72,15 @@ export class History {
   readonly #refusals: Rings<Refusal>;
   readonly #ended: Rings<EndedConnection>;
   readonly #listeners = new Set<HistoryListener>();
-  #connections = 0;
+  /** Of this broker alone among those of a cluster: its numbers are its shard's modulo the number of shards. */
+  readonly #step: number;
+  #connections: number;
 
   /** `balance` is told what is kept. */
-  constructor(clock: Clock, balance: { add(bytes: number): void }) {
+  constructor(clock: Clock, balance: { add(bytes: number): void }, { shards, shard } = { shards: 1, shard: 0 }) {
     this.#clock = clock;
+    this.#step = shards;
+    this.#connections = shard;
     const charge = (bytes: number) => balance.add(bytes);
     this.#denials = new Rings({
       ...{ entries: 20_000, entriesPerOwner: DENIALS_PER_USER, bytes: 8 * mebibyte, charge },
@@ -95,7 +99,8 @@ export class History {
 
   /** The next connection's number. */
   nextConnection(): number {
-    return ++this.#connections;
+    this.#connections += this.#step;
+    return this.#connections;
   }
 
   listen(listener: HistoryListener): () => void {

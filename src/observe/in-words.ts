@@ -60,6 +60,7 @@ const refusals: Readonly<Record<string, string>> = {
   ambiguous: 'two entries of the directory claim the login',
   throttled: 'too many wrong passwords from this address: one guess a second is tried',
   'backend-unavailable': 'the credential backend does not answer',
+  'other-shard': 'another shard serves this login',
   'too-many-logins': 'too many want to log in at once',
   'store-fault': 'the store cannot be written, and the client wants something kept',
   'memory-limit': 'the user holds as much as is allowed (limits.memoryPerUser), or all together do',

@@ -45,11 +45,11 @@ async function scene(t: TestContext) {
   const token = new Token(tokenFile, log);
   await token.load();
   const door = { router, audit, noisyLog, names: ['broker.example'] };
-  const state = { now: fine };
+  const state = { now: fine, ready: true };
   const metrics = async (accept: string) =>
     ({ kind: 'text', type: 'text/plain', text: `asked for ${accept}\n` }) as const;
   const openAt = (config: { host: string; port: number }) =>
-    openAdminPort({ config, door, token, log, metrics, health: () => state.now });
+    openAdminPort({ config, door, token, log, metrics, health: () => state.now, ready: () => state.ready });
   return { folder, log, lines, auditFile, tokenFile, audit, token, state, openAt };
 }
 

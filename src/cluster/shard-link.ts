@@ -1,0 +1,83 @@
+import type { HealthState } from '../admin/health.js';
+import type { Answer, Sink } from '../admin/route.js';
+import type { ReceivedRequest } from '../admin/router.js';
+import type { Question, Word } from './link.js';
+
+/** What a broker answers to operators. */
+export interface Operator {
+  answer(received: ReceivedRequest): Promise<Answer>;
+  health(): HealthState;
+  metrics(accept: string): Promise<Answer>;
+}
+
+/** The process's channel to the one that started it. */
+export interface Channel {
+  send?: ((word: Word, ...more: [undefined, undefined, (error: Error | null) => void]) => boolean) | undefined;
+  on(event: 'message', listener: (question: Question) => void): unknown;
+  once(event: 'disconnect', listener: () => void): unknown;
+}
+
+/**
+ * Answers the supervisor. When it is gone, nobody would ever end this process: `orphaned` is called.
+ */
+export function answerSupervisor(channel: Channel, operator: Operator, orphaned: () => void): void {
+  /** Of streams that are read, what ends them. */
+  const streams = new Map<number, () => void>();
+  const say = (word: Word, sent: () => void = () => {}) => channel.send?.(word, undefined, undefined, sent);
+
+  function sinkOf(id: number): Sink {
+    let unsentBytes = 0;
+    let over = false;
+    return {
+      get unsentBytes() {
+        return unsentBytes;
+      },
+      write(text) {
+        if (over) return;
+        unsentBytes += text.length;
+        say({ kind: 'part', id, text }, () => {
+          unsentBytes -= text.length;
+        });
+      },
+      end() {
+        over = true;
+        streams.delete(id);
+        say({ kind: 'end', id });
+      },
+      onClose(gone) {
+        streams.set(id, () => {
+          over = true;
+          streams.delete(id);
+          gone();
+        });
+      },
+    };
+  }
+
+  function sendAnswer(id: number, answer: Answer): void {
+    if (answer.kind !== 'stream') {
+      say({ kind: 'answer', id, answer });
+      return;
+    }
+    say({ kind: 'answer', id, answer: { kind: 'stream', type: answer.type } });
+    answer.begin(sinkOf(id));
+  }
+
+  channel.on('message', (question) => {
+    const { id } = question;
+    if (question.kind === 'health') say({ kind: 'health', id, health: operator.health() });
+    else if (question.kind === 'gone') streams.get(id)?.();
+    else {
+      const answer = question.kind === 'admin' ? operator.answer(question.received) : operator.metrics(question.accept);
+      answer.then(
+        (it) => sendAnswer(id, it),
+        (error: Error) => {
+          const value = { error: { code: 'internal', message: error.message } };
+          say({ kind: 'answer', id, answer: { kind: 'json', status: 500, value } });
+        },
+      );
+    }
+  });
+  channel.once('disconnect', orphaned);
+  say({ kind: 'serving' });
+}

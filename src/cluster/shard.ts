@@ -1,0 +1,186 @@
+import type { ChildProcess } from 'node:child_process';
+import type { HealthState } from '../admin/health.js';
+import type { Answer, Sink } from '../admin/route.js';
+import { problem, type ReceivedRequest } from '../admin/router.js';
+import type { Clock } from '../clock.js';
+import type { Log } from '../observe/log.js';
+import { Child } from './child.js';
+import type { Question, SentAnswer, Word } from './link.js';
+
+const ANSWER_TIMEOUT_MS = 10_000;
+
+interface Asked {
+  readonly answered: (word: Word | null) => void;
+  /** Of a stream, once somebody reads it. */
+  sink: Sink | null;
+  readonly before: string[];
+}
+
+export interface ShardOptions {
+  readonly shard: number;
+  /** Node.js's arguments and those of the command. */
+  readonly args: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly stopTimeoutMs: number;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** The process of one shard's broker, as its supervisor has it: kept running, and asked. */
+export class Shard {
+  readonly number: number;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #child: Child;
+  readonly #asked = new Map<number, Asked>();
+  #process: ChildProcess | null = null;
+  #serving = false;
+  #since: string | null = null;
+  #lastId = 0;
+  #onServing: (() => void)[] = [];
+
+  constructor({ shard, args, env, stopTimeoutMs, log, clock }: ShardOptions) {
+    this.number = shard;
+    this.#clock = clock;
+    this.#log = log;
+    this.#child = new Child({
+      ...{ name: `shard ${shard}`, command: process.execPath, args, stopTimeoutMs, log, clock },
+      spawn: { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
+      onSpawned: (child) => this.#spawned(child),
+      onExit: () => this.#gone(),
+    });
+  }
+
+  /** Whether clients can connect. */
+  get serving(): boolean {
+    return this.#serving;
+  }
+
+  get pid(): number | null {
+    return this.#child.pid;
+  }
+
+  /** When it began to serve. */
+  get since(): string | null {
+    return this.#since;
+  }
+
+  start(): Promise<void> {
+    return this.#child.start(this.#nowServing());
+  }
+
+  stop(): Promise<void> {
+    return this.#child.stop();
+  }
+
+  restart(): Promise<void> {
+    return this.#child.restart(() => this.#nowServing());
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.signal(signal);
+  }
+
+  /** Null: it does not answer. */
+  async health(): Promise<HealthState | null> {
+    const word = await this.#ask((id) => ({ id, kind: 'health' }));
+    return word?.kind === 'health' ? word.health : null;
+  }
+
+  metrics(accept: string): Promise<Answer> {
+    return this.#answer((id) => ({ id, kind: 'metrics', accept }));
+  }
+
+  answer(received: ReceivedRequest): Promise<Answer> {
+    return this.#answer((id) => ({ id, kind: 'admin', received }));
+  }
+
+  async #answer(question: (id: number) => Question): Promise<Answer> {
+    const id = this.#lastId + 1;
+    const word = await this.#ask(question);
+    if (word?.kind !== 'answer') {
+      return problem(
+        503,
+        'shard-down',
+        `shard ${this.number} does not answer: it is starting, or its log says why not`,
+      );
+    }
+    return this.#received(id, word.answer);
+  }
+
+  #received(id: number, answer: SentAnswer): Answer {
+    if (answer.kind !== 'stream') return answer;
+    return {
+      ...answer,
+      begin: (sink) => {
+        const asked = this.#asked.get(id);
+        if (asked === undefined) return sink.end();
+        asked.sink = sink;
+        for (const text of asked.before.splice(0)) sink.write(text);
+        sink.onClose(() => {
+          this.#asked.delete(id);
+          this.#send({ id, kind: 'gone' });
+        });
+      },
+    };
+  }
+
+  #ask(question: (id: number) => Question): Promise<Word | null> {
+    const id = ++this.#lastId;
+    if (!this.#serving) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      const cancel = this.#clock.after(ANSWER_TIMEOUT_MS, () => answered(null));
+      const answered = (word: Word | null) => {
+        cancel();
+        if (word?.kind !== 'answer' || word.answer.kind !== 'stream') this.#asked.delete(id);
+        resolve(word);
+      };
+      this.#asked.set(id, { answered, sink: null, before: [] });
+      this.#send(question(id));
+    });
+  }
+
+  #send(question: Question): void {
+    // A process that is just ending takes nothing more; its exit answers for it.
+    this.#process?.send(question, () => {});
+  }
+
+  #spawned(child: ChildProcess): void {
+    this.#process = child;
+    child.on('message', (word) => this.#heard(word as Word));
+  }
+
+  #heard(word: Word): void {
+    if (word.kind === 'serving') {
+      this.#serving = true;
+      this.#since = new Date(this.#clock.epochMs()).toISOString();
+      this.#log.info({ shard: this.number, pid: this.pid }, 'shard serves');
+      for (const waiting of this.#onServing.splice(0)) waiting();
+      return;
+    }
+    const asked = this.#asked.get(word.id);
+    if (asked === undefined) return;
+    if (word.kind === 'part') {
+      if (asked.sink === null) asked.before.push(word.text);
+      else asked.sink.write(word.text);
+    } else if (word.kind === 'end') {
+      this.#asked.delete(word.id);
+      asked.sink?.end();
+    } else asked.answered(word);
+  }
+
+  #gone(): void {
+    this.#process = null;
+    this.#serving = false;
+    this.#since = null;
+    for (const [id, asked] of this.#asked) {
+      this.#asked.delete(id);
+      asked.answered(null);
+      asked.sink?.end();
+    }
+  }
+
+  #nowServing(): Promise<void> {
+    return new Promise((resolve) => this.#onServing.push(resolve));
+  }
+}

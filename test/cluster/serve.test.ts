@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { makeAuthority } from '../../src/listener/certificates.js';
+import { shardOf } from '../../src/shard.js';
+import { MetricsText } from '../support/metrics.js';
+import { RawClient } from '../support/raw-client.js';
+import { ShardedProcess } from '../support/sharded-process.js';
+import { tempFolder } from '../support/temp-folder.js';
+
+const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const users = Array.from({ length: 6 }, (_, number) => `user${number}`);
+const SHARDS = 2;
+const of = (shard: number) => users.filter((login) => shardOf(login, SHARDS) === shard);
+
+async function cluster(t: TestContext): Promise<ShardedProcess> {
+  return ShardedProcess.prepare(t, await tempFolder(t), users);
+}
+
+async function cli(it: ShardedProcess, ...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [main, ...args, '--config', it.config]);
+  return stdout;
+}
+
+const get = async (it: ShardedProcess, path: string) => (await fetch(`http://127.0.0.1:${it.adminPort}${path}`)).text();
+const connect = (it: ShardedProcess, as: string, more = {}) => RawClient.connect(it.front, { as, ...more });
+
+test('serve --shards runs brokers and HAProxy; operators see all of them as one', async (t) => {
+  const it = await cluster(t);
+  await it.start('--shards', `${SHARDS}`);
+  const clients = await Promise.all(users.map((as) => connect(it, as, { clientId: `c-${as}` })));
+  t.after(() => Promise.all(clients.map((client) => client[Symbol.asyncDispose]())));
+  for (const [index, client] of clients.entries()) {
+    const topic = `iotlab/${users[index]}/t`;
+    await client.subscribe([topic, 1]);
+    await client.publish(topic, 'hello', { qos: 1 });
+    assert.equal((await client.receive()).payload, 'hello');
+  }
+  const health = JSON.parse(await get(it, '/health'));
+  assert.deepEqual([health.status, health.connections, health.store], ['ok', users.length, 'ok']);
+  const metrics = await get(it, '/metrics');
+  const told = new MetricsText(metrics);
+  for (const shard of [0, 1]) {
+    assert.equal(told.sum('connections', { shard: `${shard}` }), of(shard).length);
+    assert.equal(told.sum('shard_up', { shard: `${shard}` }), 1);
+  }
+  assert.equal(metrics.match(/^# TYPE iotlab_broker_connections gauge$/gm)?.length, 1);
+
+  const status = JSON.parse(await cli(it, 'status', '--json'));
+  assert.deepEqual([status.connections, status.usersOnline, status.status], [users.length, users.length, 'ok']);
+  const rows = JSON.parse(await cli(it, 'clients', '--sort', 'login', '--json')) as { login: string; n: number }[];
+  assert.deepEqual(
+    rows.map(({ login }) => login),
+    [...users].sort(),
+  );
+  assert.equal(new Set(rows.map(({ n }) => n)).size, users.length);
+  for (const { n, login } of rows) assert.equal(n % SHARDS, shardOf(login, SHARDS));
+  // In pages of two, and by the one thing that all of them have differently.
+  const paged = JSON.parse(await cli(it, 'clients', '--limit', '4', '--json')) as { n: number }[];
+  assert.deepEqual(
+    paged.map(({ n }) => n),
+    rows
+      .map(({ n }) => n)
+      .sort((a, b) => b - a)
+      .slice(0, 4),
+  );
+  await cli(it, 'kick', '--connection', `${rows[0]!.n}`);
+  await clients[0]!.closed();
+  await cli(it, 'kick', users[1]!);
+  await clients[1]!.closed();
+  assert.match(await readFile(join(it.folder, 'audit.jsonl'), 'utf8'), /"what":"DELETE \/v1\/connections\/\d+"/);
+
+  const logged = it.lines.filter(({ msg }) => msg === 'connected');
+  for (const { login, shard } of logged) assert.equal(shard, shardOf(String(login), SHARDS));
+
+  // One shard after the other: nobody of the other one is disconnected meanwhile.
+  const shards = await cli(it, 'cluster', 'status');
+  assert.equal(shards.match(/ serves /g)?.length, SHARDS);
+  const restarts = it.lines.length;
+  assert.equal(await cli(it, 'cluster', 'restart'), '2 shards restarted\n');
+  const order = it.lines
+    .slice(restarts)
+    .filter(({ msg }) => /^(the shard is restarted|shard serves)$/.test(String(msg)));
+  assert.deepEqual(
+    order.map(({ shard }) => shard),
+    [0, 0, 1, 1],
+  );
+
+  // A new certificate is shown from then on, and nobody is disconnected for it.
+  await using stays = await connect(it, users[2]!);
+  const next = makeAuthority();
+  const { cert, key } = next.issue();
+  await writeFile(join(it.folder, 'server.key'), key);
+  await writeFile(join(it.folder, 'server.pem'), cert);
+  await it.line(({ msg }) => msg === 'HAProxy shows the new certificate', 20_000);
+  await using newcomer = await RawClient.connect({ ...it.front, ca: next.cert }, { as: users[0]! });
+  await Promise.all([newcomer.expectNothing(), stays.expectNothing()]);
+  assert.equal(await it.end('SIGTERM'), 0);
+});
+
+test('a shard that is killed is back within a second or so with what it had; the others do not notice', async (t) => {
+  const it = await cluster(t);
+  await it.start('--shards', `${SHARDS}`);
+  const [[hit = '', other = '']] = [[of(0)[0], of(1)[0]]];
+  const kept = { clean: false, clientId: 'kept' };
+  const away = await connect(it, hit, kept);
+  await away.subscribe([`iotlab/${hit}/#`, 1]);
+  await away.disconnect();
+  await using publisher = await connect(it, hit);
+  await publisher.publish(`iotlab/${hit}/t`, 'acknowledged', { qos: 1 });
+  await using bystander = await connect(it, other);
+  await bystander.subscribe([`iotlab/${other}/t`, 1]);
+
+  const victim = await it.line(({ msg, shard }) => msg === 'shard serves' && shard === 0);
+  const killedAt = it.lines.length;
+  const atMs = performance.now();
+  process.kill(Number(victim.pid), 'SIGKILL');
+  await it.line(({ msg, shard }) => msg === 'shard serves' && shard === 0, 20_000, killedAt);
+  const back = await RawClient.attempt(it.front, { as: hit, ...kept });
+  t.diagnostic(`back after ${Math.round(performance.now() - atMs)} ms`);
+  assert.deepEqual([back.code, back.sessionPresent], [0, true]);
+  assert.equal((await back.client.receive()).payload, 'acknowledged');
+  await back.client[Symbol.asyncDispose]();
+  await bystander.publish(`iotlab/${other}/t`, 'undisturbed', { qos: 1 });
+  assert.equal((await bystander.receive()).payload, 'undisturbed');
+  const said = it.lines.slice(killedAt).find(({ msg }) => /shard 0 ended by itself/.test(String(msg)));
+  assert.equal(said?.signal, 'SIGKILL');
+
+  // When the supervisor is killed, its brokers end in order, and so does HAProxy: the next one finds everything free.
+  const from = it.lines.length;
+  await it.end('SIGKILL');
+  for (const shard of [0, 1]) {
+    assert.ok(it.lines.slice(from).some(({ msg, shard: whose }) => msg === 'broker stopped' && whose === shard));
+  }
+  await it.start('--shards', `${SHARDS}`);
+});
+
+test("a broker alone and shards refuse each other's stores, and storage split moves what is kept between them", async (t) => {
+  const it = await cluster(t);
+  await it.start('--shards', `${SHARDS}`);
+  for (const as of users) {
+    const client = await connect(it, as, { clean: false, clientId: 'kept' });
+    await client.subscribe([`iotlab/${as}/#`, 1]);
+    await client.disconnect();
+    await using other = await connect(it, as);
+    await other.publish(`iotlab/${as}/t`, as, { qos: 1, retain: true });
+  }
+  assert.equal(await it.end('SIGTERM'), 0);
+  await assert.rejects(
+    it.start('--shards', '3'),
+    /has the store of 2 shards.*storage split --shards 3 moves everything/,
+  );
+  await assert.rejects(it.start(), /has the store of 2 shards.*storage split --shards 1 moves everything/);
+  const usage = async () => JSON.parse(await cli(it, 'storage', 'usage', '--json')) as { user: string }[];
+  const inOrder = async () => (await usage()).sort((a, b) => (a.user < b.user ? -1 : 1));
+  const before = await inOrder();
+  assert.equal(before.length, users.length);
+  for (const shards of ['3', '1', '2']) {
+    assert.match(await cli(it, 'storage', 'split', '--shards', shards), /what was there before is in before-split-/);
+    assert.deepEqual(await inOrder(), before);
+  }
+  assert.match(await cli(it, 'storage', 'split', '--shards', '2'), /already/);
+  await it.start('--shards', `${SHARDS}`);
+  for (const as of users) {
+    const { client, sessionPresent } = await RawClient.attempt(it.front, { as, clean: false, clientId: 'kept' });
+    assert.equal(sessionPresent, true);
+    assert.equal((await client.receive()).payload, as);
+    await client[Symbol.asyncDispose]();
+  }
+});
