@@ -24,6 +24,8 @@ export interface Broker {
   readonly port: number;
   /** What operators are answered from; null before the start. */
   readonly admin: Admin | null;
+  /** The port for browsers in use, once started; null when it is turned off. */
+  readonly webPort: number | null;
   /** Ends the connections of a login, or one of them. Returns how many there were. */
   disconnect(login: string, clientId?: string, reason?: CloseReason): number;
   /** What Prometheus gets, as it is now. */

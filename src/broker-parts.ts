@@ -6,6 +6,7 @@ import type { Bans } from './credentials/bans.js';
 import type { LiveSession } from './credentials/revalidation.js';
 import type { Account } from './fairness/account.js';
 import type { Ledger } from './fairness/ledger.js';
+import type { Networks } from './fairness/networks.js';
 import type { Scheduler } from './fairness/scheduler.js';
 import type { Counters } from './observe/counters.js';
 import type { History } from './observe/history.js';
@@ -31,6 +32,7 @@ export interface BrokerParts {
   readonly counters: Counters;
   readonly scheduler: Scheduler;
   readonly ledger: Ledger;
+  readonly networks: Networks;
   readonly rules: Rulebook;
   readonly ruleChanges: RuleChanges;
   readonly wills: Wills;

@@ -3,7 +3,7 @@ import type { BrokerParts } from './broker-parts.js';
 import type { BrokerSeams } from './broker-seams.js';
 import type { Clock } from './clock.js';
 import { type Changes, changesOf, inForce } from './config/changes.js';
-import type { Config, LimitsConfig } from './config/config.js';
+import type { Config, LimitsConfig, WebConfig } from './config/config.js';
 import type { CredentialGuard } from './credentials/guard.js';
 import { openBackend } from './credentials/open-backend.js';
 import type { Revalidation } from './credentials/revalidation.js';
@@ -40,6 +40,8 @@ export interface ReloadOptions {
   readonly guard: CredentialGuard;
   readonly revalidation: Revalidation;
   readonly listener: Listener;
+  /** What browsers may, from now on. */
+  readonly configureWeb: (config: WebConfig) => void;
   /** What a test put in the place of a part is not replaced. */
   readonly seams: BrokerSeams;
   readonly log: Log;
@@ -109,6 +111,7 @@ export class Reloading {
       if (touches(changes, 'listener.cert', 'listener.key', 'listener.ca')) steps.push(await this.#certificates(next));
       if (touches(changes, 'credentials')) steps.push(await this.#credentials(changes, next));
       if (touches(changes, 'limits', 'userLimits', 'groups', 'storage')) steps.push(this.#limits(next));
+      if (touches(changes, 'web')) steps.push(this.#web(next));
       if (touches(changes, 'log.level')) steps.push(this.#logLevel(next));
     } catch (error) {
       for (const step of steps) await step.discard();
@@ -152,6 +155,10 @@ export class Reloading {
       },
       discard() {},
     };
+  }
+
+  #web({ web }: Config): Step {
+    return { apply: () => this.#options.configureWeb(web), discard() {} };
   }
 
   #logLevel({ log: { level } }: Config): Step {

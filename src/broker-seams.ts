@@ -13,6 +13,8 @@ export interface BrokerSeams {
   readonly openDatabase?: OpenDatabase;
   /** What a connection reads from and writes to; it must behave as the socket would. */
   readonly wrapSocket?: (socket: Socket) => Duplex;
+  /** Opens the port for browsers where the system chooses: `web.port` 0 is none otherwise. */
+  readonly web?: boolean;
   readonly onPublication?: PublicationListener;
   readonly historyListener?: HistoryListener;
 }

@@ -3,7 +3,8 @@ import { Rulebook } from './acl/rulebook.js';
 import { type Admin, openAdmin } from './admin/admin.js';
 import { Hub } from './aedes/hub.js';
 import type { Broker, BrokerOptions } from './broker-contract.js';
-import { commitCounter, countFaults, countingGuard, listenerWitness } from './broker-counting.js';
+import { commitCounter, countFaults, countingGuard } from './broker-counting.js';
+import { openListenerOf, openWebOf } from './broker-doors.js';
 import { drain, withDeadline } from './broker-drain.js';
 import type { BrokerParts } from './broker-parts.js';
 import { type LiveSettings, Reloading, type ReloadOutcome } from './broker-reload.js';
@@ -24,7 +25,7 @@ import { Account, OPERATORS } from './fairness/account.js';
 import { Ledger } from './fairness/ledger.js';
 import { Networks } from './fairness/networks.js';
 import { Scheduler } from './fairness/scheduler.js';
-import { doorsOf, type Listener, openListener } from './listener/listener.js';
+import { doorsOf, type Listener } from './listener/listener.js';
 import { Counters } from './observe/counters.js';
 import type { Family } from './observe/exposition.js';
 import { History } from './observe/history.js';
@@ -43,6 +44,7 @@ import { LimitRules } from './session/user-limits.js';
 import { Wills } from './session/will.js';
 import type { Store } from './store/contract.js';
 import { openStore } from './store/store.js';
+import type { Web } from './web/web.js';
 
 export type { Broker, BrokerOptions };
 
@@ -65,6 +67,7 @@ class ComposedBroker implements Broker {
   #parts: BrokerParts | null = null;
   #listener: Listener | null = null;
   #admin: Admin | null = null;
+  #web: Web | null = null;
   #stopping = false;
   readonly #closers: (() => Promise<void> | void)[] = [];
 
@@ -84,6 +87,10 @@ class ComposedBroker implements Broker {
 
   get admin(): Admin | null {
     return this.#admin;
+  }
+
+  get webPort(): number | null {
+    return this.#listener?.webPort ?? null;
   }
 
   get parts(): BrokerParts {
@@ -130,15 +137,19 @@ class ComposedBroker implements Broker {
     // Before the listener: a port that is taken must not cost clients their connections.
     this.#admin = await this.#openAdmin(guard);
     this.#closers.push(() => this.#admin!.close());
-    this.#listener = await this.#openListener();
+    const doors = { config, limits: this.#live.limits, log, clock, seams: this.#seams, parts: this.parts };
+    this.#web = openWebOf(doors);
+    this.#closers.push(() => this.#web?.close());
+    this.#listener = await openListenerOf(doors, this.#web);
     this.#closers.push(() => this.#listener!.close());
     this.#reloading = new Reloading({
       ...{ config, log, clock, guard, revalidation, read: this.#readConfig, live: this.#live, parts: this.parts },
       ...{ listener: this.#listener, seams: this.#seams, env: this.#env },
+      configureWeb: (next) => this.#web?.configure(next),
     });
     log.info(
       {
-        ...doorsOf(config.listener, this.port),
+        ...doorsOf(config.listener, this.#listener),
         backend: config.credentials.backend,
         store: config.storage.path,
         sessions: sessions.size,
@@ -205,21 +216,10 @@ class ComposedBroker implements Broker {
     await hub.listen();
     this.#closers.push(() => new Promise<void>((resolve) => hub.close(resolve)));
     this.#parts = {
-      ...{ limits, hub, connections, accounts, sessions, store, distribution, counters, scheduler, ledger },
+      ...{ limits, hub, connections, accounts, sessions, store, distribution, counters, scheduler, ledger, networks },
       ...{ rules, ruleChanges, limitRules, wills, history, operators, bans },
     };
     return { sessions, wills };
-  }
-
-  #openListener(): Promise<Listener> {
-    const { certificates, wrapSocket } = this.#seams;
-    return openListener({
-      ...{ config: this.#config.listener, limits: this.#live.limits, log: this.#log, clock: this.#clock },
-      ...(certificates && { certificates }),
-      witness: listenerWitness(this.#counters),
-      onConnection: (socket, peer) =>
-        this.parts.hub.accept(wrapSocket?.(socket) ?? socket, peer.address, peer.transport),
-    });
   }
 
   #openAdmin(guard: CredentialGuard): Promise<Admin> {

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 
-/** What a client's bytes come by: TLS that ends here, or a proxy where it does. */
-export type Transport = 'tls' | 'proxy';
+/** What a client's bytes come by: TLS that ends here, a proxy where it does, or a WebSocket over TLS that ends here. */
+export type Transport = 'tls' | 'proxy' | 'websocket';
 
 /**
  * One spelling per peer: a dual-stack socket shows 192.0.2.1 as ::ffff:192.0.2.1, which would count and read as another

@@ -133,6 +133,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
     [
       ...[
         'broker-contract',
+        'broker-doors',
         'broker-counting',
         'broker-reload',
         'broker-watch',
@@ -159,6 +160,11 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
     'cluster',
     ['admin', 'listener', 'type credentials/guard.ts', 'store/shard-stores.ts', 'observe', 'config', ...nouns],
   ],
+  [
+    'broker-doors',
+    ['broker-counting', 'broker-parts', 'broker-seams', 'web', 'listener', 'observe', 'config', ...nouns],
+  ],
+  ['web', ['admin', 'broker-parts', 'connection', 'credentials', 'session', 'fairness', 'observe', 'config', ...nouns]],
   [
     'admin',
     [

@@ -1,3 +1,4 @@
+import { transportsAndProtocols } from '../observe/counters.js';
 import type { Family } from '../observe/exposition.js';
 import { byWords, counter, gauge, histogram } from '../observe/families.js';
 import { Tally } from '../observe/tally.js';
@@ -9,7 +10,7 @@ const ITEMS_PER_STEP = 128;
 /** Connections, TLS, sessions. */
 export function* connectionFamilies({ parts, certificates }: AdminContext): Steps<Family[]> {
   const { connections, counters, sessions, limits } = parts;
-  const open = new Tally(['tls 3.1', 'tls 3.1.1', 'tls 5']);
+  const open = new Tally(transportsAndProtocols);
   const online = new Set<string>();
   let pending = 0;
   let count = 0;

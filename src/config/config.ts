@@ -42,5 +42,8 @@ type LogSchema = Schema['log'];
 export interface AdminConfig extends AdminSchema {}
 type AdminSchema = Schema['admin'];
 
+export interface WebConfig extends WebSchema {}
+type WebSchema = Schema['web'];
+
 export interface LimitsConfig extends LimitsSchema {}
 type LimitsSchema = Schema['limits'];

@@ -27,7 +27,7 @@ function ofProxy({ listener: { proxy } }: Config): Inconsistency[] {
   return found;
 }
 
-function ofCluster({ listener, cluster, acl }: Config): Inconsistency[] {
+function ofCluster({ listener, cluster, acl, web }: Config): Inconsistency[] {
   const { shard, machines, proxy, local } = cluster;
   const shards = local > 0 ? local : cluster.shards;
   const found: Inconsistency[] = [];
@@ -38,6 +38,9 @@ function ofCluster({ listener, cluster, acl }: Config): Inconsistency[] {
   }
   if (machines.length > 0 && proxy.certificate === '') {
     add('cluster.proxy.certificate', 'is needed with cluster.machines: the brokers ask HAProxy for it');
+  }
+  if (shards > 1 && web.port !== 0) {
+    add('web.port', 'is for one broker: behind it, the users of the other shards would not be found');
   }
   for (const [index, { topic }] of acl.entries()) {
     // What somebody publishes for others stays in the shard of who published it.

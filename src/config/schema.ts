@@ -5,6 +5,7 @@ import { limits, userLimits } from './limits-schema.js';
 import { listener } from './listener-schema.js';
 import { atStart, choice, duration, durationMs, flag, integer, path, rows, section, text, texts } from './node.js';
 import { people } from './people-schema.js';
+import { web } from './web-schema.js';
 
 const day = 24 * 60 * 60 * 1000;
 
@@ -185,6 +186,7 @@ export const configSchema = section('Configuration of iotlab-broker.', {
   storage,
   cluster,
   log,
+  web,
   admin: atStart(admin),
   limits,
   userLimits,

@@ -130,6 +130,7 @@ export class Connection implements FrameSource, Holder {
     });
     socket.on('end', () => this.reader.end());
     socket.on('error', () => this.#socketGone('socket-error'));
+    socket.on('violation', (error: ProtocolError) => this.failed(error));
     socket.on('close', () => this.#socketGone('peer-closed'));
   }
 
@@ -209,10 +210,7 @@ export class Connection implements FrameSource, Holder {
     this.close('internal-error');
   }
 
-  /**
-   * Closes once everything that was received is handled, in the user's turns, and calls back then. What came behind a CONNECT that is not answered yet is not:
-   * nothing may be answered before it.
-   */
+  /** Closes once all that was received, but for what is behind an unanswered CONNECT, is handled, and calls back then. */
   closeHandled(reason: CloseReason, done: () => void = () => {}): void {
     if (this.#closed) {
       done();

@@ -1,6 +1,6 @@
 import type { SecureContext } from 'node:tls';
 import type { Clock } from '../clock.js';
-import type { ListenerConfig } from '../config/config.js';
+import type { ListenerConfig, WebConfig } from '../config/config.js';
 import type { Log } from '../observe/log.js';
 import {
   type CertificateExpiry,
@@ -16,6 +16,8 @@ import { openTlsDoor } from './tls-door.js';
 export interface Listener {
   /** The port in use: what the system chose when the configuration says 0. Null when only a proxy's connections come in. */
   readonly port: number | null;
+  /** The same for browsers; null when they have none. */
+  readonly webPort: number | null;
   /** Connections from accept to close, those in their handshake included. */
   connections(): number;
   /** Frees the ports and ends handshakes in progress; connections that were handed over go on. */
@@ -74,6 +76,8 @@ export interface ListenerOptions {
   /** Instead of the files that the configuration names. */
   readonly certificates?: CertificateSource;
   readonly onConnection: OnConnection;
+  /** A second port, for browsers: the same certificate, limits and deadlines. */
+  readonly web?: { readonly config: Pick<WebConfig, 'host' | 'port'>; readonly onConnection: OnConnection };
   readonly witness?: ListenerWitness;
 }
 
@@ -82,12 +86,13 @@ export interface ListenerOptions {
  * `UsageError` when certificate, key, host, port or socket won't do.
  */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
-  const { config, log, clock } = options;
+  const { config, log, clock, web } = options;
   const { cert, key, ca, proxy } = config;
   const reception = new Reception(options);
   const doors: Door[] = [];
   let certificates: ReplaceableSource | null = null;
   let clients: Door | null = null;
+  let browsers: Door | null = null;
   let proxyTls: ProxyTlsDoor | null = null;
 
   const letGo = async () => {
@@ -100,7 +105,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
 
   try {
     // Behind a proxy on the same machine there may be none: it is the proxy that ends TLS.
-    if (!proxy.exclusive || proxy.port !== 0) {
+    if (!proxy.exclusive || proxy.port !== 0 || web !== undefined) {
       certificates = new ReplaceableSource(
         options.certificates ?? (await openCertificateSource({ files: { cert, key, ca }, log, clock })),
       );
@@ -110,10 +115,17 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       proxyTls = await openProxyTlsDoor(reception, proxy, certificates!);
       doors.push(proxyTls);
     }
+    const context = () => certificates!.context();
     if (!proxy.exclusive) {
-      const context = () => certificates!.context();
-      clients = await openTlsDoor(reception, { host: config.host, port: config.port, context });
+      const complaints = { host: 'listener.host:', port: 'listener.port: port' };
+      clients = await openTlsDoor(reception, { host: config.host, port: config.port, context, complaints });
       doors.push(clients);
+    }
+    if (web !== undefined) {
+      const { host, port } = web.config;
+      const complaints = { host: 'web.host:', port: 'web.port: port' };
+      browsers = await openTlsDoor(reception, { host, port, context, complaints, to: web.onConnection });
+      doors.push(browsers);
     }
   } catch (error) {
     await letGo();
@@ -122,6 +134,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
 
   return {
     port: clients?.port ?? null,
+    webPort: browsers?.port ?? null,
     connections: () => reception.connections,
     certificates: () => certificates?.expiries() ?? [],
     stopAccepting() {
@@ -142,9 +155,10 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
 }
 
 /** For the log: where clients come in, and where a proxy hands them over. */
-export function doorsOf({ proxy }: ListenerConfig, port: number): object {
+export function doorsOf({ proxy }: ListenerConfig, { port, webPort }: Pick<Listener, 'port' | 'webPort'>): object {
   return {
-    ...(proxy.exclusive ? {} : { port }),
+    ...(port === null ? {} : { port }),
+    ...(webPort === null ? {} : { webPort }),
     ...(proxy.socket === '' ? {} : { proxySocket: proxy.socket }),
     ...(proxy.port === 0 ? {} : { proxyPort: proxy.port }),
   };

@@ -123,10 +123,10 @@ export class Reception {
     return false;
   }
 
-  /** The handshake of `raw` is done, and `socket` is what to read and write. */
-  handOver(raw: net.Socket, socket: net.Socket, peer: Peer): void {
+  /** The handshake of `raw` is done, and `socket` is what to read and write: for MQTT, or for whom a door has it. */
+  handOver(raw: net.Socket, socket: net.Socket, peer: Peer, to = this.#onConnection): void {
     this.#arriving.delete(raw);
-    if (this.#accepting) this.#onConnection(socket, peer);
+    if (this.#accepting) to(socket, peer);
     else socket.destroy();
   }
 

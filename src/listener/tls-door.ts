@@ -1,16 +1,23 @@
 import net from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { networkOf, normalizeAddress } from '../network.js';
-import { listenTcp } from './bind.js';
+import { type Complaints, listenTcp } from './bind.js';
 import { type HandshakeEnd, shakeHands } from './handshake.js';
 import { HandshakeQueue } from './handshake-queue.js';
-import type { Door, Reception } from './reception.js';
+import type { Door, OnConnection, Reception } from './reception.js';
+
+export interface TlsDoorOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly context: () => SecureContext;
+  readonly complaints: Complaints;
+  /** Who takes over what comes in here, if it is not MQTT. */
+  readonly to?: OnConnection;
+}
 
 /** Where clients come in: TLS 1.2 and 1.3, and nothing else. Throws `UsageError` when host or port won't do. */
-export async function openTlsDoor(
-  reception: Reception,
-  { host, port, context }: { readonly host: string; readonly port: number; readonly context: () => SecureContext },
-): Promise<Door> {
+export async function openTlsDoor(reception: Reception, options: TlsDoorOptions): Promise<Door> {
+  const { host, port, context, complaints, to } = options;
   const handshakes = new HandshakeQueue();
 
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (raw) => {
@@ -28,14 +35,15 @@ export async function openTlsDoor(
     shakeHands(raw, shaken, (end) => {
       const seconds = (reception.clock.monotonicMs() - startedMs) / 1_000;
       reception.witness?.handshake(end.kind, end.kind === 'secure' && end.socket.isSessionReused(), seconds);
-      if (end.kind === 'secure') reception.handOver(raw, end.socket, { address, port: remotePort, transport: 'tls' });
+      if (end.kind === 'secure')
+        reception.handOver(raw, end.socket, { address, port: remotePort, transport: 'tls' }, to);
       else tell(reception, end, address);
     });
   });
 
   reception.watch(server);
   const closed = new Promise<void>((resolve) => server.once('close', resolve));
-  await listenTcp(server, host, port, { host: 'listener.host:', port: 'listener.port: port' });
+  await listenTcp(server, host, port, complaints);
   return {
     port: (server.address() as net.AddressInfo).port,
     stopAccepting: () => void server.close(),

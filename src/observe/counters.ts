@@ -10,6 +10,11 @@ const OPERATIONS = [1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000];
  * Totals since the start, for the metrics. Plain numbers and arrays of them: they are counted on the hot path. What each
  * of them means for operators is said where it is shown, in admin/metrics-*.ts.
  */
+/** Of clients, in metrics: how they came, and what they speak. */
+export const transportsAndProtocols: readonly string[] = ['tls', 'websocket'].flatMap((transport) =>
+  ['3.1', '3.1.1', '5'].map((protocol) => `${transport} ${protocol}`),
+);
+
 export class Counters {
   /** By the type of the packet: 1 is CONNECT. */
   readonly packetsReceived = new Array<number>(16).fill(0);
@@ -40,7 +45,7 @@ export class Counters {
   configLoadedAt = Date.now();
 
   /** `transport protocol`. */
-  readonly connectionsOpened = new Tally(['tls 3.1', 'tls 3.1.1', 'tls 5']);
+  readonly connectionsOpened = new Tally(transportsAndProtocols);
   readonly connectionsRefused = new Tally(refusalReasons);
   readonly connectionsClosed = new Tally(endReasons);
   readonly messagesDropped = new Tally(dropReasons);

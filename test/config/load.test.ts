@@ -87,7 +87,10 @@ test('unknown keys are refused with the file, the line and the nearest known nam
   const cases: [text: string, expected: RegExp][] = [
     ['listener:\n  prot: 1883', /^\/etc\/broker\.yaml:2: listener\.prot: unknown key; did you mean listener\.port\?$/],
     ['listner: {}', /:1: listner: unknown key; did you mean listener\?/],
-    ['\nport: 8883', /:2: port: unknown key; did you mean listener\.port or listener\.proxy\.port or admin\.port\?/],
+    [
+      '\nport: 8883',
+      /:2: port: unknown key; did you mean listener\.port or listener\.proxy\.port or web\.port or admin\.port\?/,
+    ],
     ['limits: { Connections: 5 }', /did you mean limits\.connections\?/],
     [
       'credentials:\n  ldap:\n    servicePassword: hunter2',

@@ -65,7 +65,7 @@ const statements = `
  * Of the others, most are a client's. 3.2.2-10 to -14 are about what a server does not support, and this one supports all
  * of it. No packet of this broker but PUBLISH has User Properties (3.4.2-3, 3.5.2-3, 3.6.2-3, 3.7.2-3, 3.9.2-2, 3.11.2-2,
  * 3.14.2-4), PUBREL and PUBCOMP have no Reason String (3.6.2-2, 3.7.2-2), and there is no AUTH (3.15.2-2, 3.15.2-3,
- * 4.12.0-2, 4.12.0-5, 4.12.1). 4.2.0-1 and 6.0.0 are about transports.
+ * 4.12.0-2, 4.12.0-5, 4.12.1). 4.2.0-1 is about transports; 6.0.0 about WebSocket, see test/web/.
  */
 
 test('every statement of MQTT 5 that concerns a server has a test with its number', () => {

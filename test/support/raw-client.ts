@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
+import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import * as mqtt from './packets.js';
+import { openWebSocket } from './web-socket.js';
 
 /** Where a broker listens. */
 export interface Target {
@@ -9,7 +11,12 @@ export interface Target {
   readonly port: number;
   /** PEM of the authority that signed the server's certificate. */
   readonly ca: string;
+  /** The port for browsers. */
+  readonly webPort?: number | null;
 }
+
+/** `TEST_TRANSPORT=websocket npm test -- conformance` has all raw clients come over WebSocket. */
+export const overWebSocket = process.env.TEST_TRANSPORT === 'websocket';
 
 export interface RawConnectOptions extends mqtt.ConnectOptions {
   /** Default `alice`; `null` leaves the user name out. */
@@ -37,7 +44,9 @@ function contextFor(ca: string): tls.SecureContext {
  * about order; `take` picks the first packet of a kind and leaves the others for later.
  */
 export class RawClient implements AsyncDisposable {
-  readonly socket: tls.TLSSocket;
+  /** What is sent and received: inside of TLS, or of a WebSocket in it. */
+  readonly socket: Duplex;
+  readonly tls: tls.TLSSocket;
   readonly clientId: string;
   /** Inside of TLS. */
   sentBytes = 0;
@@ -48,7 +57,8 @@ export class RawClient implements AsyncDisposable {
   #wakers: (() => void)[] = [];
   #nextId = 1;
 
-  private constructor(socket: tls.TLSSocket, tcp: net.Socket, clientId: string) {
+  private constructor(secure: tls.TLSSocket, socket: Duplex, tcp: net.Socket, clientId: string) {
+    this.tls = secure;
     this.socket = socket;
     this.#tcp = tcp;
     this.clientId = clientId;
@@ -70,14 +80,16 @@ export class RawClient implements AsyncDisposable {
   /** Opens the TLS connection and says nothing yet. */
   static open(target: Target, options: tls.ConnectionOptions = {}, clientId = freshId()): Promise<RawClient> {
     return new Promise((resolve, reject) => {
-      const tcp = net.connect({ host: target.host, port: target.port, noDelay: true });
+      const port = overWebSocket ? target.webPort! : target.port;
+      const tcp = net.connect({ host: target.host, port, noDelay: true });
       tcp.once('error', reject);
       const secureContext = Object.keys(options).length === 0 ? contextFor(target.ca) : undefined;
       const socket = tls.connect({ socket: tcp, servername: 'localhost', ca: target.ca, secureContext, ...options });
       socket.once('error', reject);
       socket.once('secureConnect', () => {
         socket.off('error', reject);
-        resolve(new RawClient(socket, tcp, clientId));
+        if (!overWebSocket) resolve(new RawClient(socket, socket, tcp, clientId));
+        else openWebSocket(socket).then((stream) => resolve(new RawClient(socket, stream, tcp, clientId)), reject);
       });
     });
   }

@@ -12,7 +12,7 @@ import { type DeepPartial, defaultConfig } from '../../src/config/defaults.js';
 import { makeAuthority } from '../../src/listener/certificates.js';
 import { type CapturedLog, captureLog } from './captured-log.js';
 import { startMosquitto } from './mosquitto.js';
-import { passwordOf, type Target } from './raw-client.js';
+import { overWebSocket, passwordOf, type Target } from './raw-client.js';
 
 export interface TestBrokerOptions {
   /** Each with the password `passwordOf(login)`. */
@@ -25,6 +25,7 @@ export interface TestBrokerOptions {
 }
 
 export interface TestBroker extends Target, AsyncDisposable {
+  readonly webPort: number | null;
   /** The PEM file behind `ca`. */
   readonly caFile: string;
   /** Holds everything that the broker has; removed by `stop`. */
@@ -93,7 +94,7 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
   let read: Config;
   const start = async (port: number, settings = config) => {
     read = whole(port, settings);
-    const seams = { log: logs.log, clock: systemClock, ...options.seams };
+    const seams = { log: logs.log, clock: systemClock, web: overWebSocket, ...options.seams };
     const broker = await createBroker(read, { ...seams, readConfig: async () => read });
     await broker.start();
     return broker;
@@ -107,6 +108,9 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
   return {
     host: '127.0.0.1',
     port,
+    get webPort() {
+      return broker.webPort;
+    },
     ca: authority.cert,
     caFile: files.ca,
     folder,
@@ -147,6 +151,7 @@ async function yardstick(users: readonly string[], config: DeepPartial<Config>):
   const mosquitto = await startMosquitto(users, rules, limits.queuedMessages);
   return {
     ...mosquitto,
+    webPort: null,
     usersFile: '',
     logs: captureLog(),
     parts: () => {

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { packageFolder } from '../../src/config/package-folder.js';
+
+// The quick half of the suite, all of whose clients come over WebSocket, in frames of all sizes [MQTT-6.0.0-2]. What
+// takes long runs by `TEST_TRANSPORT=websocket npm test -- conformance/`, as .ci/run does.
+const files = ['connect', 'publish', 'subscribe', 'session', 'mqtt31', 'mqtt5-connect', 'mqtt5-publish'];
+
+test('the conformance suite passes over WebSocket', { timeout: 120_000 }, async () => {
+  const folder = join(packageFolder(), 'build', 'test', 'conformance');
+  const args = ['--enable-source-maps', '--test', '--test-concurrency=2', '--test-reporter=tap'];
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const child = spawn(process.execPath, [...args, ...files.map((file) => join(folder, `${file}.test.js`))], {
+    env: { ...env, TEST_TRANSPORT: 'websocket' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    output += text;
+  });
+  const [code] = await once(child, 'close');
+  assert.equal(code, 0, output.match(/^\s*not ok[\s\S]{0,600}/gm)?.join('\n'));
+  assert.match(output, /^# pass [1-9]\d\d/m);
+});
