@@ -4,6 +4,7 @@ import type { ReloadOutcome } from './broker-reload.js';
 import type { BrokerSeams } from './broker-seams.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config/config.js';
+import type { Fault } from './errors.js';
 import type { Family } from './observe/exposition.js';
 import type { Log } from './observe/log.js';
 import type { CloseReason } from './session/close-reason.js';
@@ -40,4 +41,8 @@ export interface BrokerOptions extends BrokerSeams {
   readonly env?: NodeJS.ProcessEnv;
   /** Reads the configuration anew, for `reload`; without it there is never another one. */
   readonly readConfig?: () => Promise<Config>;
+  /** Another broker has what `storage.url` keeps for this one: the start goes on when that one is gone. */
+  readonly onStandby?: () => void;
+  /** Another broker has taken this one's place: it has to end at once. Without it, an error that nobody catches does. */
+  readonly onFenced?: (fault: Fault) => void;
 }

@@ -21,6 +21,7 @@ import { Bans } from './credentials/bans.js';
 import { type CredentialGuard, createCredentialGuard } from './credentials/guard.js';
 import { openBackend } from './credentials/open-backend.js';
 import type { Revalidation } from './credentials/revalidation.js';
+import type { Fault } from './errors.js';
 import { Account, OPERATORS } from './fairness/account.js';
 import { Ledger } from './fairness/ledger.js';
 import { Networks } from './fairness/networks.js';
@@ -43,6 +44,7 @@ import { NO_GROUPS } from './session/user-account.js';
 import { LimitRules } from './session/user-limits.js';
 import { Wills } from './session/will.js';
 import type { Store } from './store/contract.js';
+import { openPostgres } from './store/postgres/open-postgres.js';
 import { openStore } from './store/store.js';
 import type { Web } from './web/web.js';
 
@@ -53,12 +55,23 @@ export async function createBroker(config: Config, options: BrokerOptions): Prom
   return new ComposedBroker(config, options);
 }
 
+/** What of the store there is to be measured on the disk. */
+const folderOf = ({ url, path }: Config['storage']) => (url === '' ? path : 'memory');
+
+/** What it has in memory is of the past: nobody may get any of it. */
+function endProcess(fault: Fault): void {
+  setImmediate(() => {
+    throw fault;
+  });
+}
+
 class ComposedBroker implements Broker {
   readonly #config: Config;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #env: NodeJS.ProcessEnv;
   readonly #seams: BrokerSeams;
+  readonly #ownership: { onStandby(): void; onFenced(fault: Fault): void };
   readonly #counters = new Counters();
   readonly #readConfig: () => Promise<Config>;
   /** What a reload changes, where all parts look. */
@@ -77,6 +90,7 @@ class ComposedBroker implements Broker {
     this.#clock = options.clock ?? systemClock;
     this.#env = options.env ?? process.env;
     this.#seams = options;
+    this.#ownership = { onStandby: options.onStandby ?? (() => {}), onFenced: options.onFenced ?? endProcess };
     this.#readConfig = options.readConfig ?? (async () => config);
     this.#live = { limits: { ...config.limits }, sessionExpiryMs: config.storage.sessionExpiryMs };
   }
@@ -112,7 +126,9 @@ class ComposedBroker implements Broker {
     const log = this.#log;
     const clock = this.#clock;
     const config = this.#config;
-    const open = this.#seams.openDatabase;
+    const postgres = await openPostgres(config, { log, clock }, this.#ownership);
+    if (postgres !== null) this.#closers.push(() => postgres.close());
+    const open = this.#seams.openDatabase ?? postgres?.open;
     const counters = this.#counters;
     const acl = compileAcl(config.acl, config.groups);
     const store = await openStore({
@@ -121,6 +137,7 @@ class ComposedBroker implements Broker {
     });
     countFaults(store, counters);
     this.#closers.push(() => store.close());
+    if (this.#stopping) throw new Error('It was stopped before it had started.');
     const backend = this.#seams.backend ?? (await openBackend(config.credentials, { log, clock, env: this.#env }));
     const unseen = createCredentialGuard({ backend, config: config.credentials, log, clock });
     const guard = countingGuard(guardShard(unseen, config.cluster, log), { counters, clock, backend: backend.name });
@@ -151,7 +168,7 @@ class ComposedBroker implements Broker {
       {
         ...doorsOf(config.listener, this.#listener),
         backend: config.credentials.backend,
-        store: config.storage.path,
+        store: config.storage.url || config.storage.path,
         sessions: sessions.size,
         retained: store.retained.size,
         startMs: Math.round(performance.now() - startedAt),
@@ -227,7 +244,7 @@ class ComposedBroker implements Broker {
       ...{ config: this.#config.admin, log: this.#log, clock: this.#clock, parts: this.parts },
       ...{ backend: this.#config.credentials.backend, stopping: () => this.#stopping },
       credentialsFault: () => (guard.outage ? 'E_CREDENTIALS_UNAVAILABLE' : null),
-      ...{ controls: this, storePath: this.#config.storage.path, cluster: this.#config.cluster },
+      ...{ controls: this, storePath: folderOf(this.#config.storage), cluster: this.#config.cluster },
       certificates: () => this.#listener?.certificates() ?? [],
     });
   }

@@ -99,7 +99,18 @@ test('the parser of imports sees every form', () => {
 });
 
 /** What everybody may know. */
-const nouns = ['mqtt', 'errors', 'clock', 'network', 'shard', 'file-watch', 'group-name', 'unix-socket', 'valve'];
+const nouns = [
+  'mqtt',
+  'errors',
+  'clock',
+  'network',
+  'shard',
+  'postgres-url',
+  'file-watch',
+  'group-name',
+  'unix-socket',
+  'valve',
+];
 /** What a stage may know beyond its own folder: the stages do not know each other. */
 const stage = [...nouns, 'type config/config.ts', 'type observe/log.ts', 'observe/rate-limited.ts'];
 
@@ -214,6 +225,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
   ['file-watch', ['clock', 'errors']],
   ['network', ['errors']],
   ['unix-socket', []],
+  ['postgres-url', ['errors']],
   ['shard', []],
   ['valve', []],
   ['group-name', []],
@@ -260,6 +272,7 @@ test('one library, one door', () => {
   const doors: [library: string, allowed: RegExp][] = [
     ['aedes', /^src\/aedes\//],
     ['level', /^src\/store\//],
+    ['pg', /^src\/(store\/postgres\/|postgres-url\.ts$)/],
     ['memory-level', /^src\/store\//],
     ['abstract-level', /^src\/store\//],
     ['aedes-persistence', /^src\/store\//],

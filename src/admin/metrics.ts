@@ -47,7 +47,11 @@ export class Metrics {
       ...processFamilies(this.#context, this.#lag),
       ...(yield* connectionFamilies(this.#context)),
       ...(yield* messageFamilies(this.#context)),
-      gauge('store_size_bytes', 'The store on disk; 0 for storage.path: memory.', storeBytes),
+      gauge(
+        'store_size_bytes',
+        'The store on disk; 0 where there is no folder: storage.path: memory, storage.url.',
+        storeBytes,
+      ),
       ...(yield* accessFamilies(this.#context)),
     ];
   }

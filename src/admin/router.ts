@@ -168,7 +168,7 @@ export function problem(status: number, code: string, message: string): Answer {
   return json({ error: { code, message } }, status);
 }
 
-function codeOf(value: unknown): string {
+export function codeOf(value: unknown): string {
   return (value as { error?: { code?: string } }).error?.code ?? 'refused';
 }
 

@@ -44,6 +44,7 @@ interface Shards {
     readonly shard: number;
     readonly pid: number | null;
     readonly serving: boolean;
+    readonly standby: boolean;
     readonly since: string | null;
   }[];
   readonly proxy: number | null;
@@ -52,15 +53,15 @@ interface Shards {
 
 async function showStatus(config: string | undefined, io: CommandIo): Promise<number> {
   const { shards, proxy } = await (await AdminClient.of(config, io)).get<Shards>('/shards');
-  const rows = shards.map(({ shard, pid, serving, since }) => [
+  const rows = shards.map(({ shard, pid, serving, standby, since }) => [
     shard,
     pid ?? '-',
-    serving ? 'serves' : 'down',
+    serving ? 'serves' : standby ? 'stands by' : 'down',
     since ?? '-',
   ]);
   io.stdout.write(table(['SHARD', 'PID', 'STATE', 'SINCE'], rows));
   io.stdout.write(proxy === null ? 'HAProxy is not run by this broker\n' : `HAProxy: pid ${proxy}\n`);
-  return shards.every(({ serving }) => serving) ? 0 : 1;
+  return shards.every(({ serving, standby }) => serving || standby) ? 0 : 1;
 }
 
 /** Returns when all of them serve again. */
@@ -71,7 +72,7 @@ async function restart(config: string | undefined, io: CommandIo): Promise<numbe
     const { restarting, shards } = await client.get<Shards>('/shards');
     if (!restarting) {
       io.stdout.write(`${shards.length} shards restarted\n`);
-      return shards.every(({ serving }) => serving) ? 0 : 1;
+      return shards.every(({ serving, standby }) => serving || standby) ? 0 : 1;
     }
     await new Promise((resolve) => setTimeout(resolve, RESTART_PERIOD_MS));
   }

@@ -28,6 +28,7 @@ interface Service {
   /** Where clients connect, once it has started. */
   port(): number;
   readonly stopTimeoutMs: () => number;
+  readonly waiting?: () => boolean;
 }
 
 async function serve({ shards, shard }: Wanted, file: string | undefined, io: CommandIo): Promise<number> {
@@ -44,7 +45,7 @@ async function serve({ shards, shard }: Wanted, file: string | undefined, io: Co
   let first: FirstStart = { login: null, password: null };
   let told = false;
   try {
-    await refuseOtherLayout(storage.path, several || own !== null ? cluster.shards : 1);
+    if (storage.url === '') await refuseOtherLayout(storage.path, several || own !== null ? cluster.shards : 1);
     first = await prepareFirstStart(
       own === null ? config : shardConfig(config, cluster.shards, own),
       log,
@@ -80,14 +81,23 @@ async function oneBroker(
   const heap = restrainHeapGrowth();
   const ofShard = (all: Config) => (shard === null ? all : shardConfig(all, all.cluster.shards, shard));
   const readConfig = async () => ofShard(await read());
-  const broker = await createBroker(ofShard(config), { log, env: io.env, readConfig });
+  const channel = process.send === undefined || shard === null ? null : (process as Channel);
+  // Nobody would end it any more.
+  channel?.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+  let waiting = config.storage.url !== '';
+  const broker = await createBroker(ofShard(config), {
+    ...{ log, env: io.env, readConfig },
+    onStandby: () => channel?.send?.({ kind: 'standby' }),
+    onFenced(fault) {
+      log.fatal({ code: fault.code }, fault.message);
+      process.exit(1);
+    },
+  });
   return {
     async start() {
       await broker.start();
-      if (process.send === undefined || shard === null) return;
-      // Nobody would end it any more.
-      const orphaned = () => process.kill(process.pid, 'SIGTERM');
-      answerSupervisor(process as Channel, broker.admin!, orphaned);
+      waiting = false;
+      if (channel !== null) answerSupervisor(channel, broker.admin!);
     },
     async stop() {
       await broker.stop();
@@ -98,7 +108,8 @@ async function oneBroker(
       await broker.reload().catch(() => {});
     },
     port: () => broker.port,
-    stopTimeoutMs: () => broker.parts.limits.stopTimeoutMs,
+    stopTimeoutMs: () => (waiting ? config : broker.parts).limits.stopTimeoutMs,
+    ...(waiting && { waiting: () => waiting }),
   };
 }
 

@@ -3,7 +3,7 @@ import { Fault } from '../errors.js';
 import type { Log } from '../observe/log.js';
 import { checkRows, type RowProblem } from '../store/check-rows.js';
 import { describeDamage, findDamage } from '../store/damage.js';
-import type { Database } from '../store/database.js';
+import type { Database, OpenDatabase } from '../store/database.js';
 import { openDatabase } from '../store/open-database.js';
 import { copyAndRepair } from '../store/repair.js';
 import type { CommandIo } from './command.js';
@@ -23,22 +23,37 @@ interface Findings {
 /** Reads everything, and says what cannot be read. */
 export async function checkStore(path: string, log: Log, io: CommandIo): Promise<number> {
   const findings = await look(path, log, io);
+  if (!tell(findings, path, io)) return 0;
+  if (needsRepair(findings)) io.stdout.write(`what can be saved: iotlab-broker storage repair --path ${path}\n`);
+  return 1;
+}
+
+/** The same of what `open` opens. */
+export async function checkDatabase(open: OpenDatabase, name: string, io: CommandIo): Promise<number> {
+  const progress = progressOn(io.stderr, 'rows read');
+  const db = await open('existing');
+  const found = await rowsOf(db, progress.at).finally(() => db.close());
+  progress.end();
+  return tell({ closed: null, ...found, damage: [] }, name, io) ? 1 : 0;
+}
+
+/** Returns whether something is wrong. */
+function tell(findings: Findings, name: string, io: CommandIo): boolean {
   for (const [kind, count] of findings.rows) io.stdout.write(`${kind}: ${count}\n`);
   const lines = linesOf(findings);
   for (const line of lines.slice(0, LISTED_PROBLEMS)) io.stdout.write(`${line}\n`);
   if (lines.length > LISTED_PROBLEMS) io.stdout.write(`… and ${lines.length - LISTED_PROBLEMS} more\n`);
-  if (lines.length === 0) {
-    io.stdout.write(`${path}: fine\n`);
-    return 0;
-  }
   const { closed, damage, problems } = findings;
+  if (lines.length === 0) {
+    io.stdout.write(`${name}: fine\n`);
+    return false;
+  }
   const found = [
     ...(damage.length > 0 ? [`${damage.length} damaged blocks`] : []),
     `${problems.length} rows with a problem`,
   ];
-  io.stdout.write(`${path}: ${closed === null ? found.join(', ') : 'cannot be opened'}\n`);
-  if (needsRepair(findings)) io.stdout.write(`what can be saved: iotlab-broker storage repair --path ${path}\n`);
-  return 1;
+  io.stdout.write(`${name}: ${closed === null ? found.join(', ') : 'cannot be opened'}\n`);
+  return true;
 }
 
 /** Makes a copy, and a store of what can be read. */

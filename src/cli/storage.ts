@@ -8,6 +8,7 @@ import { createLog } from '../observe/log.js';
 import type { Store } from '../store/contract.js';
 import type { OpenMode } from '../store/database.js';
 import { openDatabase } from '../store/open-database.js';
+import { openAllRows } from '../store/postgres/open-postgres.js';
 import { readingCopy, removeAbandonedCopies } from '../store/reading-copy.js';
 import { layoutsIn } from '../store/shard-stores.js';
 import { openStore } from '../store/store.js';
@@ -15,7 +16,7 @@ import { usageByUser } from '../store/usage-by-user.js';
 import { action, type CommandIo, type Options } from './command.js';
 import { defineCommand } from './define-command.js';
 import { shardCount } from './shards-option.js';
-import { checkStore, repairStore } from './storage-check.js';
+import { checkDatabase, checkStore, repairStore } from './storage-check.js';
 import { splitStore } from './storage-split.js';
 import { exportStores, importStore } from './storage-transfer.js';
 import { ownerByAcl, usageTable } from './storage-usage.js';
@@ -23,8 +24,9 @@ import { ownerByAcl, usageTable } from './storage-usage.js';
 interface Target {
   readonly config: Config;
   readonly path: string;
-  /** The store, or those of all shards. */
+  /** The store, or those of all shards; none: it is in the database that storage.url names. */
   readonly folders: readonly string[];
+  readonly inDatabase: boolean;
   readonly file: string;
   readonly json: boolean;
   readonly force: boolean;
@@ -33,14 +35,30 @@ interface Target {
 /** Where the store is: `--path`, else what the configuration says. It has to be there, unless it is imported into. */
 async function targetOf(name: string, { values, config: file, ...given }: Wanted, io: CommandIo): Promise<Target> {
   const config = await loadConfig(file, io.env);
+  const common = { config, file: given.args[0] ?? '', json: values.json === true, force: values.force === true };
+  if (values.path === undefined && config.storage.url !== '') {
+    refuseForDatabase(name);
+    return { ...common, path: 'storage.url', folders: [], inDatabase: true };
+  }
   const path = values.path === undefined ? config.storage.path : resolve(values.path);
   if (path === 'memory') {
     throw new UsageError('storage.path is "memory": nothing is kept. Name a folder with --path.');
   }
   await removeAbandonedCopies(path);
   const folders = name === 'import' ? [path] : await storesIn(path, name);
-  return { config, path, folders, file: given.args[0] ?? '', json: values.json === true, force: values.force === true };
+  return { ...common, path, folders, inDatabase: false };
 }
+
+function refuseForDatabase(name: string): void {
+  const why = databaseDoes.get(name);
+  if (why !== undefined) throw new UsageError(`storage.url: the store is in PostgreSQL. ${why}`);
+}
+
+const databaseDoes = new Map([
+  ['repair', 'Restore it from a backup; docs/cluster.md.'],
+  ['compact', 'It gives back space by itself (autovacuum).'],
+  ['split', 'Another number of shards needs nothing but a restart of all brokers with it.'],
+]);
 
 interface Wanted {
   readonly args: readonly (string | undefined)[];
@@ -74,6 +92,11 @@ async function reading(
   use: (store: Store) => Promise<number>,
 ): Promise<number> {
   const log = logTo(stderr);
+  if (target.inDatabase) {
+    const all = await openAllRows(target.config, { log, clock: systemClock }, 'read');
+    const store = await openStore({ config: target.config.storage, log, clock: systemClock, open: all });
+    return await use(store).finally(() => store.close());
+  }
   const open = (path: string) =>
     openStore({
       config: { ...target.config.storage, path },
@@ -104,7 +127,7 @@ async function reading(
 
 async function usage(target: Target, io: CommandIo): Promise<number> {
   const users: Awaited<ReturnType<typeof usageByUser>>[number][] = [];
-  for (const folder of target.folders) {
+  for (const folder of storesOf(target)) {
     await reading(target, folder, io, async (store) => {
       users.push(...(await usageByUser(store, ownerByAcl(target.config))));
       return 0;
@@ -114,7 +137,14 @@ async function usage(target: Target, io: CommandIo): Promise<number> {
   return 0;
 }
 
+/** Of all shards: each folder, or the one database. */
+const storesOf = ({ folders, path, inDatabase }: Target) => (inDatabase ? [path] : folders);
+
 async function check(target: Target, io: CommandIo): Promise<number> {
+  if (target.inDatabase) {
+    const open = await openAllRows(target.config, { log: logTo(io.stderr), clock: systemClock }, 'read');
+    return await checkDatabase(open, target.path, io);
+  }
   let worst = 0;
   for (const folder of target.folders) worst = Math.max(worst, await checkStore(folder, logTo(io.stderr), io));
   return worst;
@@ -127,7 +157,7 @@ function exported(target: Target, io: CommandIo): Promise<number> {
     if (folder === undefined) return exportStores(stores, target.file, io);
     return reading(target, folder, io, (store) => open(others, [...stores, store]));
   };
-  return open(target.folders, []);
+  return open(storesOf(target), []);
 }
 
 function split(target: Target, shards: string, io: CommandIo): Promise<number> {
@@ -163,8 +193,10 @@ async function compact({ path }: Target, io: CommandIo): Promise<number> {
   return 0;
 }
 
-function importInto({ config, path, file, force }: Target, io: CommandIo): Promise<number> {
-  const options = { config: { ...config.storage, path }, log: logTo(io.stderr), clock: systemClock };
+async function importInto({ config, path, file, force, inDatabase }: Target, io: CommandIo): Promise<number> {
+  const log = logTo(io.stderr);
+  const open = inDatabase ? await openAllRows(config, { log, clock: systemClock }, 'write') : undefined;
+  const options = { config: { ...config.storage, path }, log, clock: systemClock, ...(open && { open }) };
   return importStore(() => openStore(options), file, force, io);
 }
 
@@ -190,7 +222,9 @@ usage and export also work while a broker runs, and on a full disk: they read a 
 memory. The others need the broker stopped.
 import refuses a store that has something in it; with --force, sessions and retained messages of the file replace those
 of the same name, and the others stay.
-split keeps what was there before in a folder that it names.`,
+split keeps what was there before in a folder that it names.
+With storage.url they are about the database: usage, check and export read it as it is at one moment, beside the brokers;
+import wants all of them stopped.`,
   examples: [
     'iotlab-broker storage export lab.jsonl && iotlab-broker storage import lab.jsonl --path /srv/other/store',
   ],

@@ -4,6 +4,8 @@ interface Service {
   start(): Promise<void>;
   stop(): Promise<void>;
   reload(): Promise<void>;
+  /** Whether it waits, perhaps for long, before it can serve: then a signal is obeyed while it starts. */
+  readonly waiting?: () => boolean;
 }
 
 interface Options {
@@ -28,8 +30,8 @@ const graceMs = 1_000;
 
 /**
  * Starts a service and runs it until SIGTERM or SIGINT. Resolves with the exit code: 0 when it stopped in time, 1 when
- * it did not; rejects when it could not start. A signal while it starts is obeyed once it has, a second signal ends the
- * process at once. SIGHUP reloads. An error that nobody caught is logged, and ends the process with exit code 1: what
+ * it did not; rejects when it could not start. A signal while it starts is obeyed once it has, or at once while it only
+ * waits; a second signal ends the process at once. SIGHUP reloads. An error that nobody caught is logged, and ends the process with exit code 1: what
  * state it left behind is unknown, and what was acknowledged is on disk.
  */
 export function untilSignalled(service: Service, { log, stopTimeoutMs }: Options): Promise<number> {
@@ -58,7 +60,7 @@ export function untilSignalled(service: Service, { log, stopTimeoutMs }: Options
       }
       stoppedAt = performance.now();
       log.info({ signal }, 'stopping');
-      if (started) stopNow();
+      if (started || service.waiting?.() === true) stopNow();
     };
 
     const stopNow = (): void => {
@@ -105,6 +107,8 @@ export function untilSignalled(service: Service, { log, stopTimeoutMs }: Options
         if (stoppedAt !== null) stopNow();
       },
       (error: unknown) => {
+        // It was stopped while it waited, and did not start for that.
+        if (stoppedAt !== null && service.waiting !== undefined) return;
         flushLog(log).then(() => {
           letGo();
           reject(error);

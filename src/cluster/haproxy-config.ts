@@ -131,8 +131,8 @@ function localBackend(shard: number, files: ProxyFiles): string {
 function remoteBackend(shard: number, { listener, cluster }: Settings): string {
   const { proxy } = listener;
   const check = 'check inter 500ms fastinter 200ms downinter 200ms fall 2 rise 1 on-marked-down shutdown-sessions';
-  const servers = cluster.machines.map(({ host }, index) => {
-    const name = `server m${index} ${host}:${proxy.port + shard}`;
+  const servers = cluster.machines.map(({ host, address = '' }, index) => {
+    const name = `server m${index} ${placeOf(address === '' ? host : address, proxy.port + shard)}`;
     const tls = `ssl crt ${quoted(cluster.proxy.certificate)} ca-file ${quoted(listener.ca)} verify required verifyhost ${host}`;
     return `  ${name} ${tls} send-proxy-v2 ${check}`;
   });
@@ -152,8 +152,10 @@ function threadsOf({ cluster }: Settings, processors: number): number {
 /** "::" stands for every IPv6 and IPv4 address, as for the broker itself. */
 function bindAddress(host: string, port: number): string {
   if (host === '::') return `:::${port} v4v6`;
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  return placeOf(host, port);
 }
+
+const placeOf = (host: string, port: number) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
 
 /** One word for HAProxy, whatever is in it. */
 function quoted(word: string): string {

@@ -17,6 +17,8 @@ export type SentAnswer =
 
 /** What a shard's process says. */
 export type Word =
+  /** Another machine's broker has the shard; this one waits for its end. */
+  | { readonly kind: 'standby' }
   /** Clients can connect. */
   | { readonly kind: 'serving' }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: SentAnswer }

@@ -1,6 +1,6 @@
 import type { Audit } from '../admin/audit.js';
 import { type Answer, json, type Sink } from '../admin/route.js';
-import { type Answerer, auditAnswer, problem, type ReceivedRequest } from '../admin/router.js';
+import { type Answerer, auditAnswer, codeOf, problem, type ReceivedRequest } from '../admin/router.js';
 import { shardOf } from '../shard.js';
 import { mergeAnswers } from './merge.js';
 import type { Shard } from './shard.js';
@@ -56,7 +56,7 @@ export function ownerOf(url: URL, body: string | null, shards: number): number |
 }
 
 function together(url: URL, answers: readonly Answer[]): Answer {
-  const missing = answers.flatMap((answer, shard) => (isDown(answer) ? [shard] : []));
+  const missing = answers.flatMap((answer, shard) => (isDown(answer) && !isStandby(answer) ? [shard] : []));
   const heard = answers.filter((answer) => !isDown(answer));
   if (heard.length === 0) return answers[0] ?? problem(503, 'shard-down', 'no shard answers');
   // Something that has an id is at one shard, and the others say that there is no such thing.
@@ -70,6 +70,7 @@ function together(url: URL, answers: readonly Answer[]): Answer {
 }
 
 const isDown = (answer: Answer) => answer.kind === 'json' && answer.status === 503;
+const isStandby = (answer: Answer) => answer.kind === 'json' && codeOf(answer.value) === 'shard-standby';
 
 /** Lines of all of them, as they come. */
 function inOne(streams: readonly StreamAnswer[]): Answer {

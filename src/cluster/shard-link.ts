@@ -12,15 +12,13 @@ export interface Operator {
 
 /** The process's channel to the one that started it. */
 export interface Channel {
-  send?: ((word: Word, ...more: [undefined, undefined, (error: Error | null) => void]) => boolean) | undefined;
+  send?: ((word: Word, ...more: [undefined, undefined, (error: Error | null) => void] | []) => boolean) | undefined;
   on(event: 'message', listener: (question: Question) => void): unknown;
   once(event: 'disconnect', listener: () => void): unknown;
 }
 
-/**
- * Answers the supervisor. When it is gone, nobody would ever end this process: `orphaned` is called.
- */
-export function answerSupervisor(channel: Channel, operator: Operator, orphaned: () => void): void {
+/** Says that clients can connect, and answers the supervisor from then on. */
+export function answerSupervisor(channel: Channel, operator: Operator): void {
   /** Of streams that are read, what ends them. */
   const streams = new Map<number, () => void>();
   const say = (word: Word, sent: () => void = () => {}) => channel.send?.(word, undefined, undefined, sent);
@@ -78,6 +76,5 @@ export function answerSupervisor(channel: Channel, operator: Operator, orphaned:
       );
     }
   });
-  channel.once('disconnect', orphaned);
   say({ kind: 'serving' });
 }

@@ -35,9 +35,10 @@ export class Shard {
   readonly #asked = new Map<number, Asked>();
   #process: ChildProcess | null = null;
   #serving = false;
+  #standby = false;
   #since: string | null = null;
   #lastId = 0;
-  #onServing: (() => void)[] = [];
+  #onInPlace: (() => void)[] = [];
 
   constructor({ shard, args, env, stopTimeoutMs, log, clock }: ShardOptions) {
     this.number = shard;
@@ -56,6 +57,11 @@ export class Shard {
     return this.#serving;
   }
 
+  /** Whether it waits for the end of the shard's broker on another machine. */
+  get standby(): boolean {
+    return this.#standby;
+  }
+
   get pid(): number | null {
     return this.#child.pid;
   }
@@ -65,8 +71,9 @@ export class Shard {
     return this.#since;
   }
 
+  /** Resolves when it serves or stands by. */
   start(): Promise<void> {
-    return this.#child.start(this.#nowServing());
+    return this.#child.start(this.#inPlace());
   }
 
   stop(): Promise<void> {
@@ -74,7 +81,7 @@ export class Shard {
   }
 
   restart(): Promise<void> {
-    return this.#child.restart(() => this.#nowServing());
+    return this.#child.restart(() => this.#inPlace());
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -99,11 +106,9 @@ export class Shard {
     const id = this.#lastId + 1;
     const word = await this.#ask(question);
     if (word?.kind !== 'answer') {
-      return problem(
-        503,
-        'shard-down',
-        `shard ${this.number} does not answer: it is starting, or its log says why not`,
-      );
+      return this.#standby
+        ? problem(503, 'shard-standby', `shard ${this.number} is served by another machine: ask there`)
+        : problem(503, 'shard-down', `shard ${this.number} does not answer: it is starting, or its log says why not`);
     }
     return this.#received(id, word.answer);
   }
@@ -151,11 +156,18 @@ export class Shard {
   }
 
   #heard(word: Word): void {
+    if (word.kind === 'standby') {
+      this.#standby = true;
+      this.#log.info({ shard: this.number, pid: this.pid }, 'shard stands by');
+      for (const waiting of this.#onInPlace.splice(0)) waiting();
+      return;
+    }
     if (word.kind === 'serving') {
       this.#serving = true;
+      this.#standby = false;
       this.#since = new Date(this.#clock.epochMs()).toISOString();
       this.#log.info({ shard: this.number, pid: this.pid }, 'shard serves');
-      for (const waiting of this.#onServing.splice(0)) waiting();
+      for (const waiting of this.#onInPlace.splice(0)) waiting();
       return;
     }
     const asked = this.#asked.get(word.id);
@@ -172,6 +184,7 @@ export class Shard {
   #gone(): void {
     this.#process = null;
     this.#serving = false;
+    this.#standby = false;
     this.#since = null;
     for (const [id, asked] of this.#asked) {
       this.#asked.delete(id);
@@ -180,7 +193,7 @@ export class Shard {
     }
   }
 
-  #nowServing(): Promise<void> {
-    return new Promise((resolve) => this.#onServing.push(resolve));
+  #inPlace(): Promise<void> {
+    return new Promise((resolve) => this.#onInPlace.push(resolve));
   }
 }

@@ -67,12 +67,15 @@ export class Supervisor {
         ...{ config: config.admin, log, clock, audit: this.#audit },
         answerer: new Relay(this.#shards, this.#audit, (received) => this.#answer(received)),
         health: () => this.#health(),
-        ready: () => !this.#stopping && !this.#drained && this.#shards.some(({ serving }) => serving),
+        ready: () =>
+          !this.#stopping && !this.#drained && this.#shards.some(({ serving, standby }) => serving || standby),
         metrics: (accept) => this.#metrics(accept),
       });
       await Promise.all(this.#shards.map((shard) => shard.start()));
       this.#proxy = await startProxy({ files, env, log, clock });
-      log.info({ shards: this.#shards.length, port: config.listener.port }, 'all shards serve');
+      const standby = this.#shards.filter((shard) => shard.standby).length;
+      const counts = { shards: this.#shards.length, ...(standby > 0 && { standby }), port: config.listener.port };
+      log.info(counts, standby > 0 ? 'all shards serve or stand by' : 'all shards serve');
     } catch (error) {
       await this.stop();
       throw error;
@@ -118,7 +121,9 @@ export class Supervisor {
       return json({ restarting: this.#shards.length });
     }
     if (method !== 'GET' || pathname !== '/v1/shards') return null;
-    const shards = this.#shards.map(({ number, pid, serving, since }) => ({ shard: number, pid, serving, since }));
+    const shards = this.#shards.map(({ number: shard, pid, serving, standby, since }) => ({
+      ...{ shard, pid, serving, standby, since },
+    }));
     return json({ shards, proxy: this.#proxy?.pid ?? null, restarting: this.#restarting !== null });
   }
 
@@ -132,13 +137,19 @@ export class Supervisor {
 
   async #health(): Promise<HealthState> {
     const uptime = Math.floor((this.#options.clock.monotonicMs() - this.#startedAtMs) / 1_000);
-    const healths = await Promise.all(this.#shards.map((shard) => shard.health()));
+    // A standby is as it should be, and has nothing to tell.
+    const asked = this.#shards.filter(({ standby }) => !standby);
+    const healths = await Promise.all(asked.map((shard) => shard.health()));
     const heard = healths.filter((health) => health !== null);
     const words = (of: (health: HealthState) => string) =>
       [...new Set(heard.map(of))].filter((word) => word !== 'ok').join(', ') || 'ok';
     const all = heard.length === healths.length;
     return {
-      status: this.#stopping ? 'stopping' : all ? (worstState(heard.map(({ status }) => status)) as 'ok') : 'failing',
+      status: this.#stopping
+        ? 'stopping'
+        : all
+          ? (worstState(['ok', ...heard.map(({ status }) => status)]) as 'ok')
+          : 'failing',
       uptime,
       connections: heard.reduce((sum, { connections }) => sum + connections, 0),
       store: all ? words(({ store }) => store) : 'E_SHARD_DOWN',
@@ -154,10 +165,13 @@ export class Supervisor {
         answer.kind === 'text' ? [[`${shard}`, answer.text]] : [],
       ),
     );
-    const up = this.#shards.map(
-      ({ serving, number }) => `iotlab_broker_shard_up{shard="${number}"} ${serving ? 1 : 0}\n`,
-    );
-    const own = `# TYPE iotlab_broker_shard_up gauge\n${up.join('')}`;
+    const gauge = (name: string, of: (shard: Shard) => boolean) => {
+      const samples = this.#shards.map((shard) => `${name}{shard="${shard.number}"} ${of(shard) ? 1 : 0}\n`);
+      return `# TYPE ${name} gauge\n${samples.join('')}`;
+    };
+    const own =
+      gauge('iotlab_broker_shard_up', ({ serving }) => serving) +
+      gauge('iotlab_broker_shard_standby', ({ standby }) => standby);
     const type = texts[0]?.type ?? 'text/plain; version=0.0.4; charset=utf-8';
     return { kind: 'text', type, text: mergeMetrics(byShard, own) };
   }

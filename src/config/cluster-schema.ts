@@ -1,4 +1,4 @@
-import { integer, path, rows, section, text } from './node.js';
+import { integer, optional, path, rows, section, text } from './node.js';
 
 export const cluster = section('Several brokers behind HAProxy, each for its shard of the logins; docs/cluster.md.', {
   shards: integer(1, 'How many shards there are, by a hash of the login that HAProxy computes too.', {
@@ -25,7 +25,13 @@ export const cluster = section('Several brokers behind HAProxy, each for its sha
   machines: rows(
     'The machines that have a broker of every shard; none: all shards are on this machine, on Unix sockets.',
     section('One machine.', {
-      host: text('broker-a.example.org', 'Its name or address. listener.proxy.port is that of shard 0, and so on.'),
+      host: text(
+        'broker-a.example.org',
+        'Its name, which its certificate has. listener.proxy.port is that of shard 0, …',
+      ),
+      address: optional(
+        text('', 'Where it is, so that nobody has to ask for the address of that name.', { empty: true }),
+      ),
     }),
     [],
   ),

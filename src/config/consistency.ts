@@ -27,7 +27,7 @@ function ofProxy({ listener: { proxy } }: Config): Inconsistency[] {
   return found;
 }
 
-function ofCluster({ listener, cluster, acl, web }: Config): Inconsistency[] {
+function ofCluster({ listener, cluster, acl, storage, web }: Config): Inconsistency[] {
   const { shard, machines, proxy, local } = cluster;
   const shards = local > 0 ? local : cluster.shards;
   const found: Inconsistency[] = [];
@@ -41,6 +41,9 @@ function ofCluster({ listener, cluster, acl, web }: Config): Inconsistency[] {
   }
   if (shards > 1 && web.port !== 0) {
     add('web.port', 'is for one broker: behind it, the users of the other shards would not be found');
+  }
+  if (machines.length > 1 && storage.url === '') {
+    add('storage.url', 'is needed with several cluster.machines: each of them has to find what the others stored');
   }
   for (const [index, { topic }] of acl.entries()) {
     // What somebody publishes for others stays in the shard of who published it.

@@ -1,5 +1,6 @@
 import { whyNotAGroupName } from '../group-name.js';
 import { whyNotARuleTopic } from '../mqtt/rule-topic.js';
+import { whyNotAPostgresUrl } from '../postgres-url.js';
 import { cluster } from './cluster-schema.js';
 import { limits, userLimits } from './limits-schema.js';
 import { listener } from './listener-schema.js';
@@ -132,6 +133,13 @@ const acl = rows(
 
 const storage = section('What survives a restart: sessions, their queues, retained messages.', {
   path: atStart(path('data/store', 'Folder of the store; "memory" keeps nothing.', { words: ['memory'] })),
+  url: atStart(
+    text('', 'PostgreSQL instead of a folder; docs/cluster.md. A password is in PGPASSWORD or ~/.pgpass.', {
+      empty: true,
+      accepts: "postgres://USER@HOST:PORT,HOST:PORT/DATABASE?sslrootcert=FILE or ''",
+      problem: whyNotAPostgresUrl,
+    }),
+  ),
   sessionExpiryMs: duration(14 * day, 'Sessions whose client stays away for longer are forgotten.', {
     min: 1_000,
   }),

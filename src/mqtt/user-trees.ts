@@ -24,6 +24,31 @@ export function userTrees(topics: Iterable<string>): UserTrees[] {
   return [...found.values()];
 }
 
+/**
+ * Whose tree a topic is in, as rules with these topics have it: the login, or '' when it is in nobody's. Where trees lie
+ * within others, the deepest counts.
+ */
+export function treeOwner(topics: Iterable<string>): (topic: string) => string {
+  const trees = userTrees(topics)
+    .sort((a, b) => b.above.length - a.above.length)
+    .map(({ topic, above }) => {
+      const [before = '', after = ''] = topic.split('/')[above.length]!.split(placeholder);
+      return { above, before, after };
+    });
+  return (topic) => {
+    const levels = topic.split('/');
+    for (const { above, before, after } of trees) {
+      const level = levels[above.length];
+      const isAbove = above.every((asked, place) => asked === '+' || asked === levels[place]);
+      if (!isAbove || level === undefined || level.length <= before.length + after.length) continue;
+      if (level.startsWith(before) && level.endsWith(after)) {
+        return level.slice(before.length, level.length - after.length);
+      }
+    }
+    return '';
+  };
+}
+
 /** How a rule with this topic reaches into the trees of others. */
 export type Reach =
   | 'not'

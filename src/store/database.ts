@@ -2,6 +2,8 @@ import type { KeyRange } from './keys.js';
 
 /** The little of abstract-level that the store needs, so that a test can put its own in place. */
 export interface Database {
+  /** Rows of several brokers are in it, told apart by their slots: numbers have to say which (see shard.ts). */
+  readonly slotted?: boolean;
   get(key: string): Promise<Buffer | undefined>;
   iterator(range: ReadOptions): RowIterator;
   batch(): DatabaseBatch;

@@ -10,6 +10,7 @@ export function measuring(open: OpenDatabase, onWritten: OnWritten): OpenDatabas
 
 function measured(db: Database, onWritten: OnWritten): Database {
   return {
+    ...(db.slotted && { slotted: true }),
     get: (key) => db.get(key),
     iterator: (range) => db.iterator(range),
     batch: () => new MeasuredBatch(db.batch(), onWritten),

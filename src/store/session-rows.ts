@@ -1,5 +1,7 @@
+import { slotOf } from '../shard.js';
 import type { GroupCommit } from './group-commit.js';
-import { numberText, sessionKey } from './keys.js';
+import { loginOf, numberText, sessionKey } from './keys.js';
+import type { Numbers } from './numbering.js';
 import type { SharedContents } from './shared-contents.js';
 import type { Sweeper } from './sweeper.js';
 
@@ -35,17 +37,17 @@ export class SessionRows {
 /** The sessions by client id. */
 export class SessionNumbers {
   readonly #rows = new Map<string, SessionRows>();
-  #last: number;
+  readonly #numbers: Numbers;
 
-  constructor(last: number) {
-    this.#last = last;
+  constructor(numbers: Numbers) {
+    this.#numbers = numbers;
   }
 
   /** A new place, when there is none. */
   of(clientId: string): SessionRows {
     const known = this.#rows.get(clientId);
     if (known !== undefined) return known;
-    const rows = new SessionRows(++this.#last);
+    const rows = new SessionRows(this.#numbers.next(slotOf(loginOf(clientId))));
     this.#rows.set(clientId, rows);
     return rows;
   }

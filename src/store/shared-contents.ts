@@ -1,6 +1,8 @@
+import { SLOTS } from '../shard.js';
 import type { ContentPlace, OutgoingRecord } from './contract.js';
 import type { GroupCommit } from './group-commit.js';
 import { contentKey } from './keys.js';
+import type { Numbers } from './numbering.js';
 import { decodeContent, encodeContent } from './outgoing-rows.js';
 
 /** Longer messages are stored once, however many queues have them; in shorter ones the reference would be no gain. */
@@ -11,22 +13,23 @@ export class SharedContents {
   readonly #group: GroupCommit;
   /** How many queues have the message, by its number. */
   readonly #queues = new Map<number, number>();
-  #last: number;
+  readonly #numbers: Numbers;
 
-  constructor(group: GroupCommit, last: number) {
+  constructor(group: GroupCommit, numbers: Numbers) {
     this.#group = group;
-    this.#last = last;
+    this.#numbers = numbers;
   }
 
-  /** For one more queue. Returns the number of the message's row; 0 when it belongs into the queue's own. */
-  keep(record: OutgoingRecord, bytes: number, place: ContentPlace | undefined): number {
+  /** For one more queue, that of session number `session`. Returns the number of the message's row; 0 when it belongs into the queue's own. */
+  keep(record: OutgoingRecord, bytes: number, place: ContentPlace | undefined, session: number): number {
     if (bytes < APART_BYTES) return 0;
-    const known = place === undefined ? undefined : this.#queues.get(place.contentId);
+    const near = place !== undefined && this.#numbers.beside(place.contentId, session);
+    const known = near ? this.#queues.get(place.contentId) : undefined;
     if (known !== undefined) {
       this.#queues.set(place!.contentId, known + 1);
       return place!.contentId;
     }
-    const contentId = ++this.#last;
+    const contentId = this.#numbers.next(session % SLOTS);
     this.#queues.set(contentId, 1);
     this.#group.put(contentKey(contentId), encodeContent(record), true);
     if (place !== undefined) place.contentId = contentId;

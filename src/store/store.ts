@@ -6,7 +6,7 @@ import type { OpenDatabase } from './database.js';
 import { GroupCommit } from './group-commit.js';
 import { CONTENTS, SESSIONS } from './keys.js';
 import { measuring, type OnWritten } from './measured-database.js';
-import { lastNumber } from './numbering.js';
+import { Numbers } from './numbering.js';
 import { openDatabase } from './open-database.js';
 import { loadRetained } from './retained-messages.js';
 import { ensureSchema } from './schema.js';
@@ -29,7 +29,7 @@ export interface OpenedStore extends Store {
  * seam where tests inject faults.
  */
 export async function openStore(options: {
-  config: StorageConfig;
+  config: Pick<StorageConfig, 'path' | 'sessionExpiryMs'>;
   log: Log;
   clock: Clock;
   open?: OpenDatabase;
@@ -43,8 +43,8 @@ export async function openStore(options: {
   try {
     await ensureSchema({ db, path: config.path, log, clock, sessionExpiryMs: config.sessionExpiryMs });
     const group = new GroupCommit({ db, open, durable: !memory, log, clock });
-    const numbers = new SessionNumbers(await lastNumber(db, SESSIONS));
-    const contents = new SharedContents(group, await lastNumber(db, CONTENTS));
+    const numbers = new SessionNumbers(await Numbers.after(db, SESSIONS));
+    const contents = new SharedContents(group, await Numbers.after(db, CONTENTS));
     const sweeper = new Sweeper({ group, contents, log });
     const sessions = { group, numbers, contents, sweeper };
     const retained = await loadRetained(group);

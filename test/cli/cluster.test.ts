@@ -58,9 +58,10 @@ test('cluster config for several machines names every one of them in every shard
     file,
     `listener:
   { cert: server.pem, key: server.key, ca: server.pem, proxy: { port: 8900, ca: server.pem } }
+storage: { url: 'postgres://db.example.org/lab' }
 cluster:
   shards: 2
-  machines: [{ host: localhost }, { host: 192.0.2.2 }]
+  machines: [{ host: localhost }, { host: broker-b.example.org, address: 192.0.2.2 }]
   proxy: { folder: run, certificate: both.pem }
 `,
   );
@@ -75,9 +76,9 @@ cluster:
     servers.map(([, server, host]) => `${server} ${host}`),
     [
       'm0 localhost:8900 localhost',
-      'm1 192.0.2.2:8900 192.0.2.2',
+      'm1 192.0.2.2:8900 broker-b.example.org',
       'm0 localhost:8901 localhost',
-      'm1 192.0.2.2:8901 192.0.2.2',
+      'm1 192.0.2.2:8901 broker-b.example.org',
     ],
   );
 });

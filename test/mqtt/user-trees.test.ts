@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { reachInto, userTrees } from '../../src/mqtt/user-trees.js';
+import { reachInto, treeOwner, userTrees } from '../../src/mqtt/user-trees.js';
 
 test('trees are what is below the first level with the login', () => {
   const found = userTrees(['iotlab/%u/#', 'iotlab/%u/x', 'a/b/user-%u', '%u/#', 'localisation/#']);
@@ -12,6 +12,13 @@ test('trees are what is below the first level with the login', () => {
       ['%u/#', ''],
     ],
   );
+});
+
+test('a topic belongs to whose tree it is in, the deepest one that there is', () => {
+  const ownerOf = treeOwner(['%u/#', 'iotlab/%u/#', 'a/+/user-%u/x', 'localisation/#']);
+  const owners = ['iotlab/alice', 'iotlab/alice/x/y', 'bob/x', 'a/b/user-carol/x', 'iotlab', ''].map(ownerOf);
+  assert.deepEqual(owners, ['alice', 'alice', 'bob', 'carol', 'iotlab', '']);
+  assert.equal(treeOwner(['iotlab/%u/#'])('other/alice'), '');
 });
 
 test('a rule reaches into trees in as many words, or without, or not', () => {

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { makeAuthority } from '../../src/listener/certificates.js';
+import { type Authority, makeAuthority } from '../../src/listener/certificates.js';
 import { within } from './deadline.js';
 import { freePort } from './ports.js';
 import { passwordOf, type Target } from './raw-client.js';
@@ -15,7 +15,7 @@ const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 
 export type Line = Readonly<Record<string, unknown>>;
 
-/** `serve --shards N` in processes of its own, with the real HAProxy. */
+/** `serve --shards N` in processes of its own, with the real HAProxy: a machine. */
 export class ShardedProcess {
   readonly folder: string;
   readonly front: Target;
@@ -34,8 +34,14 @@ export class ShardedProcess {
     this.adminPort = adminPort;
   }
 
-  static async prepare(scope: Scope, folder: string, users: readonly string[]): Promise<ShardedProcess> {
-    const authority = makeAuthority();
+  /** `more` is put over each part of the configuration. */
+  static async prepare(
+    scope: Scope,
+    folder: string,
+    users: readonly string[],
+    more: Readonly<Record<string, object>> = {},
+    authority: Authority = makeAuthority(),
+  ): Promise<ShardedProcess> {
     const { cert, key } = authority.issue();
     const port = await freePort();
     const adminPort = await freePort();
@@ -52,7 +58,10 @@ export class ShardedProcess {
       admin: { port: adminPort, socket: 'admin.sock', tokenFile: 'token', auditFile: 'audit.jsonl' },
       log: { format: 'json' },
     };
-    const it = new ShardedProcess(folder, { host: '127.0.0.1', port, ca: authority.cert }, adminPort);
+    for (const [part, keys] of Object.entries(more))
+      Object.assign(config, { [part]: { ...(config[part as never] as object), ...keys } });
+    const { host } = config.listener;
+    const it = new ShardedProcess(folder, { host, port, ca: authority.cert }, adminPort);
     // JSON is YAML.
     await writeFile(it.config, JSON.stringify(config));
     scope.after(() => it.end('SIGKILL'));
@@ -74,7 +83,12 @@ export class ShardedProcess {
       throw new Error(`it ended with ${code}: ${complaints}`);
     });
     ended.catch(() => {});
-    await Promise.race([this.line(({ msg }) => msg === 'all shards serve', 60_000, from), ended]);
+    await Promise.race([this.line(({ msg }) => /^all shards serve/.test(String(msg)), 60_000, from), ended]);
+  }
+
+  /** Of the admin port; made at the first start. */
+  async token(): Promise<string> {
+    return (await readFile(join(this.folder, 'token'), 'utf8').catch(() => '')).trim();
   }
 
   get pid(): number {

@@ -1,0 +1,58 @@
+import type pg from 'pg';
+import type { ReadOptions, RowIterator } from '../database.js';
+
+const PAGE_ROWS = 1_000;
+const CURSOR_ROWS = 5_000;
+
+type Row = [string, Buffer];
+
+let cursors = 0;
+
+/** Within a transaction. What every slot has is told once. */
+export async function* sortedRows(client: pg.Client, options: ReadOptions, slots: readonly number[]) {
+  const cursor = `rows_${++cursors}`;
+  const { gte, lt, limit, reverse = false, values = true } = options;
+  const column = values ? 'value' : "''::bytea";
+  const order = `${reverse ? 'desc' : 'asc'}${limit === undefined ? '' : ` limit ${Number(limit)}`}`;
+  await client.query(
+    `declare ${cursor} no scroll cursor for select key, ${column} from iotlab_rows
+     where slot = any($1) and key >= $2 and key < $3 and (slot = $4 or key not like 'schema:%') order by key ${order}`,
+    [slots, gte, lt, slots[0]],
+  );
+  try {
+    for (;;) {
+      const { rows } = await client.query<Row>({ text: `fetch ${CURSOR_ROWS} from ${cursor}`, rowMode: 'array' });
+      if (rows.length === 0) return;
+      yield rows;
+    }
+  } finally {
+    await client.query(`close ${cursor}`).catch(() => {});
+  }
+}
+
+/** From rows that come many at a time. */
+export function rowIterator(rows: AsyncGenerator<Row[], void>): RowIterator {
+  let left: Row[] = [];
+  const nextv = async (count: number): Promise<Row[]> => {
+    while (left.length < count) {
+      const { value, done } = await rows.next();
+      if (done === true) break;
+      left = left.length === 0 ? value : left.concat(value);
+    }
+    const taken = left.slice(0, count);
+    left = left.slice(count);
+    return taken;
+  };
+  const close = async () => void (await rows.return());
+  return {
+    nextv,
+    close,
+    async *[Symbol.asyncIterator]() {
+      try {
+        for (let chunk = await nextv(PAGE_ROWS); chunk.length > 0; chunk = await nextv(PAGE_ROWS)) yield* chunk;
+      } finally {
+        await close();
+      }
+    },
+  };
+}

@@ -1,0 +1,102 @@
+import { shardOf } from '../../src/shard.js';
+import { eventually } from './deadline.js';
+import type { LoadedUser } from './failover-load.js';
+import type { Machines } from './machines.js';
+import type { Postgres } from './postgres.js';
+
+export interface Scene {
+  readonly machines: Machines;
+  readonly postgres: Postgres;
+  readonly users: readonly LoadedUser[];
+}
+
+/** What befalls the broker of a shard, or all of them. */
+export interface Fault {
+  readonly name: string;
+  /** Whose users may notice; null: everybody's. */
+  readonly shard: number | null;
+  /** The longest that they may be out of service, or wait for an acknowledgement. */
+  readonly limitMs: number;
+  /** Nobody may lose the connection. */
+  readonly connected: boolean;
+  run(scene: Scene): Promise<void>;
+}
+
+/** Longer than the database waits for a sign of life. */
+const FROZEN_MS = 4_500;
+
+export const faults = {
+  killed: (shard: number): Fault => ({
+    ...{ name: 'broker killed (SIGKILL)', shard, limitMs: 1_000, connected: false },
+    async run({ machines }) {
+      process.kill((await machines.active(shard)).pid, 'SIGKILL');
+    },
+  }),
+  ended: (shard: number): Fault => ({
+    ...{ name: 'broker ended (SIGTERM)', shard, limitMs: 500, connected: false },
+    async run({ machines }) {
+      process.kill((await machines.active(shard)).pid, 'SIGTERM');
+    },
+  }),
+  frozen: (shard: number): Fault => ({
+    ...{ name: 'broker frozen, and woken', shard, limitMs: 4_000, connected: false },
+    async run({ machines }) {
+      const { pid, machine } = await machines.active(shard);
+      const from = machine.lines.length;
+      process.kill(pid, 'SIGSTOP');
+      await new Promise((resolve) => setTimeout(resolve, FROZEN_MS));
+      process.kill(pid, 'SIGCONT');
+      await machine.line(({ msg }) => /another broker has served this shard/.test(String(msg)), 10_000, from);
+    },
+  }),
+  databaseRestarted: (): Fault => ({
+    ...{ name: 'database restarted', shard: null, limitMs: 5_000, connected: true },
+    async run({ postgres }) {
+      await postgres.kill('SIGINT');
+      await postgres.start();
+    },
+  }),
+  databaseKilled: (): Fault => ({
+    ...{ name: 'database killed (SIGQUIT)', shard: null, limitMs: 5_000, connected: true },
+    async run({ postgres }) {
+      await postgres.kill('SIGQUIT');
+      await postgres.start();
+    },
+  }),
+};
+
+/** What a round has shown, in milliseconds. */
+export interface Outcome {
+  readonly fault: Fault;
+  /** Users who lost the connection. */
+  readonly hit: number;
+  /** How long those could not connect. */
+  readonly outagesMs: readonly number[];
+  /** The longest wait for an acknowledgement, of those who may notice. */
+  readonly ackGapMs: number;
+  /** Of the others. */
+  readonly othersHit: number;
+  readonly othersAckGapMs: number;
+}
+
+/** Lets it happen under load, and waits until everything is as before. */
+export async function runRound(fault: Fault, scene: Scene, settleMs = 500): Promise<Outcome> {
+  const { machines, users } = scene;
+  const concerned = (user: LoadedUser) => fault.shard === null || shardOf(user.login, machines.shards) === fault.shard;
+  for (const user of users) user.newRound();
+  const before = users.map(({ acknowledged }) => acknowledged[1].size);
+  await fault.run(scene);
+  await machines.whole();
+  await eventually(20_000, 'acknowledgements after the fault', () =>
+    users.every(({ acknowledged, connected }, index) => connected && acknowledged[1].size > before[index]! + 5),
+  );
+  await new Promise((resolve) => setTimeout(resolve, settleMs));
+  const [theirs, others] = [users.filter(concerned), users.filter((user) => !concerned(user))];
+  const longest = (list: readonly LoadedUser[]) => Math.round(Math.max(0, ...list.map((it) => it.longestAckGapMs)));
+  const hit = (list: readonly LoadedUser[]) => list.filter(({ outagesMs }) => outagesMs.length > 0).length;
+  return {
+    ...{ fault, hit: hit(theirs), othersHit: hit(others) },
+    outagesMs: theirs.flatMap(({ outagesMs }) => outagesMs.map(Math.round)),
+    ...{ ackGapMs: longest(theirs), othersAckGapMs: longest(others) },
+  };
+}

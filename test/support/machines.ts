@@ -1,0 +1,132 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeAuthority } from '../../src/listener/certificates.js';
+import { eventually } from './deadline.js';
+import { freePort } from './ports.js';
+import type { Postgres } from './postgres.js';
+import { ShardedProcess } from './sharded-process.js';
+import type { Scope } from './sockets.js';
+
+/**
+ * Two machines on one: each has a broker of every shard and HAProxy, at a loopback address of its own, and all of them
+ * the same database.
+ */
+export class Machines {
+  readonly shards: number;
+  readonly machines: readonly [a: ShardedProcess, b: ShardedProcess];
+
+  private constructor(shards: number, machines: readonly [ShardedProcess, ShardedProcess]) {
+    this.shards = shards;
+    this.machines = machines;
+  }
+
+  /** Machine a has all shards at first, and b stands by. */
+  static async start(
+    scope: Scope,
+    folder: string,
+    { shards, users, url }: { shards: number; users: readonly string[]; url: string },
+  ): Promise<Machines> {
+    const authority = makeAuthority();
+    const client = authority.issue({ purpose: 'proxy' });
+    const front = join(folder, 'front.pem');
+    await writeFile(front, client.cert + client.key, { mode: 0o600 });
+    const proxyPort = await freePort();
+    const addresses = ['127.0.0.1', '127.0.0.2'] as const;
+    const machine = async (address: string, number: number) => {
+      const its = join(folder, `machine-${number}`);
+      await mkdir(its);
+      const proxy = { host: address, port: proxyPort, ca: 'ca.pem' };
+      const cluster = {
+        machines: addresses.map((it) => ({ host: 'localhost', address: it })),
+        proxy: { folder: 'run', threads: 1, certificate: front },
+      };
+      return ShardedProcess.prepare(
+        scope,
+        its,
+        users,
+        { listener: { host: address, proxy }, storage: { url }, cluster },
+        authority,
+      );
+    };
+    const [a, b] = [await machine(addresses[0], 0), await machine(addresses[1], 1)];
+    const it = new Machines(shards, [a, b]);
+    await a.start('--shards', `${shards}`);
+    await b.start('--shards', `${shards}`);
+    return it;
+  }
+
+  /** Which machine serves the shard now, and its process; waits until there is one. */
+  async active(shard: number): Promise<{ machine: ShardedProcess; pid: number; other: ShardedProcess }> {
+    const [a, b] = this.machines;
+    for (;;) {
+      for (const [machine, other] of [
+        [a, b],
+        [b, a],
+      ] as const) {
+        const found = (await shardsOf(machine))?.find((it) => it.shard === shard);
+        if (found?.serving === true) return { machine, other, pid: found.pid! };
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** Every shard is served by one machine, and the other one stands by. */
+  async whole(): Promise<void> {
+    await eventually(20_000, 'two brokers for every shard', async () => {
+      const [a, b] = await Promise.all(this.machines.map(shardsOf));
+      return (
+        a?.length === this.shards &&
+        b?.length === this.shards &&
+        a.every(({ serving, standby }, shard) => serving !== b[shard]!.serving && standby !== b[shard]!.standby)
+      );
+    });
+  }
+}
+
+interface ShardState {
+  readonly shard: number;
+  readonly pid: number | null;
+  readonly serving: boolean;
+  readonly standby: boolean;
+}
+
+/** Null: the machine is down. */
+async function shardsOf(machine: ShardedProcess): Promise<readonly ShardState[] | null> {
+  const token = await machine.token();
+  const answer = await fetch(`http://127.0.0.1:${machine.adminPort}/v1/shards`, {
+    headers: { authorization: `Bearer ${token}` },
+  }).catch(() => null);
+  return answer === null ? null : ((await answer.json()) as { shards: ShardState[] }).shards;
+}
+
+/**
+ * Has the database itself look at who writes: without the lock of the slot, or after another process has written it.
+ * Returns what it has seen.
+ */
+export async function watchWriters(postgres: Postgres): Promise<() => Promise<Record<string, unknown>[]>> {
+  await postgres.ask(`create table writers (slot smallint, who text, primary key (slot, who));
+    create table last_writer (slot smallint primary key, who text);
+    create table intruders (slot smallint, who text, why text);
+    create function watch() returns trigger language plpgsql as $$
+    declare s smallint; me text := current_setting('application_name'); before text;
+    begin
+      for s in select distinct slot from changed loop
+        if not exists (select 1 from pg_locks where locktype = 'advisory' and granted
+            and pid = pg_backend_pid() and objid = s) then
+          insert into intruders values (s, me, 'no lock');
+        end if;
+        select who into before from last_writer where slot = s;
+        if before is distinct from me then
+          if exists (select 1 from writers where slot = s and who = me) then
+            insert into intruders values (s, me, 'after ' || before);
+          end if;
+          insert into writers values (s, me) on conflict do nothing;
+          insert into last_writer values (s, me) on conflict (slot) do update set who = me;
+        end if;
+      end loop;
+      return null;
+    end $$;
+    create trigger put after insert on iotlab_rows referencing new table as changed execute function watch();
+    create trigger gone after delete on iotlab_rows referencing old table as changed execute function watch();`);
+  return () => postgres.ask('select * from intruders');
+}
