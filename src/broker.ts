@@ -243,6 +243,7 @@ class ComposedBroker implements Broker {
     return openAdmin({
       ...{ config: this.#config.admin, log: this.#log, clock: this.#clock, parts: this.parts },
       ...{ backend: this.#config.credentials.backend, stopping: () => this.#stopping },
+      credentialsChanged: (login) => guard.recheck(login),
       credentialsFault: () => (guard.outage ? 'E_CREDENTIALS_UNAVAILABLE' : null),
       ...{ controls: this, storePath: folderOf(this.#config.storage), cluster: this.#config.cluster },
       certificates: () => this.#listener?.certificates() ?? [],

@@ -14,6 +14,7 @@ import { type Doors, openDoors } from './doors.js';
 import { drainRoutes } from './drain.js';
 import { eventRoutes } from './events.js';
 import { measuredFolder } from './folder-size.js';
+import { forgetRoutes } from './forget.js';
 import { type HealthState, healthOf } from './health.js';
 import { limitRoutes } from './limits.js';
 import { Metrics } from './metrics.js';
@@ -90,6 +91,7 @@ export function adminRoutes(context: AdminContext): readonly Route[] {
     ...[...statusRoutes(context), ...configRoutes(context), ...aclRoutes(context), ...auditRoutes(context)],
     ...[...connectionRoutes(context), ...userRoutes(context), ...userDataRoutes(context), ...limitRoutes(context)],
     ...[...denialRoutes(context), ...slowRoutes(context), ...banRoutes(context), ...drainRoutes(context)],
+    ...forgetRoutes(context),
     ...[...traceRoutes(context), ...eventRoutes(context)],
   ];
 }

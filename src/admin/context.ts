@@ -27,6 +27,8 @@ export interface AdminContext {
   readonly backend: string;
   /** The code of what keeps the credential backend from answering; null while it does. */
   readonly credentialsFault: () => string | null;
+  /** Somebody says that the account of a login has changed: what is remembered of it counts no more. */
+  readonly credentialsChanged: (login: string) => Promise<void>;
   readonly stopping: () => boolean;
   readonly departure: Departure;
   /** Which of how many brokers this is, so that numbers given here are given by no other one. */

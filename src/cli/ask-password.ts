@@ -4,6 +4,7 @@ import { UsageError } from '../errors.js';
 import type { CommandIo } from './command.js';
 
 const maxPasswordBytes = 1024;
+const TOO_LONG = `a password of more than ${maxPasswordBytes} bytes can never log in`;
 
 /**
  * Asks on the terminal without showing what is typed; twice when it is a new one. Throws `UsageError` when the two
@@ -45,7 +46,7 @@ export async function readPassword(io: CommandIo): Promise<string> {
   for await (const chunk of io.stdin) {
     const buffer = Buffer.from(chunk);
     bytes += buffer.length;
-    if (bytes > maxPasswordBytes + 2) throw tooLong();
+    if (bytes > maxPasswordBytes + 2) throw new UsageError(TOO_LONG);
     chunks.push(buffer);
   }
   let text: string;
@@ -61,12 +62,14 @@ export async function readPassword(io: CommandIo): Promise<string> {
 
 /** What the broker could never accept must not become a password. */
 function checkPassword(password: string): string {
-  if (password === '') throw new UsageError('an empty password can never log in');
-  if (Buffer.byteLength(password) > maxPasswordBytes) throw tooLong();
-  if (password.includes('\0')) throw new UsageError('a password cannot hold a zero byte');
+  const why = whyNoPassword(password);
+  if (why !== null) throw new UsageError(why);
   return password;
 }
 
-function tooLong(): UsageError {
-  return new UsageError(`a password of more than ${maxPasswordBytes} bytes can never log in`);
+/** Null for what may be one. */
+export function whyNoPassword(password: string): string | null {
+  if (password === '') return 'an empty password can never log in';
+  if (Buffer.byteLength(password) > maxPasswordBytes) return TOO_LONG;
+  return password.includes('\0') ? 'a password cannot hold a zero byte' : null;
 }

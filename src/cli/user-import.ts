@@ -3,8 +3,7 @@ import { dirname } from 'node:path';
 import { asUsageError, editUsersFile, type UserLine, UsersFile } from '../credentials/users-file.js';
 import { UsageError, whyNoFile } from '../errors.js';
 import type { CommandIo } from './command.js';
-
-const maxBytes = 64 * 1024 * 1024;
+import { readAll } from './read-all.js';
 
 /**
  * Takes over the users of a file in mosquitto_passwd's format, hashes and all: nobody needs a new password. All that is
@@ -60,16 +59,4 @@ async function readSource(source: string): Promise<string> {
   } catch (error) {
     throw new UsageError(`${source}: cannot be read: ${whyNoFile(error)}`, { cause: error });
   }
-}
-
-async function readAll(io: CommandIo): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of io.stdin) {
-    const buffer = Buffer.from(chunk);
-    bytes += buffer.length;
-    if (bytes > maxBytes) throw new UsageError(`standard input: more than ${maxBytes} bytes`);
-    chunks.push(buffer);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }

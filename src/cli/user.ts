@@ -8,8 +8,10 @@ import { UsageError } from '../errors.js';
 import { askPassword, readPassword } from './ask-password.js';
 import { action, type CommandIo, type Options } from './command.js';
 import { defineCommand } from './define-command.js';
+import { forgetData } from './user-data.js';
 import { assertGroupNames, userGroups } from './user-groups.js';
 import { importUsers } from './user-import.js';
+import { addUsers, several, severalOf } from './user-many.js';
 
 interface Target {
   readonly path: string;
@@ -17,6 +19,8 @@ interface Target {
   readonly from: string;
   readonly isLogin: (login: string) => boolean;
   readonly loginPattern: string;
+  /** It is the file of the broker that is configured. */
+  readonly inUse: boolean;
 }
 
 interface PasswordSource {
@@ -44,6 +48,7 @@ async function targetOf(file: string | undefined, configPath: string | undefined
     from: file === undefined ? ` (${configOrigin(configPath, io.env)})` : '',
     isLogin: createLoginRule(config.loginPattern),
     loginPattern: config.loginPattern,
+    inUse: config.backend === 'file' && (file === undefined || resolve(file) === config.file.path),
   };
 }
 
@@ -84,13 +89,31 @@ async function setPassword(
   return 0;
 }
 
-async function remove({ path, from }: Target, login: string, io: CommandIo): Promise<number> {
+/** Longer than a broker takes to notice that the file has changed. */
+const HOLD_SECONDS = 5;
+
+/** `data`: what is kept of the login goes first, and if that cannot be, nothing does. */
+async function remove(
+  { path, from, inUse }: Target,
+  {
+    login,
+    data,
+    configPath,
+  }: { readonly login: string; readonly data: boolean; readonly configPath: string | undefined },
+  io: CommandIo,
+): Promise<number> {
   await read(path);
-  await editUsersFile(path, (file) => {
+  let forgotten = '';
+  await editUsersFile(path, async (file) => {
     if (!file.mentions(login)) throw notThere(login, path);
+    if (data && inUse) forgotten = await forgetData({ login, holdSeconds: HOLD_SECONDS, configPath }, io);
     return file.without(login);
   });
   io.stdout.write(`${login} removed from ${path}${from}\n`);
+  if (forgotten !== '') io.stdout.write(`${forgotten}\n`);
+  if (data && !inUse) {
+    io.stderr.write(`no broker that is configured here uses ${path}: what one may keep of ${login} stays\n`);
+  }
   return 0;
 }
 
@@ -152,19 +175,29 @@ function sourceOf(values: { readonly 'password-stdin'?: boolean | undefined; rea
 
 export const command = defineCommand({
   name: 'user',
-  summary: 'add, change, remove, list and import the users of the users file',
+  summary: 'add, change, remove, list and import the users of the users file; forget a user',
   about: `
 Edits the users file of the "file" credential backend. A running broker notices within two seconds, and disconnects
-the sessions of a user who was removed or has a new password. Groups are for the access rules that name them.`,
-  examples: ['iotlab-broker user add alice --random'],
+the sessions of a user who was removed or has a new password. Groups are for the access rules that name them. What the
+broker keeps of a user is forgotten by way of the running broker, or out of the store when there is none.`,
+  examples: ['iotlab-broker user add alice --random', 'iotlab-broker user add --count 40 --prefix course > course.txt'],
   does: {
     add: action({
-      summary: 'make a user',
-      arguments: ['LOGIN'],
-      options: { ...password, ...group, ...file },
+      summary: 'make a user, or many at once and a list of their passwords to print',
+      arguments: ['[LOGIN]'],
+      options: { ...password, ...group, ...several, ...file },
       run: async ({ args: [login], values, config }, io) => {
-        const setting = { login, source: sourceOf(values), groups: values.group ?? [] };
-        return setPassword(await targetOf(values.file, config, io), setting, io);
+        const source = sourceOf(values);
+        const { group: groups = [] } = values;
+        const target = await targetOf(values.file, config, io);
+        const users = await severalOf(login, values, io);
+        if (users !== null) {
+          assertGroupNames(groups);
+          await makeFolder(target.path);
+          return addUsers(users, { ...target, groups }, io);
+        }
+        if (login === undefined) throw new UsageError('user add: LOGIN is missing, or --from FILE, or --count N');
+        return setPassword(target, { login, source, groups }, io);
       },
     }),
     passwd: action({
@@ -189,9 +222,24 @@ the sessions of a user who was removed or has a new password. Groups are for the
       },
     }),
     remove: action({
+      summary: 'remove a user, and what the broker keeps of him: sessions, queues, Wills, retained messages',
       arguments: ['LOGIN'],
-      options: file,
-      run: async ({ args: [login], values, config }, io) => remove(await targetOf(values.file, config, io), login, io),
+      options: {
+        'keep-data': { type: 'boolean', help: 'leave that: whoever has the login next will find it' },
+        ...file,
+      },
+      run: async ({ args: [login], values, config }, io) => {
+        const target = await targetOf(values.file, config, io);
+        return remove(target, { login, data: values['keep-data'] !== true, configPath: config }, io);
+      },
+    }),
+    forget: action({
+      summary: 'the same without the users file: for users of a directory',
+      arguments: ['LOGIN'],
+      run: async ({ args: [login], config }, io) => {
+        io.stdout.write(`${await forgetData({ login, holdSeconds: 0, configPath: config }, io)}\n`);
+        return 0;
+      },
     }),
     list: action({
       summary: 'print the logins, one a line',

@@ -226,8 +226,8 @@ export class Client implements ConnectedClient, Task {
     const { session } = this;
     if (session.holder === this.connection) sessions.leave(session);
     if (this.#will === null) return;
-    if (reason === 'disconnect')
-      wills.discard(session, this.#will); // [MQTT-3.14.4-3]
+    // [MQTT-3.14.4-3]; and nothing is said any more in the name of who is forgotten.
+    if (reason === 'disconnect' || reason === 'forgotten') wills.discard(session, this.#will);
     else wills.left(session, this.#will, session.ended ? 0 : session.expiryMs);
   }
 

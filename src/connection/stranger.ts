@@ -61,7 +61,7 @@ export interface StrangerContext {
   readonly registry: Registry;
   readonly wills: Pick<Wills, 'resumed'>;
   /** Whom operators keep out for a while. */
-  readonly bans: Pick<Bans, 'of'>;
+  readonly bans: Pick<Bans, 'of' | 'keepsOut'>;
   /** Makes the client that frames go to from here on. */
   admit(arrival: Arrival): { attach(): void };
 }
@@ -161,7 +161,7 @@ export class Stranger implements FrameHandler {
     } else if (who.kind === 'unavailable') {
       const { code, message } = who.error;
       this.#turnAway(wire, 'unavailable', username, clientId, who.reason, { code, detail: message });
-    } else if (this.#context.bans.of('login', who.login) !== null) {
+    } else if (this.#context.bans.keepsOut(who.login)) {
       this.#turnAway(wire, 'not-authorised', who.login, clientId, 'banned');
     } else if (fault !== null && (!request.clean || request.sessionExpirySeconds !== 0 || request.will !== null)) {
       this.#turnAway(wire, 'unavailable', who.login, clientId, 'store-fault', { code: fault.code });

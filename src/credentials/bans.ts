@@ -29,6 +29,8 @@ export class Bans {
   readonly #clock: Clock;
   readonly #balance: { add(bytes: number): void };
   readonly #bans = new Map<string, Ban>();
+  /** Logins that nobody may use for a moment, and by how many that was asked for. */
+  readonly #held = new Map<string, number>();
   #bytes = 0;
   #writing: Promise<void> = Promise.resolve();
 
@@ -54,6 +56,21 @@ export class Bans {
     if (this.#bans.size === 0) return null;
     const ban = this.#bans.get(keyOf(kind, name));
     return ban === undefined || ban.until <= this.#clock.epochMs() ? null : ban;
+  }
+
+  /** May nobody come in with this login now? */
+  keepsOut(login: string): boolean {
+    return this.#held.has(login) || this.of('login', login) !== null;
+  }
+
+  /** Lets nobody in with this login until what it returns is called. */
+  hold(login: string): () => void {
+    this.#held.set(login, (this.#held.get(login) ?? 0) + 1);
+    return () => {
+      const left = this.#held.get(login)! - 1;
+      if (left === 0) this.#held.delete(login);
+      else this.#held.set(login, left);
+    };
   }
 
   /** Those in force, the first to end first. */

@@ -52,6 +52,8 @@ export interface CredentialGuard {
    * from now on. What was counted against guessing stays counted.
    */
   configure(config: GuardConfig, backend?: CredentialBackend): void;
+  /** The account of a login may have changed: what is remembered of its passwords is forgotten, and it is looked at now. */
+  recheck(login: string): Promise<void>;
   /** Looks now whether accounts have changed, where the backend keeps a copy of them. */
   refresh(): Promise<void>;
   /** Calls off what is being asked and closes the backend. */
@@ -235,6 +237,11 @@ export function createCredentialGuard(options: {
       leaving.add(former);
       // By then every question that it has is answered, or given up.
       clock.after(2 * config.timeoutMs, () => void closeFormer(former));
+    },
+
+    async recheck(login) {
+      verdicts.forget(login);
+      await backend.refresh?.();
     },
 
     async refresh() {

@@ -175,6 +175,11 @@ export class History {
     return login === undefined ? this.#ended : this.#ended.of(login);
   }
 
+  /** Of one user. Refused CONNECTs stay: they are a network's, and whose they were nobody knows. */
+  forget(login: string): void {
+    for (const rings of [this.#denials, this.#ended]) rings.drop(login);
+  }
+
   clear(): void {
     for (const rings of [this.#denials, this.#refusals, this.#ended]) rings.clear();
   }

@@ -36,6 +36,7 @@ const ends: Readonly<Record<string, string>> = {
   revoked: 'the account was removed, disabled or given a new password',
   kicked: 'an operator ended it',
   banned: 'an operator keeps the login, or the address, out for a while',
+  forgotten: 'an operator had everything of the login forgotten',
   'memory-limit': 'memory was short, and this user held most of it',
   'store-fault': 'what had to be stored could not be, and was not acknowledged: the client sends it again',
   'broker-stopping': 'the broker was stopped',

@@ -55,6 +55,12 @@ export class Rings<T> {
     return entry;
   }
 
+  /** Nothing of the owner is kept any more. */
+  drop(owner: string): void {
+    const ring = this.#rings.get(owner);
+    if (ring !== undefined) this.#dropOldest(owner, ring, ring.entries.size);
+  }
+
   /** Oldest first. */
   of(owner: string): Iterable<T> {
     return this.#rings.get(owner)?.entries.values() ?? [];

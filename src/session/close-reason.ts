@@ -22,6 +22,8 @@ export type CloseReason =
   | 'kicked'
   /** An operator keeps the login, or the address, out for a while. */
   | 'banned'
+  /** An operator had everything of the login forgotten, the Will of its client too. */
+  | 'forgotten'
   /** Memory was short, and this user held most of it. */
   | 'memory-limit'
   /** What had to be stored could not be. */

@@ -1,3 +1,4 @@
+import { ownerOf } from '../mqtt/retained-owner.js';
 import { levelsOf } from '../mqtt/topics.js';
 import type { Counters } from '../observe/counters.js';
 import type { History } from '../observe/history.js';
@@ -72,11 +73,6 @@ export class RetainedQuota {
     account.retainedMessages--;
     account.balances.retained.add(-bytesOf(message));
   }
-}
-
-/** Of a message of which nobody kept whose it is, the owner of the tree that it is in, as the default rules have it. */
-function ownerOf({ owner, topic }: RetainedMessage): string {
-  return owner ?? topic.split('/', 2)[1] ?? '';
 }
 
 /** What a retained message takes in memory. */

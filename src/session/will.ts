@@ -12,7 +12,7 @@ import type { RateLimited } from '../observe/rate-limited.js';
 import type { Store } from '../store/contract.js';
 import { Deadlines } from './deadlines.js';
 import type { Distribution } from './distribution.js';
-import type { ClientIdentity, Gate } from './gate.js';
+import { type ClientIdentity, type Gate, scopedId } from './gate.js';
 import type { UserAccount } from './user-account.js';
 
 /** A Will as CONNECT has it. */
@@ -101,6 +101,23 @@ export class Wills {
   ended({ id }: ClientIdentity): void {
     const delayed = this.#takeDelayed(id);
     if (delayed !== null) this.fire(delayed.client, delayed.will);
+  }
+
+  /** Those of a user that are kept, whether the client is here or not. */
+  of(login: string): number {
+    const prefix = scopedId(login, '');
+    let count = 0;
+    for (const id of this.#stored.keys()) if (id.startsWith(prefix)) count++;
+    return count;
+  }
+
+  /** Those of a user whose delay runs are not published any more. */
+  dropDelayed(login: string): void {
+    for (const { client, will } of [...this.#delayed.values()]) {
+      if (client.login !== login) continue;
+      this.#takeDelayed(client.id);
+      this.discard(client, will);
+    }
   }
 
   /** Publishes those whose delay is over. Called about once a second. */

@@ -32,6 +32,8 @@ export interface Store {
   readonly fault: Fault | null;
   onFault(callback: (fault: Fault) => void): void;
   onRecovered(callback: () => void): void;
+  /** Resolves when the rows of removed sessions are off the disk. */
+  swept(): Promise<void>;
   /** Writes what is pending, then closes and frees the lock. Rejects with a Fault when something could not be written. */
   close(): Promise<void>;
 }

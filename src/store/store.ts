@@ -72,6 +72,7 @@ export async function openStore(options: {
       },
       onFault: (callback) => group.onFault(callback),
       onRecovered: (callback) => group.onRecovered(callback),
+      swept: () => sweeper.idle(),
       async close() {
         await sweeper.close();
         await group.close();

@@ -31,6 +31,11 @@ export class Sweeper {
     this.#sweeping ??= this.#sweepAll();
   }
 
+  /** Resolves when nothing is left to sweep. */
+  async idle(): Promise<void> {
+    await this.#sweeping;
+  }
+
   /** What is left is for the next start. */
   async close(): Promise<void> {
     this.#closed = true;

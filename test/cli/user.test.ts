@@ -18,7 +18,10 @@ async function setup(t: TestContext) {
   const folder = await tempFolder(t);
   const config = join(folder, 'broker.yaml');
   const path = join(folder, 'data', 'users');
-  await writeFile(config, 'credentials: { file: { path: data/users } }\n');
+  await writeFile(
+    config,
+    'credentials: { file: { path: data/users } }\nstorage: { path: data/store }\nadmin: { socket: "" }\n',
+  );
   const user = async (args: string[], stdin = '') => {
     const io = captureIo({}, stdin);
     const code = await runCli(['user', ...args, '--config', config], io);
@@ -47,8 +50,16 @@ test('add, list, passwd, remove: from nothing to nothing', async (t) => {
   assert.equal((await user(['passwd', 'alice', '--password-stdin'], 'secret two!')).code, 0);
   assert.equal(await isRight('alice', 'secret two!'), true);
   assert.deepEqual([...(await users()).keys()], ['alice', 'bobby']);
-  assert.deepEqual(await user(['remove', 'alice']), { code: 0, out: `alice removed from ${path} ${from}\n`, err: '' });
-  assert.deepEqual(await user(['remove', 'bobby']), { code: 0, out: `bobby removed from ${path} ${from}\n`, err: '' });
+  assert.deepEqual(await user(['remove', 'alice']), {
+    code: 0,
+    out: `alice removed from ${path} ${from}\nNothing was kept of alice.\n`,
+    err: '',
+  });
+  assert.deepEqual(await user(['remove', 'bobby']), {
+    code: 0,
+    out: `bobby removed from ${path} ${from}\nNothing was kept of bobby.\n`,
+    err: '',
+  });
   assert.deepEqual(await user(['list']), { code: 0, out: '', err: '' });
 });
 
@@ -81,13 +92,13 @@ test('what cannot be done says why and what to do instead, exits 2, and changes 
   await user(['add', 'alice', '--password-stdin'], 'x');
   const before = await readFile(path, 'utf8');
   const table: [string[], string, RegExp][] = [
-    [[], '', /one of add, passwd, groups, remove, list, import is missing/],
+    [[], '', /one of add, passwd, groups, remove, forget, list, import is missing/],
     [
       ['edit', 'alice'],
       '',
-      /"edit" is not one of add, passwd, groups, remove, list, import; see: iotlab-broker user --help/,
+      /"edit" is not one of add, passwd, groups, remove, forget, list, import; see: iotlab-broker user --help/,
     ],
-    [['add'], '', /LOGIN is missing; usage: iotlab-broker user add LOGIN/],
+    [['add'], '', /LOGIN is missing, or --from FILE, or --count N/],
     [['add', 'Alice', '--random'], '', /"Alice" could never log in: .*loginPattern/],
     [['add', 'al', '--random'], '', /could never log in/],
     [['add', 'alice/x', '--random'], '', /could never log in/],

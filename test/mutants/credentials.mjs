@@ -46,8 +46,9 @@ export const mutants = [
   {
     name: 'who is found revoked gets in during an outage',
     file: 'src/credentials/guard.ts',
-    find: 'verdicts.forget(login);',
-    replace: '',
+    find: `verdicts.forget(login);
+      return 'revoked';`,
+    replace: "return 'revoked';",
     tests: guard,
   },
   {

@@ -135,7 +135,7 @@ export const mutants = [
   },
   {
     name: 'retained messages count for the tree that they are in, whoever published them',
-    file: 'src/session/retained-quota.ts',
+    file: 'src/mqtt/retained-owner.ts',
     find: "return owner ?? topic.split('/', 2)[1] ?? '';",
     replace: "return topic.split('/', 2)[1] ?? owner ?? '';",
     tests: [...quotas, 'test/session/retained-quota.test.ts'],

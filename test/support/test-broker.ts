@@ -34,8 +34,11 @@ export interface TestBroker extends Target, AsyncDisposable {
   readonly logs: CapturedLog;
   /** The insides of the running broker. */
   parts(): BrokerParts;
-  /** Stops the broker and starts it again on the same port with the same store, perhaps with another configuration. */
-  restart(config?: DeepPartial<Config>): Promise<void>;
+  /**
+   * Stops the broker and starts it again on the same port with the same store, perhaps with another configuration, and
+   * after something that is done meanwhile.
+   */
+  restart(config?: DeepPartial<Config>, meanwhile?: () => Promise<void>): Promise<void>;
   /** Has the running broker read another configuration. */
   reload(config?: DeepPartial<Config>, options?: { readonly dryRun?: boolean }): Promise<ReloadOutcome>;
   stop(): Promise<void>;
@@ -117,8 +120,9 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
     usersFile,
     logs,
     parts: () => broker.parts,
-    async restart(settings) {
+    async restart(settings, meanwhile = async () => {}) {
       await broker.stop();
+      await meanwhile();
       broker = await start(port, settings);
     },
     reload(settings = config, given = {}) {

@@ -1,0 +1,112 @@
+import { endClients } from '../connection/connections.js';
+import { isRetainedOf } from '../mqtt/retained-owner.js';
+import type { Session } from '../session/session.js';
+import type { AdminContext } from './context.js';
+import { inSlices, type Steps } from './in-slices.js';
+import { type AdminRequest, type Answer, json, Refusal, type Route } from './route.js';
+
+const LOOKED_AT_PER_STEP = 256;
+const DELETIONS_PER_STEP = 16;
+/** What a job in hand brings meanwhile is found the next time. */
+const MOST_PASSES = 3;
+
+interface Found {
+  sessions: number;
+  messages: number;
+  retained: number;
+}
+
+/** Everything that the broker keeps of a login goes: whoever has the login next must find nothing. */
+export function forgetRoutes(context: AdminContext): readonly Route[] {
+  const { parts, clock } = context;
+  const { accounts, bans, connections, distribution, history, limitRules, rules, sessions, store, wills } = parts;
+
+  function* sessionsOf(login: string): Steps<Session[]> {
+    const own: Session[] = [];
+    let count = 0;
+    for (const session of sessions.values()) {
+      if (session.login === login) own.push(session);
+      if (++count % LOOKED_AT_PER_STEP === 0) yield;
+    }
+    return own;
+  }
+
+  function* endSessions(login: string, found: Found): Steps<void> {
+    for (const session of yield* sessionsOf(login)) {
+      if (session.ended) continue;
+      const { queuedMessages, inflightMessages } = session.outgoing.backlog;
+      found.sessions++;
+      found.messages += queuedMessages + inflightMessages;
+      sessions.end(session);
+      yield;
+    }
+  }
+
+  function* deleteRetained(login: string, found: Found): Steps<void> {
+    const { home } = rules.of(login);
+    const own: string[] = [];
+    let count = 0;
+    for (const message of store.retained) {
+      if (isRetainedOf(login, home, message)) own.push(message.topic);
+      if (++count % LOOKED_AT_PER_STEP === 0) yield;
+    }
+    for (const topic of own) {
+      if (distribution.forgetRetained(topic) && ++found.retained % DELETIONS_PER_STEP === 0) yield;
+    }
+  }
+
+  /** Nobody is let in with the login meanwhile: a client that comes back at once would find what is not gone yet. */
+  function* forgetAll(login: string): Steps<object> {
+    // Those of live clients are not published either: they are the user's.
+    const ended = { wills: wills.of(login), connections: endClients(connections, 'forgotten', login) };
+    wills.dropDelayed(login);
+    const found: Found = { sessions: 0, messages: 0, retained: 0 };
+    for (let pass = 0, before = -1; pass < MOST_PASSES; pass++) {
+      yield* endSessions(login, found);
+      yield* deleteRetained(login, found);
+      const sum = found.sessions + found.retained;
+      if (sum === before) break;
+      before = sum;
+      yield;
+    }
+    const limits = limitRules.overrideOf(login) !== null;
+    if (limits) accounts.setOverride(login, null);
+    history.forget(login);
+    const account = accounts.known(login);
+    if (account !== undefined) accounts.release(account);
+    return { login, ...ended, ...found, limits };
+  }
+
+  async function forget({ params, query }: AdminRequest): Promise<Answer> {
+    const login = params.login!;
+    const letIn = bans.hold(login);
+    const stillSeconds = query.hold as number;
+    try {
+      await context.credentialsChanged(login);
+      const outcome = await inSlices(parts, forgetAll(login));
+      await committed(context);
+      return json(outcome);
+    } finally {
+      if (stillSeconds === 0) letIn();
+      else clock.after(stillSeconds * 1_000, letIn);
+    }
+  }
+
+  return [
+    {
+      method: 'DELETE',
+      path: '/users/{login}/data',
+      query: { hold: { kind: 'integer', min: 0, max: 60, otherwise: 0 } },
+      answer: forget,
+    },
+  ];
+}
+
+function committed({ parts: { store } }: AdminContext): Promise<void> {
+  return new Promise((resolve, reject) => {
+    store.committed((fault) => {
+      if (fault === null) resolve();
+      else reject(new Refusal(507, fault.code, `forgotten, but not on disk yet: ${fault.message}`));
+    });
+  });
+}
