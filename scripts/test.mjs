@@ -30,6 +30,7 @@ ensureDebianPackages({
   mosquitto_passwd: 'mosquitto',
   slapd: 'slapd',
   haproxy: 'haproxy',
+  promtool: 'prometheus',
   '/usr/lib/postgresql': 'postgresql',
   ldapadd: 'ldap-utils',
   '/usr/bin/python3 paho.mqtt.client': 'python3-paho-mqtt',

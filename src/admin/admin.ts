@@ -19,6 +19,7 @@ import { type HealthState, healthOf } from './health.js';
 import { limitRoutes } from './limits.js';
 import { Metrics } from './metrics.js';
 import { EventLoopLag } from './metrics-process.js';
+import { userMetricsRoutes } from './metrics-users.js';
 import { Rates } from './rates.js';
 import type { Answer, Route } from './route.js';
 import { type Answerer, Router } from './router.js';
@@ -91,7 +92,7 @@ export function adminRoutes(context: AdminContext): readonly Route[] {
     ...[...statusRoutes(context), ...configRoutes(context), ...aclRoutes(context), ...auditRoutes(context)],
     ...[...connectionRoutes(context), ...userRoutes(context), ...userDataRoutes(context), ...limitRoutes(context)],
     ...[...denialRoutes(context), ...slowRoutes(context), ...banRoutes(context), ...drainRoutes(context)],
-    ...forgetRoutes(context),
+    ...[...forgetRoutes(context), ...userMetricsRoutes(context)],
     ...[...traceRoutes(context), ...eventRoutes(context)],
   ];
 }

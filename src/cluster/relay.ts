@@ -3,9 +3,11 @@ import { type Answer, json, type Sink } from '../admin/route.js';
 import { type Answerer, auditAnswer, codeOf, problem, type ReceivedRequest } from '../admin/router.js';
 import { shardOf } from '../shard.js';
 import { mergeAnswers } from './merge.js';
+import { mergeMetrics } from './merge-metrics.js';
 import type { Shard } from './shard.js';
 
 type JsonAnswer = Extract<Answer, { kind: 'json' }>;
+type TextAnswer = Extract<Answer, { kind: 'text' }>;
 type StreamAnswer = Extract<Answer, { kind: 'stream' }>;
 
 /**
@@ -64,6 +66,8 @@ function together(url: URL, answers: readonly Answer[]): Answer {
   if (good.length === 0) return heard[0]!;
   const streams = good.filter((answer): answer is StreamAnswer => answer.kind === 'stream');
   if (streams.length > 0) return streams.length === 1 ? streams[0]! : inOne(streams);
+  // Numbers for Prometheus, as those of /metrics.
+  if (good.every((answer) => answer.kind === 'text')) return inOneText(answers);
   const values = good.filter((answer): answer is JsonAnswer => answer.kind === 'json').map(({ value }) => value);
   if (values.length === 0 || !values.every((value) => typeof value === 'object' && value !== null)) return good[0]!;
   return json(mergeAnswers(url, values as Record<string, unknown>[], missing));
@@ -71,6 +75,14 @@ function together(url: URL, answers: readonly Answer[]): Answer {
 
 const isDown = (answer: Answer) => answer.kind === 'json' && answer.status === 503;
 const isStandby = (answer: Answer) => answer.kind === 'json' && codeOf(answer.value) === 'shard-standby';
+
+function inOneText(answers: readonly Answer[]): Answer {
+  const texts = answers.flatMap((answer, shard): [string, string][] =>
+    answer.kind === 'text' ? [[String(shard), answer.text]] : [],
+  );
+  const { type } = answers.find((answer): answer is TextAnswer => answer.kind === 'text')!;
+  return { kind: 'text', type, text: mergeMetrics(new Map(texts), '') };
+}
 
 /** Lines of all of them, as they come. */
 function inOne(streams: readonly StreamAnswer[]): Answer {
