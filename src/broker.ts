@@ -5,7 +5,7 @@ import { Hub } from './aedes/hub.js';
 import type { Broker, BrokerOptions } from './broker-contract.js';
 import { commitCounter, countFaults, countingGuard } from './broker-counting.js';
 import { openListenerOf, openWebOf } from './broker-doors.js';
-import { drain, withDeadline } from './broker-drain.js';
+import { drain, untilLeft, withDeadline } from './broker-drain.js';
 import type { BrokerParts } from './broker-parts.js';
 import { type LiveSettings, Reloading, type ReloadOutcome } from './broker-reload.js';
 import type { BrokerSeams } from './broker-seams.js';
@@ -254,6 +254,7 @@ class ComposedBroker implements Broker {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#listener?.stopAccepting();
+    if (this.#parts !== null) await untilLeft(this.#parts, this.#config.cluster);
     if (this.#parts !== null) await withDeadline(drain(this.#parts), this.#live.limits.stopTimeoutMs / 2);
     await this.#closeAll();
     this.#log.info('broker stopped');

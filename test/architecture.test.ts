@@ -186,7 +186,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
   ],
   ['broker-reload', ['broker-parts', 'broker-seams', 'listener', 'credentials', 'acl', 'observe', 'config', ...nouns]],
   ['broker-watch', ['broker-parts', 'connection', 'credentials', 'fairness', 'observe', 'config', ...nouns]],
-  ['broker-drain', ['broker-parts']],
+  ['broker-drain', ['broker-parts', 'config']],
   ['broker-counting', ['listener', 'credentials', 'store', 'observe', ...nouns]],
   [
     'broker-parts',
