@@ -173,7 +173,10 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
   ],
   [
     'broker-doors',
-    ['broker-counting', 'broker-parts', 'broker-seams', 'web', 'listener', 'observe', 'config', ...nouns],
+    [
+      ...['broker-counting', 'broker-parts', 'broker-seams', 'web', 'admin', 'listener', 'type credentials/guard.ts'],
+      ...['observe', 'config', ...nouns],
+    ],
   ],
   ['web', ['admin', 'broker-parts', 'connection', 'credentials', 'session', 'fairness', 'observe', 'config', ...nouns]],
   [

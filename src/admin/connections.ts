@@ -115,7 +115,7 @@ export function connectionRoutes(context: AdminContext): readonly Route[] {
 
 type Row = ReturnType<typeof openRow> | ReturnType<typeof endedRow>;
 
-function openRow(connection: Connection) {
+export function openRow(connection: Connection) {
   const { n, address, openedAt, client, traffic } = connection;
   const common = { n, state: 'open' as const, address, since: dateOf(openedAt), ...traffic };
   const silentSeconds = Math.round(connection.silentMs / 1_000);
@@ -164,7 +164,7 @@ function keyOf(row: Row, sort: Sort): string | number {
 /** The first of them: a session may have ten thousand. */
 const SHOWN_SUBSCRIPTIONS = 200;
 
-function subscriptionsOf({ client }: Connection): object[] {
+export function subscriptionsOf({ client }: Connection): object[] {
   if (client === null) return [];
   const shown: object[] = [];
   for (const [filter, grant] of client.session.subscriptions) {
