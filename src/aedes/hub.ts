@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { Aedes, type AedesPublishPacket } from 'aedes';
 import type { Rulebook } from '../acl/rulebook.js';
@@ -124,13 +125,19 @@ export class Hub extends Aedes implements Registry, Gate {
   /** From here on `publish` distributes, and events tell of what is distributed. */
   join(distribution: Distribution, account: (login: string) => UserAccount): void {
     this.#post = (publication) => distribution.post(publication, account(publication.publisher.login));
-    distribution.onPublication((publication) => {
-      if (this.listenerCount('publish') === 0) return;
+    const tell = (publication: Publication): void => {
       const { topic, qos, retain, publisher } = publication;
       const payload = Buffer.from(publication.payload);
       const client =
         publisher.clientId === null ? null : this.#inside.clients[`${publisher.login}/${publisher.clientId}`];
       this.emit('publish', { cmd: 'publish', topic, payload, qos, retain, dup: false }, client ?? null);
+    };
+    const events = this as EventEmitter;
+    events.on('newListener', (event) => {
+      if (event === 'publish' && this.listenerCount('publish') === 0) distribution.onPublication(tell);
+    });
+    events.on('removeListener', (event) => {
+      if (event === 'publish' && this.listenerCount('publish') === 0) distribution.offPublication(tell);
     });
   }
 

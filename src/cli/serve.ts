@@ -12,6 +12,7 @@ import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
 import { type FirstStart, prepareFirstStart, terminalOf, welcomeLines } from './first-start.js';
 import { restrainHeapGrowth } from './heap-growth.js';
+import { inlineMore } from './inlining.js';
 import { shardNumber, shardsOption, withShards } from './shards-option.js';
 import { untilSignalled } from './until-signalled.js';
 
@@ -82,6 +83,7 @@ async function oneBroker(
   io: CommandIo,
   read: () => Promise<Config>,
 ): Promise<Service> {
+  inlineMore();
   const heap = restrainHeapGrowth();
   const ofShard = (all: Config) => (shard === null ? all : shardConfig(all, all.cluster.shards, shard));
   const readConfig = async () => ofShard(await read());

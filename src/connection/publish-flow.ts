@@ -1,5 +1,3 @@
-import '../mqtt/buffer-slices.js';
-import { isUtf8 } from 'node:buffer';
 import { denialText } from '../acl/hint.js';
 import type { Clock } from '../clock.js';
 import type { LimitsConfig } from '../config/config.js';
@@ -8,11 +6,10 @@ import type { Scheduler } from '../fairness/scheduler.js';
 import { PUBACK, PUBCOMP, PUBREC, type Qos } from '../mqtt/packets.js';
 import { Publication } from '../mqtt/publication.js';
 import { Reason, type ReasonCode } from '../mqtt/reason-codes.js';
-import { isValidTopicName } from '../mqtt/topics.js';
 import type { Route, Router, RouteSearch } from '../routing/router.js';
 import { type Distribution, findRoute, NODES_PER_STEP } from '../session/distribution.js';
 import type { Gate } from '../session/gate.js';
-import { KNOWN_TOPIC_BYTES, type KnownTopic } from '../session/known-topics.js';
+import type { KnownTopic } from '../session/known-topics.js';
 import type { Session } from '../session/session.js';
 import type { Store } from '../store/contract.js';
 import { Valve } from '../valve.js';
@@ -20,6 +17,7 @@ import { AnswerQueue } from './answer-queue.js';
 import type { Connection } from './connection.js';
 import { type DenialContext, tellPublishDenied } from './denials.js';
 import { ProtocolError } from './protocol-error.js';
+import { PublishTopics } from './publish-topics.js';
 import type { PublishHead, Wire } from './wire.js';
 
 /** QoS 2 messages of one user that are received and not released; whoever goes on without releasing is closed. */
@@ -53,6 +51,9 @@ export class PublishFlow {
   readonly #answers: AnswerQueue;
   readonly #answersValve = new Valve();
   readonly #version5: boolean;
+  readonly #topics: PublishTopics;
+  /** The one to be filled next; null while a job goes on with it, and before the first message. */
+  #publication: Publication | null = null;
 
   constructor(context: PublishContext, client: { connection: Connection; session: Session; wire: Wire }) {
     this.#context = context;
@@ -60,6 +61,7 @@ export class PublishFlow {
     this.#session = client.session;
     this.#wire = client.wire;
     this.#version5 = client.wire.level === 5;
+    this.#topics = new PublishTopics(context.gate, client.session);
     this.#answers = new AnswerQueue({ ...context, ...client, onLeft: () => this.#openIfRoom() });
   }
 
@@ -78,9 +80,7 @@ export class PublishFlow {
     counters.publishReceivedBytes += head.end - head.payloadStart;
     this.#connection.traffic.publishReceived();
 
-    const { topics } = session.account;
-    const key = head.chunk.latin1Slice(topicStart, topicEnd);
-    const known = topics.get(key) ?? this.#judge(key, head.chunk, topicStart, topicEnd);
+    const known = this.#topics.find(head.chunk, topicStart, topicEnd);
     if (qos === 1) this.#open();
     else if (qos === 2 && !this.#receive(packetId)) return 1; // Received before: only the answer is due [MQTT-4.3.3-2].
     if (!known.allowed || head.responseTopic !== null || retain) {
@@ -91,7 +91,7 @@ export class PublishFlow {
       }
     }
     counters.publishesAllowed++;
-    const publication = new Publication(
+    const publication = (this.#publication ?? new Publication()).begin(
       head.chunk,
       start,
       topicStart - 2,
@@ -114,25 +114,35 @@ export class PublishFlow {
       const search = context.router.search(known.topic);
       route = search.proceed(NODES_PER_STEP);
       if (route === null) {
-        this.#connection.reader.perform(this.#publishWhenRouted(search, known, publication, packetId));
-        return 1;
+        return this.#goOn(this.#publishWhenRouted(search, known, publication, packetId));
       }
-      topics.setRoute(known, route);
+      session.account.topics.setRoute(known, route);
     }
-    this.#distribute(publication, packetId, route);
-    return 1 + publication.deliveries + (publication.messageBytes >> 10);
+    const job = this.#distribute(publication, packetId, route);
+    const units = 1 + publication.deliveries + (publication.messageBytes >> 10);
+    if (job !== null) return this.#goOn(job, units);
+    publication.over();
+    this.#publication = publication;
+    return units;
+  }
+
+  /** What is to be done with a message takes longer: later frames wait. The publication is the job's. */
+  #goOn(job: Job, units = 1): number {
+    this.#publication = null;
+    this.#connection.reader.perform(job);
+    return units;
   }
 
   /** Where a topic goes takes long to find. */
   *#publishWhenRouted(search: RouteSearch, known: KnownTopic, publication: Publication, packetId: number): Job {
     const route = yield* findRoute(search);
     this.#session.account.topics.setRoute(known, route);
-    const job = this.#distribute(publication, packetId, route, false);
+    const job = this.#distribute(publication, packetId, route);
     if (job !== null) yield* job;
   }
 
-  /** Distributes and answers: at once, or as a job that later frames wait for. */
-  #distribute(publication: Publication, packetId: number, route: Route, performs = true): Job | null {
+  /** Distributes and answers: at once, or by the job that it returns. */
+  #distribute(publication: Publication, packetId: number, route: Route): Job | null {
     const { store, distribution } = this.#context;
     const { qos, retain, safeFirst } = publication;
     const session = this.#session;
@@ -144,10 +154,7 @@ export class PublishFlow {
     }
     const { storing } = session.account;
     if (storing.valve.closed && (retain || safeFirst || (qos > 0 && route.keeps))) {
-      const later = this.#distributeWhenRoom(publication, packetId, route);
-      if (!performs) return later;
-      this.#connection.reader.perform(later);
-      return null;
+      return this.#distributeWhenRoom(publication, packetId, route);
     }
     if (safeFirst && !session.ended) {
       session.writer!.putIncoming(packetId);
@@ -158,10 +165,7 @@ export class PublishFlow {
       this.#distributed(publication, packetId);
       return null;
     }
-    const whole = this.#afterJob(job, publication, packetId);
-    if (!performs) return whole;
-    this.#connection.reader.perform(whole);
-    return null;
+    return this.#afterJob(job, publication, packetId);
   }
 
   /** Too much of the user's is on its way to the disk. */
@@ -175,7 +179,7 @@ export class PublishFlow {
       balances.jobs.add(-messageBytes);
     }
     const current = route.current ? route : yield* findRoute(this.#context.router.search(publication.topic));
-    const job = this.#distribute(publication, packetId, current, false);
+    const job = this.#distribute(publication, packetId, current);
     if (job !== null) yield* job;
   }
 
@@ -277,21 +281,5 @@ export class PublishFlow {
     if (qos === 0) return;
     if (qos === 2 && this.#version5) this.#session.deleteReceived(packetId);
     this.#answers.afterStore(qos === 1 ? PUBACK : PUBREC, packetId, code, text);
-  }
-
-  /** Checks a topic that the user publishes to for the first time, and asks the access rules. */
-  #judge(key: string, chunk: Buffer, start: number, end: number): KnownTopic {
-    const topic = chunk.utf8Slice(start, end);
-    if (topic.includes('\uFFFD') && !isUtf8(chunk.subarray(start, end))) {
-      throw new ProtocolError('MQTT-1.5.3-1', 'the topic is not UTF-8');
-    }
-    if (!isValidTopicName(topic)) {
-      if (topic.includes('\0')) throw new ProtocolError('MQTT-1.5.3-2', 'U+0000 in the topic');
-      throw new ProtocolError('MQTT-3.3.2-2', 'a topic that is empty or has a wildcard');
-    }
-    const allowed = this.#context.gate.mayPublish(this.#session, topic);
-    const known: KnownTopic = { topic, allowed, route: null, routeBytes: null };
-    if (end - start <= KNOWN_TOPIC_BYTES) this.#session.account.topics.add(key, known);
-    return known;
   }
 }

@@ -20,11 +20,30 @@ const BYTES_PER_TARGET = 40;
 /** What is known about a topic that the user has published to. */
 export interface KnownTopic {
   readonly topic: string;
+  /** Its bytes, a character each. */
+  readonly key: string;
   readonly allowed: boolean;
   /** Where it goes, as long as that is `current`. */
   route: Route | null;
   /** What `route` is counted as; null when the topic is not remembered. */
   routeBytes: number | null;
+}
+
+/** Longer topics are not compared with the last one: looking them up is about as quick. */
+const COMPARED_BYTES = 128;
+
+/**
+ * Is it the topic in `chunk` from `start` to `end`, and remembered still? Most publishers send to the same topic again:
+ * comparing costs a fifth of looking it up, which makes a text and its hash of the bytes (bench row "QoS 0, 1 → 1").
+ */
+export function isKnown(known: KnownTopic, chunk: Buffer, start: number, end: number): boolean {
+  const { key } = known;
+  const { length } = key;
+  if (length !== end - start || length > COMPARED_BYTES || known.routeBytes === null) return false;
+  // Topics of one user differ at their ends.
+  let i = length - 1;
+  while (i >= 0 && key.charCodeAt(i) === chunk[start + i]) i--;
+  return i < 0;
 }
 
 /**
@@ -45,7 +64,8 @@ export class KnownTopics {
   }
 
   /** Remembers a topic, unless there is no room for it. */
-  add(key: string, known: KnownTopic): void {
+  add(known: KnownTopic): void {
+    const { key } = known;
     if (this.#topics.size >= TOPICS || this.#balance.bytes > TOPICS_BYTES) {
       if (++this.#misses < MISSES) return;
       this.clear();

@@ -37,8 +37,8 @@ export const mutants = [
   },
   {
     name: 'the access rules are asked for every message',
-    file: 'src/connection/publish-flow.ts',
-    find: 'if (end - start <= KNOWN_TOPIC_BYTES) this.#session.account.topics.add(key, known);',
+    file: 'src/connection/publish-topics.ts',
+    find: 'if (end - start <= KNOWN_TOPIC_BYTES) this.#session.account.topics.add(known);',
     replace: '',
     tests: flow,
   },

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Router } from '../../src/routing/router.js';
-import { type KnownTopic, KnownTopics } from '../../src/session/known-topics.js';
+import { isKnown, type KnownTopic, KnownTopics } from '../../src/session/known-topics.js';
 import { RecordingSubscriber } from '../routing/recording-subscriber.js';
 import { userAccount } from '../support/accounts.js';
 
@@ -10,8 +10,8 @@ function setup() {
   const { topics: balance } = userAccount().balances;
   const topics = new KnownTopics(balance);
   const add = (key: string): KnownTopic => {
-    const known: KnownTopic = { topic: key, allowed: true, route: null, routeBytes: null };
-    topics.add(key, known);
+    const known: KnownTopic = { topic: key, key, allowed: true, route: null, routeBytes: null };
+    topics.add(known);
     return known;
   };
   return { topics, balance, add };
@@ -70,7 +70,7 @@ test('a route of a topic that is not remembered is not counted, nor one that com
   const known = add('x');
   topics.clear();
   topics.setRoute(known, routeTo(10));
-  topics.setRoute({ topic: 'y', allowed: true, route: null, routeBytes: null }, routeTo(10));
+  topics.setRoute({ topic: 'y', key: 'y', allowed: true, route: null, routeBytes: null }, routeTo(10));
   assert.equal(balance.bytes, 0);
   assert.ok(known.route?.current, 'it is good all the same');
 });
@@ -84,4 +84,21 @@ test('who goes on asking for others than those that are known begins anew, by an
   assert.equal(topics.get('old/0'), undefined);
   const known = add('old/0');
   assert.equal(topics.get('old/0'), known);
+});
+
+test('the topic of the last message is told from others by its bytes, for as long as it is remembered', () => {
+  const { topics, add } = setup();
+  const chunk = Buffer.from('..iotlab/alice/node-1..');
+  const known = add('iotlab/alice/node-1');
+  const end = 2 + known.key.length;
+  assert.ok(isKnown(known, chunk, 2, end));
+  for (const other of ['iotlab/alice/node-2', 'jotlab/alice/node-1', 'iotlab/alice/node', 'iotlab/alice/node-11']) {
+    assert.ok(!isKnown(add(other), chunk, 2, end), other);
+  }
+  assert.ok(!isKnown({ ...known, routeBytes: null }, chunk, 2, end), 'it never was remembered');
+  topics.clear();
+  assert.ok(!isKnown(known, chunk, 2, end), 'the access rules may be others now');
+  // A character of the key is a byte, not a letter.
+  const letters = Buffer.from('iotlab/alice/zimmer-é');
+  assert.ok(isKnown(add(letters.toString('latin1')), letters, 0, letters.length));
 });
