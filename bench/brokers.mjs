@@ -9,10 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const userCount = 100;
 
 /** Certificates and users in `folder`. Resolves with what clients need. */
-export async function prepare(folder) {
+export async function prepare(folder, userCount = 100) {
   const { makeAuthority } = await import(join(root, 'dist', 'listener', 'certificates.js'));
   const authority = makeAuthority({ keyType: 'rsa' });
   const { cert, key } = authority.issue({ keyType: 'rsa' });
@@ -45,7 +44,9 @@ export const brokers = {
           `listener: { host: 127.0.0.1, port: ${port}, cert: server.pem, key: server.key, ca: ca.pem }`,
           'credentials: { file: { path: users } }',
           `storage: { path: store-${port} }`,
-          'admin: { port: 0 }',
+          // Nothing of it in the data of whoever runs this.
+          'admin: { port: 0, socket: admin.sock, auditFile: "", bansFile: "", tokenFile: "" }',
+          'limits: { connectionsPerAddress: 5000 }',
           'log: { format: json }',
           '',
         ].join('\n'),

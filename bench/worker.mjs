@@ -3,13 +3,14 @@
 // `{ ready: true }` when it is to stay until it is told to go.
 import tls from 'node:tls';
 import { connections } from './connections.mjs';
+import { crowd, probe } from './crowd.mjs';
 import { load } from './load.mjs';
 import { keepRetained, keepSubscriptions, subscribing } from './others.mjs';
 
 const { work, target, ...options } = JSON.parse(process.argv[2]);
 const connected = { ...target, secureContext: tls.createSecureContext({ ca: target.ca }) };
 const measures = { load, connections, subscribing };
-const keepers = { keepSubscriptions, keepRetained };
+const keepers = { keepSubscriptions, keepRetained, crowd, probe };
 
 process.on('disconnect', () => process.exit(0));
 try {

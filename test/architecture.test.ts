@@ -173,10 +173,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
   ],
   [
     'broker-doors',
-    [
-      ...['broker-counting', 'broker-parts', 'broker-seams', 'web', 'admin', 'listener', 'type credentials/guard.ts'],
-      ...['observe', 'config', ...nouns],
-    ],
+    ['broker-counting', 'broker-parts', 'broker-seams', 'web', 'listener', 'observe', 'config', ...nouns],
   ],
   ['web', ['admin', 'broker-parts', 'connection', 'credentials', 'session', 'fairness', 'observe', 'config', ...nouns]],
   [
@@ -189,7 +186,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
   ],
   ['broker-reload', ['broker-parts', 'broker-seams', 'listener', 'credentials', 'acl', 'observe', 'config', ...nouns]],
   ['broker-watch', ['broker-parts', 'connection', 'credentials', 'fairness', 'observe', 'config', ...nouns]],
-  ['broker-drain', ['broker-parts', 'config']],
+  ['broker-drain', ['broker-parts']],
   ['broker-counting', ['listener', 'credentials', 'store', 'observe', ...nouns]],
   [
     'broker-parts',
