@@ -1,11 +1,14 @@
+import { type Admin, type AdminOptions, openAdmin } from './admin/admin.js';
 import { listenerWitness } from './broker-counting.js';
 import type { BrokerParts } from './broker-parts.js';
 import type { BrokerSeams } from './broker-seams.js';
 import type { Clock } from './clock.js';
 import type { Config, LimitsConfig } from './config/config.js';
+import type { CredentialGuard } from './credentials/guard.js';
+import { authoritiesIn } from './listener/authorities.js';
 import { type Listener, openListener } from './listener/listener.js';
 import type { Log } from './observe/log.js';
-import { openWeb, type Web } from './web/web.js';
+import { openWeb, type Web, type WebOptions } from './web/web.js';
 
 export interface DoorOptions {
   readonly config: Config;
@@ -15,6 +18,25 @@ export interface DoorOptions {
   readonly clock: Clock;
   readonly seams: BrokerSeams;
   readonly parts: BrokerParts;
+}
+
+/** What of the store there is to be measured on the disk. */
+const folderOf = ({ url, path }: Config['storage']) => (url === '' ? path : 'memory');
+
+/** The doors of the operators. */
+export function openAdminOf(
+  { config, parts, log, clock }: DoorOptions,
+  others: Pick<AdminOptions, 'certificates' | 'stopping' | 'controls'> & {
+    readonly guard: Pick<CredentialGuard, 'outage' | 'recheck'>;
+  },
+): Promise<Admin> {
+  const { guard, ...given } = others;
+  return openAdmin({
+    ...{ ...given, config: config.admin, log, clock, parts, cluster: config.cluster },
+    ...{ backend: config.credentials.backend, storePath: folderOf(config.storage) },
+    credentialsChanged: (login) => guard.recheck(login),
+    credentialsFault: () => (guard.outage ? 'E_CREDENTIALS_UNAVAILABLE' : null),
+  });
 }
 
 /** Where clients come in, by TLS, a proxy or WebSocket, and browsers. */
@@ -31,11 +53,15 @@ export function openListenerOf({ config, seams, parts, ...common }: DoorOptions,
 }
 
 /** What browsers get; null when the configuration has no port for them. */
-export function openWebOf({ config, seams, parts, clock, log }: DoorOptions): Web | null {
+export async function openWebOf(
+  { config, seams, parts, clock, log }: DoorOptions,
+  others: Pick<WebOptions, 'admin' | 'guard' | 'certificates' | 'mqttPort'>,
+): Promise<Web | null> {
   if (config.web.port === 0 && !seams.web) return null;
   const { hub } = parts;
-  return openWeb({
-    ...{ config: config.web, parts, clock, log },
+  return await openWeb({
+    ...{ config: config.web, parts, clock, log, ...others },
+    ca: authoritiesIn(config.listener.ca, clock),
     connect: (stream, address, transport) => hub.accept(stream, address, transport),
   });
 }

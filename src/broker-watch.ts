@@ -1,7 +1,7 @@
 import { type BrokerParts, liveSessions } from './broker-parts.js';
 import type { Clock } from './clock.js';
 import type { CredentialGuard } from './credentials/guard.js';
-import { createRevalidation, type Revalidation } from './credentials/revalidation.js';
+import { createRevalidation, type LiveSession, type Revalidation } from './credentials/revalidation.js';
 import { guardMemory } from './fairness/memory-guard.js';
 import type { Log } from './observe/log.js';
 
@@ -18,6 +18,8 @@ export interface WatchOptions {
   readonly log: Log;
   /** Ends the connections of a login that is revoked. Returns how many there were. */
   readonly disconnect: (login: string) => number;
+  /** Who is logged in with a browser. */
+  readonly browsers: () => Iterable<LiveSession>;
 }
 
 /** Has an eye on who is in, on what is due, and on the memory. */
@@ -34,7 +36,10 @@ export function watch(options: WatchOptions): { readonly revalidation: Revalidat
   });
   const revalidation = createRevalidation({
     ...{ guard, clock, log, periodMs: options.revalidateMs },
-    sessions: () => liveSessions(connections),
+    sessions: function* () {
+      yield* liveSessions(connections);
+      yield* options.browsers();
+    },
   });
   const cancelTicks = clock.every(TICK_MS, () => {
     const nowMs = clock.monotonicMs();

@@ -1,11 +1,11 @@
 import { type Acl, compileAcl } from './acl/acl.js';
 import { Rulebook } from './acl/rulebook.js';
-import { type Admin, openAdmin } from './admin/admin.js';
+import type { Admin } from './admin/admin.js';
 import { Hub } from './aedes/hub.js';
 import type { Broker, BrokerOptions } from './broker-contract.js';
 import { commitCounter, countFaults, countingGuard } from './broker-counting.js';
-import { openListenerOf, openWebOf } from './broker-doors.js';
-import { drain, withDeadline } from './broker-drain.js';
+import { openAdminOf, openListenerOf, openWebOf } from './broker-doors.js';
+import { drain, untilLeft, withDeadline } from './broker-drain.js';
 import type { BrokerParts } from './broker-parts.js';
 import { type LiveSettings, Reloading, type ReloadOutcome } from './broker-reload.js';
 import type { BrokerSeams } from './broker-seams.js';
@@ -46,6 +46,7 @@ import { Wills } from './session/will.js';
 import type { Store } from './store/contract.js';
 import { openPostgres } from './store/postgres/open-postgres.js';
 import { openStore } from './store/store.js';
+import { acceptTickets } from './web/tickets.js';
 import type { Web } from './web/web.js';
 
 export type { Broker, BrokerOptions };
@@ -54,9 +55,6 @@ export type { Broker, BrokerOptions };
 export async function createBroker(config: Config, options: BrokerOptions): Promise<Broker> {
   return new ComposedBroker(config, options);
 }
-
-/** What of the store there is to be measured on the disk. */
-const folderOf = ({ url, path }: Config['storage']) => (url === '' ? path : 'memory');
 
 /** What it has in memory is of the past: nobody may get any of it. */
 function endProcess(fault: Fault): void {
@@ -145,17 +143,21 @@ class ComposedBroker implements Broker {
     const noisyLog = createRateLimited({ clock });
     this.#closers.push(() => noisyLog.close());
 
-    const { sessions, wills } = await this.#wire(store, guard, acl, noisyLog);
+    const clientGuard = acceptTickets(guard, (login, ticket) => this.#web?.redeem(login, ticket) ?? null);
+    const { sessions, wills } = await this.#wire(store, clientGuard, acl, noisyLog);
     await wills.fireLeft((login, clientId) => sessions.get(login, clientId)?.expiryMs ?? 0);
     sessions.expire();
     await this.parts.scheduler.whenIdle();
     this.parts.accounts.releaseIdle();
     const revalidation = this.#watch(guard);
     // Before the listener: a port that is taken must not cost clients their connections.
-    this.#admin = await this.#openAdmin(guard);
-    this.#closers.push(() => this.#admin!.close());
+    const certificates = () => this.#listener?.certificates() ?? [];
     const doors = { config, limits: this.#live.limits, log, clock, seams: this.#seams, parts: this.parts };
-    this.#web = openWebOf(doors);
+    const admin = await openAdminOf(doors, { guard, certificates, stopping: () => this.#stopping, controls: this });
+    this.#admin = admin;
+    this.#closers.push(() => admin.close());
+    const mqttPort = () => this.port || config.listener.port;
+    this.#web = await openWebOf(doors, { admin, guard, certificates, mqttPort });
     this.#closers.push(() => this.#web?.close());
     this.#listener = await openListenerOf(doors, this.#web);
     this.#closers.push(() => this.#listener!.close());
@@ -239,21 +241,11 @@ class ComposedBroker implements Broker {
     return { sessions, wills };
   }
 
-  #openAdmin(guard: CredentialGuard): Promise<Admin> {
-    return openAdmin({
-      ...{ config: this.#config.admin, log: this.#log, clock: this.#clock, parts: this.parts },
-      ...{ backend: this.#config.credentials.backend, stopping: () => this.#stopping },
-      credentialsChanged: (login) => guard.recheck(login),
-      credentialsFault: () => (guard.outage ? 'E_CREDENTIALS_UNAVAILABLE' : null),
-      ...{ controls: this, storePath: folderOf(this.#config.storage), cluster: this.#config.cluster },
-      certificates: () => this.#listener?.certificates() ?? [],
-    });
-  }
-
   async stop(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#listener?.stopAccepting();
+    if (this.#parts !== null) await untilLeft(this.#parts, this.#config.cluster);
     if (this.#parts !== null) await withDeadline(drain(this.#parts), this.#live.limits.stopTimeoutMs / 2);
     await this.#closeAll();
     this.#log.info('broker stopped');
@@ -280,7 +272,11 @@ class ComposedBroker implements Broker {
     const { revalidation, close } = watch({
       ...{ guard, parts: this.parts, clock: this.#clock, log: this.#log },
       revalidateMs: this.#config.credentials.revalidateMs,
-      disconnect: (login) => this.disconnect(login, undefined, 'revoked'),
+      disconnect: (login) => {
+        this.#web?.revoke(login);
+        return this.disconnect(login, undefined, 'revoked');
+      },
+      browsers: () => this.#web?.logins() ?? [],
     });
     this.#closers.push(close);
     return revalidation;

@@ -173,7 +173,10 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
   ],
   [
     'broker-doors',
-    ['broker-counting', 'broker-parts', 'broker-seams', 'web', 'listener', 'observe', 'config', ...nouns],
+    [
+      ...['broker-counting', 'broker-parts', 'broker-seams', 'web', 'admin', 'listener', 'type credentials/guard.ts'],
+      ...['observe', 'config', ...nouns],
+    ],
   ],
   ['web', ['admin', 'broker-parts', 'connection', 'credentials', 'session', 'fairness', 'observe', 'config', ...nouns]],
   [
@@ -186,7 +189,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
   ],
   ['broker-reload', ['broker-parts', 'broker-seams', 'listener', 'credentials', 'acl', 'observe', 'config', ...nouns]],
   ['broker-watch', ['broker-parts', 'connection', 'credentials', 'fairness', 'observe', 'config', ...nouns]],
-  ['broker-drain', ['broker-parts']],
+  ['broker-drain', ['broker-parts', 'config']],
   ['broker-counting', ['listener', 'credentials', 'store', 'observe', ...nouns]],
   [
     'broker-parts',

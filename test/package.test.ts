@@ -14,7 +14,13 @@ test('the package has its configuration examples, and nothing of whoever packs i
   for (const name of ['package.json', '.gitignore', '.npmrc']) {
     await cp(join(packageFolder(), name), join(folder, name));
   }
-  const belongs = ['config/broker.example.yaml', 'config/production/README.md', 'dist/main.js', 'README.md'];
+  const belongs = [
+    'src/web/pages/me.html',
+    'config/broker.example.yaml',
+    'config/production/README.md',
+    'dist/main.js',
+    'README.md',
+  ];
   // Made in a clone by following the README and config/production/README.md.
   const own = [
     ...['config/broker.yaml', 'certs/iot-lab-ca.key', 'certs/server.key', 'data/users', 'data/store/000001.log'],
@@ -42,7 +48,9 @@ test('what is packed is small, and has no test and no source map', { timeout: 60
   assert.ok(size < 1_000_000, `${size} bytes`);
   const paths = files.map(({ path }) => path);
   assert.ok(paths.includes('dist/main.js') && paths.includes('dist/testing/index.d.cts'));
-  const unwanted = paths.filter((path) => !/^(dist|config|docs|certs)\/|^[A-Z]+(\.md)?$|^package\.json$/.test(path));
+  const unwanted = paths.filter(
+    (path) => !/^(dist|config|docs|certs|src\/web\/pages)\/|^[A-Z]+(\.md)?$|^package\.json$/.test(path),
+  );
   assert.deepEqual([...unwanted, ...paths.filter((path) => /\.map$|\.test\./.test(path))], []);
 });
 

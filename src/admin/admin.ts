@@ -3,7 +3,7 @@ import type { Family } from '../observe/exposition.js';
 import type { Log } from '../observe/log.js';
 import { Tally } from '../observe/tally.js';
 import { aclRoutes } from './acl.js';
-import { auditRoutes, openAudit } from './audit.js';
+import { type Audit, auditRoutes, NO_AUDIT, openAudit } from './audit.js';
 import { banRoutes } from './bans.js';
 import { configRoutes } from './config.js';
 import { connectionRoutes } from './connections.js';
@@ -17,6 +17,8 @@ import { measuredFolder } from './folder-size.js';
 import { forgetRoutes } from './forget.js';
 import { type HealthState, healthOf } from './health.js';
 import { limitRoutes } from './limits.js';
+import { meRoutes } from './me.js';
+import { MeEvents } from './me-events.js';
 import { Metrics } from './metrics.js';
 import { EventLoopLag } from './metrics-process.js';
 import { userMetricsRoutes } from './metrics-users.js';
@@ -40,6 +42,9 @@ export interface AdminOptions extends Omit<AdminContext, MadeHere> {
 }
 
 export interface Admin extends Doors, Answerer {
+  /** Answers users about what is theirs. */
+  readonly own: Answerer;
+  readonly audit: Audit;
   health(): HealthState;
   /** What Prometheus gets. */
   families(): Promise<readonly Family[]>;
@@ -67,12 +72,15 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
   const totals = new Metrics(context, lag);
   const onAnswer = (route: string, status: number) => context.requests.add(`${route} ${status}`);
   const router = new Router({ routes: adminRoutes(context), audit, log: adminLog, onAnswer });
+  const meEvents = new MeEvents(context);
+  // What users do to what is theirs is no business of the audit log, and they could fill it.
+  const own = new Router({ routes: meRoutes(context, meEvents), audit: NO_AUDIT, log: adminLog, onAnswer });
   const health = () => healthOf(context);
   const metrics = (accept: string) => totals.answer(accept);
   const ready = () => !context.stopping() && !departure.begun;
   const doors = await openDoors({ config, log, clock, audit, answerer: router, health, ready, metrics });
   return {
-    ...{ port: doors.port, health, metrics },
+    ...{ port: doors.port, health, metrics, own, audit },
     families: () => totals.families(),
     answer: (received) => router.answer(received),
     async close() {
@@ -81,6 +89,7 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
       lag?.close();
       rates.close();
       traces.close();
+      meEvents.close();
       await audit.close();
     },
   };

@@ -34,6 +34,8 @@ const TAIL_BYTES = 256 * 1024;
 /** Lines that wait for the disk; beyond them they are counted, not kept. */
 const MOST_WAITING = 1_000;
 
+export const NO_AUDIT: Audit = { write() {}, tail: async () => [], async close() {} };
+
 /** JSON lines in a file of mode 0600 that is started anew, with one before it kept. An empty path keeps nothing. */
 export function openAudit(path: string, { clock, log }: { readonly clock: Clock; readonly log: Log }): Audit {
   let waiting: string[] = [];
@@ -75,11 +77,12 @@ export function openAudit(path: string, { clock, log }: { readonly clock: Clock;
         lost++;
         return;
       }
-      const { door, address, claims } = caller;
+      const { door, address, claims, login } = caller;
       const line = {
         time: new Date(clock.epochMs()).toISOString(),
         door,
         ...(address === null ? {} : { address }),
+        ...(login === undefined ? {} : { login }),
         ...(claims === null ? {} : { claims }),
         what,
         ...(body === null ? {} : { body }),

@@ -118,7 +118,7 @@ export function connectionRoutes(context: AdminContext): readonly Route[] {
 
 type Row = ReturnType<typeof openRow> | ReturnType<typeof endedRow>;
 
-function openRow({ n, address, openedAt, client, traffic, silentMs }: Connection) {
+export function openRow({ n, address, openedAt, client, traffic, silentMs }: Connection) {
   const { publishesReceived, publishesSent, bytesReceived, bytesSent } = traffic;
   // Of a connection without a client nothing is known but where it is from.
   const session = client?.session ?? null;
@@ -203,7 +203,7 @@ function keyOf(row: Row, sort: Sort): string | number {
 /** The first of them: a session may have ten thousand. */
 const SHOWN_SUBSCRIPTIONS = 200;
 
-function subscriptionsOf({ client }: Connection): object[] {
+export function subscriptionsOf({ client }: Connection): object[] {
   if (client === null) return [];
   const shown: object[] = [];
   for (const [filter, grant] of client.session.subscriptions) {

@@ -1,7 +1,9 @@
 /** Through which door a request came, and so who may have sent it. */
 export interface Caller {
-  /** `socket`: whoever may open the socket's file. `port`: whoever has the token. */
-  readonly door: 'socket' | 'port';
+  /** `socket`: whoever may open the socket's file. `port`: whoever has the token. `web`: who is logged in. */
+  readonly door: 'socket' | 'port' | 'web';
+  /** Who is logged in, at `web`. */
+  readonly login?: string;
   /** Where from: an address, or nothing for the socket. */
   readonly address: string | null;
   /** The name that the program says its user has. Nobody vouches for it. */

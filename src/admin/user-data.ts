@@ -1,3 +1,4 @@
+import type { BrokerParts } from '../broker-parts.js';
 import { grantedQos } from '../mqtt/grant.js';
 import { isValidTopicFilter } from '../mqtt/topics.js';
 import type { Session } from '../session/session.js';
@@ -15,7 +16,7 @@ const SHOWN_SUBSCRIPTIONS = 1_000;
 
 /** What the broker keeps of a user: sessions with their queues, and retained messages. Never what is in a message. */
 export function userDataRoutes({ parts }: AdminContext): readonly Route[] {
-  const { sessions, distribution } = parts;
+  const { sessions } = parts;
 
   function find({ params }: AdminRequest): Session {
     const session = sessions.get(params.login!, params.client!);
@@ -42,43 +43,6 @@ export function userDataRoutes({ parts }: AdminContext): readonly Route[] {
     return json({ ended: true, messages: queuedMessages + inflightMessages });
   }
 
-  /** Whoever published a message owns it, wherever it is. */
-  function* owned({ params, query }: AdminRequest): Steps<RetainedMessage[]> {
-    const filter = (query.filter as string | undefined) ?? '#';
-    if (!isValidTopicFilter(filter) || filter.startsWith('$share/')) {
-      throw new Refusal(400, 'bad-query', 'filter is a topic filter');
-    }
-    const found = yield* parts.store.retained.walk(filter);
-    const own: RetainedMessage[] = [];
-    for (const [index, message] of found.entries()) {
-      if (message.owner === params.login) own.push(message);
-      if (index % MESSAGES_PER_STEP === 0) yield;
-    }
-    return own;
-  }
-
-  function* listRetained(request: AdminRequest): Steps<Answer> {
-    const own = yield* owned(request);
-    const limit = request.query.limit as number;
-    const retained = own.slice(0, limit).map(({ topic, qos, payload, storedAt, expiresAt }) => ({
-      ...{ topic, qos, bytes: payload.length, since: dateOf(storedAt) },
-      expires: expiresAt === null ? null : dateOf(expiresAt),
-    }));
-    return json({ retained, total: own.length });
-  }
-
-  function* deleteRetained(request: AdminRequest): Steps<Answer> {
-    if (request.query.filter === undefined) {
-      throw new Refusal(400, 'bad-query', 'filter says which; # is all that the user has published');
-    }
-    let deleted = 0;
-    for (const [index, { topic }] of (yield* owned(request)).entries()) {
-      if (distribution.forgetRetained(topic)) deleted++;
-      if (index % DELETIONS_PER_STEP === 0) yield;
-    }
-    return json({ deleted });
-  }
-
   const filter = { kind: 'text' } as const;
   return [
     { method: 'GET', path: '/users/{login}/sessions/{client}', answer: show },
@@ -87,13 +51,52 @@ export function userDataRoutes({ parts }: AdminContext): readonly Route[] {
       method: 'GET',
       path: '/users/{login}/retained',
       query: { filter, limit: { kind: 'integer', min: 1, max: 1_000, otherwise: 100 } },
-      answer: (request) => inSlices(parts, listRetained(request)),
+      answer: ({ params, query }) => inSlices(parts, listRetained(parts, params.login!, query)),
     },
     {
       method: 'DELETE',
       path: '/users/{login}/retained',
       query: { filter },
-      answer: (request) => inSlices(parts, deleteRetained(request)),
+      answer: ({ params, query }) => inSlices(parts, deleteRetained(parts, params.login!, query)),
     },
   ];
+}
+
+type Query = AdminRequest['query'];
+
+/** Whoever published a message owns it, wherever it is. */
+function* owned({ store }: BrokerParts, login: string, query: Query): Steps<RetainedMessage[]> {
+  const filter = (query.filter as string | undefined) ?? '#';
+  if (!isValidTopicFilter(filter) || filter.startsWith('$share/')) {
+    throw new Refusal(400, 'bad-query', 'filter is a topic filter');
+  }
+  const found = yield* store.retained.walk(filter);
+  const own: RetainedMessage[] = [];
+  for (const [index, message] of found.entries()) {
+    if (message.owner === login) own.push(message);
+    if (index % MESSAGES_PER_STEP === 0) yield;
+  }
+  return own;
+}
+
+export function* listRetained(parts: BrokerParts, login: string, query: Query): Steps<Answer> {
+  const own = yield* owned(parts, login, query);
+  const limit = query.limit as number;
+  const retained = own.slice(0, limit).map(({ topic, qos, payload, storedAt, expiresAt }) => ({
+    ...{ topic, qos, bytes: payload.length, since: dateOf(storedAt) },
+    expires: expiresAt === null ? null : dateOf(expiresAt),
+  }));
+  return json({ retained, total: own.length });
+}
+
+export function* deleteRetained(parts: BrokerParts, login: string, query: Query): Steps<Answer> {
+  if (query.filter === undefined) {
+    throw new Refusal(400, 'bad-query', 'filter says which; # is all that the user has published');
+  }
+  let deleted = 0;
+  for (const [index, { topic }] of (yield* owned(parts, login, query)).entries()) {
+    if (parts.distribution.forgetRetained(topic)) deleted++;
+    if (index % DELETIONS_PER_STEP === 0) yield;
+  }
+  return json({ deleted });
 }

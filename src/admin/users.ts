@@ -172,7 +172,7 @@ function countOf(denials: Iterable<Denial>): number {
   return sum;
 }
 
-function rounded({ publishesReceived, publishesSent, bytesReceived, bytesSent }: Rate): Rate {
+export function rounded({ publishesReceived, publishesSent, bytesReceived, bytesSent }: Rate): Rate {
   const round = (value: number) => Math.round(value * 10) / 10;
   return {
     publishesReceived: round(publishesReceived),

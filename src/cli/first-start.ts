@@ -29,12 +29,12 @@ export function terminalOf({ stdout, stderr }: CommandIo, { format }: LogConfig)
  * password is written into a file, at once: nobody would ever hear it again.
  */
 export async function prepareFirstStart(
-  { listener, credentials }: Config,
+  { listener, credentials, web }: Config,
   log: Log,
   hasTerminal: boolean,
 ): Promise<FirstStart> {
   // Behind a proxy that ends TLS on the same machine there is nothing to show a certificate for.
-  const behind = listener.proxy.exclusive && listener.proxy.port === 0;
+  const behind = listener.proxy.exclusive && listener.proxy.port === 0 && web.port === 0;
   const created = !behind && (await ensureCertificates(listener)).created;
   if (created) log.info({ folder: dirname(listener.cert), ca: listener.ca }, 'made a development CA and certificate');
   if (credentials.backend !== 'file') return { login: null, password: null };
@@ -67,6 +67,8 @@ interface Welcome {
   /** Where the broker listens, as configured. */
   readonly host: string;
   readonly port: number;
+  /** Where the pages are; null: nowhere. */
+  readonly webPort: number | null;
   readonly caFile: string;
   /** Null: nobody that we know of. */
   readonly login: string | null;
@@ -75,7 +77,7 @@ interface Welcome {
 }
 
 /** The commands of the documentation, ready to be pasted into a shell on this machine. */
-export function welcomeLines({ host, port, caFile, login, password }: Welcome): string {
+export function welcomeLines({ host, port, webPort, caFile, login, password }: Welcome): string {
   const user = login ?? 'your_login';
   const common = [
     `--cafile ${quoteForShell(caFile)}`,
@@ -90,10 +92,13 @@ export function welcomeLines({ host, port, caFile, login, password }: Welcome): 
     `  mosquitto_sub ${common} -t ${quoteForShell(`iotlab/${user}/#`)}`,
     'To send one:',
     `  mosquitto_pub ${common} -t ${quoteForShell(`iotlab/${user}/test`)} -m 'Hello, world!'`,
+    ...(webPort === null ? [] : ['In a browser:', `  https://${urlHost(reachableName(host))}:${webPort}/me`]),
     '',
     '',
   ].join('\n');
 }
+
+const urlHost = (name: string) => (isIP(name) === 6 ? `[${name}]` : name);
 
 /** One word for a POSIX shell, whatever is in it. */
 export function quoteForShell(word: string): string {

@@ -28,6 +28,8 @@ interface Service {
   reload(): Promise<void>;
   /** Where clients connect, once it has started. */
   port(): number;
+  /** The same for browsers; null: they cannot. */
+  webPort(): number | null;
   readonly stopTimeoutMs: () => number;
   readonly waiting?: () => boolean;
 }
@@ -57,7 +59,9 @@ async function serve({ shards, shard }: Wanted, file: string | undefined, io: Co
     const start = async () => {
       await service.start();
       const { host, ca: caFile } = config.listener;
-      terminal?.write(welcomeLines({ host, port: service.port(), caFile, login, password }));
+      terminal?.write(
+        welcomeLines({ host, port: service.port(), webPort: service.webPort(), caFile, login, password }),
+      );
       told = true;
     };
     return await untilSignalled({ ...service, start }, { log, stopTimeoutMs: service.stopTimeoutMs });
@@ -110,6 +114,7 @@ async function oneBroker(
       await broker.reload().catch(() => {});
     },
     port: () => broker.port,
+    webPort: () => broker.webPort,
     stopTimeoutMs: () => (waiting ? config : broker.parts).limits.stopTimeoutMs,
     ...(waiting && { waiting: () => waiting }),
   };
@@ -128,6 +133,7 @@ function supervise(config: Config, file: string | null, log: Log, io: CommandIo)
     stop: () => supervisor.stop(),
     reload: () => supervisor.reload(),
     port: () => config.listener.port,
+    webPort: () => null,
     // It waits for those whose deadline it is.
     stopTimeoutMs: () => 2 * config.limits.stopTimeoutMs,
   };

@@ -17,6 +17,8 @@ export interface ChildOptions {
   readonly args: readonly string[];
   readonly spawn: SpawnOptions;
   readonly stopTimeoutMs: number;
+  /** At least so long after its end it is started again. */
+  readonly leastPauseMs?: number;
   readonly log: Log;
   readonly clock: Clock;
   /** A process was started; not yet that it serves. */
@@ -105,7 +107,7 @@ export class Child {
   }
 
   #ended(how: object, error?: Error): void {
-    const { name, log, clock } = this.#options;
+    const { name, log, clock, leastPauseMs = 0 } = this.#options;
     if (this.#onFirstExit !== null) {
       this.#wanted = false;
       const said =
@@ -115,7 +117,7 @@ export class Child {
     }
     if (!this.#wanted) return;
     const steady = clock.monotonicMs() - this.#startedAtMs > STEADY_MS;
-    const pauseMs = steady ? 0 : this.#pauseMs;
+    const pauseMs = Math.max(leastPauseMs, steady ? 0 : this.#pauseMs);
     this.#pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, 2 * pauseMs));
     log.error({ ...how, pauseMs }, `${name} ended by itself: it is started again`);
     this.#cancelPause = clock.after(pauseMs, () => this.#spawn());

@@ -22,6 +22,7 @@ export interface ShardOptions {
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
   readonly stopTimeoutMs: number;
+  readonly leastPauseMs: number;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -40,12 +41,12 @@ export class Shard {
   #lastId = 0;
   #onInPlace: (() => void)[] = [];
 
-  constructor({ shard, args, env, stopTimeoutMs, log, clock }: ShardOptions) {
+  constructor({ shard, args, env, stopTimeoutMs, leastPauseMs, log, clock }: ShardOptions) {
     this.number = shard;
     this.#clock = clock;
     this.#log = log;
     this.#child = new Child({
-      ...{ name: `shard ${shard}`, command: process.execPath, args, stopTimeoutMs, log, clock },
+      ...{ name: `shard ${shard}`, command: process.execPath, args, stopTimeoutMs, leastPauseMs, log, clock },
       spawn: { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
       onSpawned: (child) => this.#spawned(child),
       onExit: () => this.#gone(),

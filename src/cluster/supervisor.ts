@@ -16,6 +16,8 @@ import { Relay } from './relay.js';
 import { Shard } from './shard.js';
 import { frontPem, writeProxyFiles } from './write-files.js';
 
+const STANDBY_FIRST_MS = 1_000;
+
 export interface SupervisorOptions {
   readonly config: Config;
   /** What Node.js runs as the broker of a shard. */
@@ -46,10 +48,15 @@ export class Supervisor {
     this.#options = options;
     this.#startedAtMs = clock.monotonicMs();
     this.#audit = openAudit(config.admin.auditFile, { clock, log: log.child({ part: 'admin' }) });
+    const { cluster, limits } = config;
+    const common = {
+      ...{ env, log, clock, stopTimeoutMs: limits.stopTimeoutMs },
+      // Its standby takes over meanwhile, and has better use for the processors.
+      leastPauseMs: cluster.machines.length > 1 ? STANDBY_FIRST_MS : 0,
+    };
     this.#shards = Array.from(
-      { length: config.cluster.shards },
-      (_, shard) =>
-        new Shard({ shard, args: shardArgs(shard), env, stopTimeoutMs: config.limits.stopTimeoutMs, log, clock }),
+      { length: cluster.shards },
+      (_, shard) => new Shard({ ...common, shard, args: shardArgs(shard) }),
     );
   }
 

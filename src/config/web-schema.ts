@@ -1,8 +1,21 @@
-import { atStart, integer, section, text, texts } from './node.js';
+import { whyNotAGroupName } from '../group-name.js';
+import { atStart, durationMs, integer, section, text, texts } from './node.js';
 
 export const web = section('For browsers, over HTTPS with the certificate of the listener.', {
   host: atStart(text('::', 'Address to listen on.')),
-  port: atStart(integer(0, 'TCP port; 0 turns it off. MQTT over WebSocket is at /mqtt.', { max: 65_535 })),
+  port: atStart(
+    integer(0, 'TCP port; 0 turns it off. Pages are at /me, /operator and /status, MQTT over WebSocket at /mqtt.', {
+      max: 65_535,
+    }),
+  ),
+  operators: texts([], 'Logins to whom /operator shows everything, and who may kick, ban and limit users there.', {
+    accepts: 'a login',
+  }),
+  operatorGroups: texts([], 'Groups whose members may do so as well.', {
+    accepts: 'a group',
+    problem: whyNotAGroupName,
+  }),
+  loginMs: durationMs(43_200_000, 'After so long a browser has to log in again.', { min: 60_000 }),
   origins: texts([], 'Where pages with MQTT clients may be from, besides this port itself, as browsers write it.', {
     accepts: 'an origin such as https://dashboard.example.org',
     problem: (it) => (isOrigin(it) ? null : ''),

@@ -30,6 +30,8 @@ export const balanceNames = [
   'jobs',
   /** What the operator's view keeps of what happened: denials, ends, traces. */
   'history',
+  /** Log-ins of pages, and what is on its way to them. */
+  'pages',
 ] as const;
 
 export type BalanceName = (typeof balanceNames)[number];
@@ -105,7 +107,14 @@ export class Account implements Owner {
         sessions: balance(),
       },
       ...{ queues: balance(), subscriptions: balance(), topics: balance(), aliases: balance(), wills: balance() },
-      ...{ retained: balance(), received: balance(), storing: balance(), jobs: balance(), history: balance() },
+      ...{
+        retained: balance(),
+        received: balance(),
+        storing: balance(),
+        jobs: balance(),
+        history: balance(),
+        pages: balance(),
+      },
     };
   }
 
@@ -129,8 +138,8 @@ export class Account implements Owner {
 
   /** Of what it holds, the bytes that go when its connections end. What is on disk too stays. */
   get connectedBytes(): number {
-    const { retained, queues, sessions, received, storing, history } = this.balances;
-    const stays = [retained, queues, sessions, received, storing, history];
+    const { retained, queues, sessions, received, storing, history, pages } = this.balances;
+    const stays = [retained, queues, sessions, received, storing, history, pages];
     return stays.reduce((bytes, balance) => bytes - balance.bytes, this.heldBytes);
   }
 }

@@ -36,24 +36,19 @@ export class Visits {
     socket.once('close', () => this.leave(socket));
   }
 
-  /** Whose a socket's work is, and where it is from. */
-  of(socket: Socket): { readonly address: string; readonly network: Account } | undefined {
-    return this.#open.get(socket);
-  }
-
-  /** A request is there. False: the one before it is not answered, which browsers wait for, and the socket is closed. */
-  begin({ socket }: IncomingMessage, response: ServerResponse): boolean {
+  /** A request is there. Null: the one before it is not answered, which browsers wait for, and the socket is closed. */
+  begin({ socket }: IncomingMessage, response: ServerResponse): Pick<Visit, 'address' | 'network'> | null {
     const visit = this.#open.get(socket);
     if (visit === undefined || visit.busy) {
       socket.destroy();
-      return false;
+      return null;
     }
     visit.busy = true;
     response.once('close', () => {
       visit.busy = false;
       if (this.#open.has(socket)) this.#expect(socket, visit);
     });
-    return true;
+    return { address: visit.address, network: visit.network };
   }
 
   /** The request is here as a whole: how long its answer takes is for who answers it to say. */

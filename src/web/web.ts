@@ -1,22 +1,21 @@
-import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { newHttpServer } from '../admin/http-server.js';
-import type { BrokerParts } from '../broker-parts.js';
-import type { Clock } from '../clock.js';
 import type { WebConfig } from '../config/config.js';
+import type { LiveSession } from '../credentials/revalidation.js';
 import { networkOf, type Transport } from '../network.js';
-import type { Log } from '../observe/log.js';
 import { createRateLimited } from '../observe/rate-limited.js';
+import { type Login, Logins } from './logins.js';
+import { loadPages } from './pages.js';
+import { Site, type SiteOptions } from './site.js';
+import { turnAway } from './turn-away.js';
 import { Visits } from './visits.js';
 import { judgeHandshake } from './websocket-handshake.js';
 import { WebSocketStream } from './websocket-stream.js';
 
-export interface WebOptions {
-  readonly config: Pick<WebConfig, 'origins'>;
-  readonly parts: Pick<BrokerParts, 'networks'>;
-  readonly clock: Clock;
-  readonly log: Log;
+export interface WebOptions extends Omit<SiteOptions, 'pages' | 'logins' | 'noisyLog'> {
+  readonly config: WebConfig;
   /** Takes over what is inside of a WebSocket: a client's bytes. */
   readonly connect: (stream: Duplex, address: string, transport: Transport) => void;
 }
@@ -25,26 +24,39 @@ export interface WebOptions {
 export interface Web {
   /** Takes over a socket whose TLS handshake is done. */
   enter(socket: Socket, peer: { readonly address: string }): void;
-  /** Other origins from now on. */
-  configure(config: Pick<WebConfig, 'origins'>): void;
+  /** Other origins and operators from now on. */
+  configure(config: WebConfig): void;
+  /** Who is logged in. */
+  logins(): Iterable<LiveSession>;
+  /** Whose ticket this is. */
+  redeem(login: string, password: string): Login | null;
+  /** A login that is not entitled any more: its pages end. */
+  revoke(login: string): void;
   close(): void;
 }
 
 const HEADER_BYTES = 16 * 1024;
+const TICK_MS = 1_000;
 
-export function openWeb(options: WebOptions): Web {
+export async function openWeb(options: WebOptions): Promise<Web> {
   const { parts, clock, connect } = options;
   let { config } = options;
   const log = options.log.child({ part: 'web' });
   const noisyLog = createRateLimited({ clock });
   const visits = new Visits({ networks: parts.networks, clock });
+  const logins = new Logins({ ...parts, clock });
+  const site = new Site({ ...options, log, noisyLog, logins, pages: await loadPages() }, config);
   const server: Server = newHttpServer(HEADER_BYTES);
   server.on('error', (err) => log.warn({ err }, 'the web port had an error'));
   server.on('clientError', (_, socket) => socket.destroy());
   server.on('request', (request, response) => {
-    if (!visits.begin(request, response)) return;
-    response.writeHead(404, { 'content-length': 0 });
-    response.end();
+    const { socket } = request;
+    const visit = visits.begin(request, response);
+    if (visit === null) return;
+    site.handle(request, response, { ...visit, received: () => visits.received(socket) }).catch((err) => {
+      log.error({ err }, 'a request of a browser could not be answered');
+      socket.destroy();
+    });
   });
 
   /** Of this port, or one that the configuration names. */
@@ -69,6 +81,7 @@ export function openWeb(options: WebOptions): Web {
     socket.write(`${found.lines.join('\r\n')}\r\n\r\n`);
     connect(new WebSocketStream(socket, head, clock), address, 'websocket');
   });
+  const stopTicking = clock.every(TICK_MS, () => logins.tick());
 
   return {
     enter(socket, { address }) {
@@ -77,21 +90,16 @@ export function openWeb(options: WebOptions): Web {
     },
     configure(next) {
       config = next;
+      site.configure(next);
     },
+    logins: () => logins.values(),
+    redeem: (login, password) => logins.redeem(login, password),
+    revoke: (login) => logins.endUser(login),
     close() {
+      stopTicking();
+      logins.close();
       visits.close();
       noisyLog.close();
     },
   };
-}
-
-/** Says no in HTTP, where it would have become a WebSocket. */
-function turnAway(socket: Socket, status: number, lines: readonly string[], why = ''): void {
-  const text = why === '' ? '' : `${why}\n`;
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    ...['Connection: close', 'Content-Type: text/plain; charset=utf-8', `Content-Length: ${Buffer.byteLength(text)}`],
-    ...lines,
-  ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy());
 }

@@ -33,18 +33,34 @@ test('a real shell reads every quoted word as it was', () => {
 });
 
 test('the lines of a first start hold the login and the password, a later start does not', () => {
-  const first = welcomeLines({ host: '::', port: 8883, caFile: '/a b/ca.pem', login: 'alice', password: 'pass-word' });
+  const alice = { login: 'alice', password: 'pass-word' };
+  const first = welcomeLines({ host: '::', port: 8883, webPort: 8443, caFile: '/a b/ca.pem', ...alice });
+  assert.ok(first.includes('In a browser:\n  https://localhost:8443/me\n'), first);
   const common = "--cafile '/a b/ca.pem' -h localhost -p 8883 -u alice -P pass-word -t";
   assert.ok(first.includes(`  mosquitto_sub ${common} 'iotlab/alice/#'\n`), first);
   assert.ok(first.includes(`  mosquitto_pub ${common} iotlab/alice/test -m 'Hello, world!'\n`), first);
   assert.ok(first.includes('login alice, password pass-word'));
-  const later = welcomeLines({ host: '192.0.2.7', port: 1, caFile: '/ca.pem', login: 'alice', password: null });
+  const later = welcomeLines({
+    host: '192.0.2.7',
+    port: 1,
+    webPort: null,
+    caFile: '/ca.pem',
+    ...alice,
+    password: null,
+  });
   assert.ok(later.includes("-h 192.0.2.7 -p 1 -u alice -P '…your password…' -t 'iotlab/alice/#'"), later);
-  assert.ok(!later.includes('Made a first user'));
+  assert.ok(!/Made a first user|In a browser/.test(later));
 });
 
 test('no brackets that somebody could copy, also when no login is known', () => {
-  const lines = welcomeLines({ host: '0.0.0.0', port: 8883, caFile: '/ca.pem', login: null, password: null });
+  const lines = welcomeLines({
+    host: '0.0.0.0',
+    port: 8883,
+    webPort: null,
+    caFile: '/ca.pem',
+    login: null,
+    password: null,
+  });
   assert.ok(lines.includes("-u your_login -P '…your password…' -t 'iotlab/your_login/#'"), lines);
   assert.ok(!/[<>]/.test(lines));
 });

@@ -46,6 +46,7 @@ test('what goes with the connections is what is not on disk', () => {
   };
   assert.deepEqual(balanceNames.filter((name) => !goes(name)).sort(), [
     'history',
+    'pages',
     'queues',
     'received',
     'retained',

@@ -1,4 +1,4 @@
-import { connect, connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
+import { connect, connectAsync, type IClientOptions, type MqttClient, Store } from 'mqtt';
 import { eventually } from './deadline.js';
 import { passwordOf, type Target } from './raw-client.js';
 
@@ -43,6 +43,8 @@ export class LoadedUser {
   #publisher: MqttClient | null = null;
   #subscriber: MqttClient | null = null;
   #sending: NodeJS.Timeout | undefined;
+  /** What the client that is away has in hand at QoS 2 when it leaves. */
+  readonly #remembered = { incomingStore: new Store({ clean: false }), outgoingStore: new Store({ clean: false }) };
   readonly #options: IClientOptions;
   readonly #url: string;
 
@@ -80,6 +82,19 @@ export class LoadedUser {
     this.#sending = setInterval(() => this.#send(), PERIOD_MS);
   }
 
+  /** The client that is away comes back, is given what was acknowledged, and leaves. */
+  async fetch(): Promise<void> {
+    const client = connect(this.#url, { ...this.#options, clientId: 'away', ...this.#remembered });
+    client.on('error', () => {});
+    client.on('connect', ({ sessionPresent }) => this.sessionPresent.push(sessionPresent));
+    this.#collect(client, this.away);
+    const owed = ([1, 2] as const).map((qos) => [...this.acknowledged[qos]]);
+    await eventually(20_000, `what was acknowledged to ${this.login}`, () =>
+      ([1, 2] as const).every((qos, index) => owed[index]!.length <= this.away[qos].numbers.size),
+    ).catch(() => {});
+    await client.endAsync();
+  }
+
   /** Forgets what was measured, not what was sent and received. */
   newRound(): void {
     this.outagesMs.length = 0;
@@ -91,15 +106,11 @@ export class LoadedUser {
   async finish(): Promise<void> {
     clearInterval(this.#sending);
     await eventually(30_000, `the acknowledgements of ${this.login}`, () => this.#pending === 0);
-    const last = connect(this.#url, { ...this.#options, clientId: 'away' });
-    last.on('error', () => {});
-    this.#collect(last, this.away);
-    for (const got of [this.there, this.away]) {
-      await eventually(30_000, `what was acknowledged to ${this.login}`, () =>
-        ([1, 2] as const).every((qos) => this.acknowledged[qos].size <= got[qos].numbers.size),
-      ).catch(() => {});
-    }
-    for (const client of [last, this.#publisher, this.#subscriber]) await client?.endAsync(true);
+    await eventually(20_000, `what was acknowledged to ${this.login}`, () =>
+      ([1, 2] as const).every((qos) => this.acknowledged[qos].size <= this.there[qos].numbers.size),
+    ).catch(() => {});
+    await this.fetch();
+    for (const client of [this.#publisher, this.#subscriber]) await client?.endAsync(true);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

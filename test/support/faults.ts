@@ -6,9 +6,13 @@ import type { Postgres } from './postgres.js';
 
 export interface Scene {
   readonly machines: Machines;
-  readonly postgres: Postgres;
+  /** The primary first; a standby of it, if there is one, behind. Changed when they change their parts. */
+  readonly databases: Postgres[];
   readonly users: readonly LoadedUser[];
 }
+
+/** So long Patroni takes to see that a standby is gone. */
+const STANDBY_MISSED_MS = 1_500;
 
 /** What befalls the broker of a shard, or all of them. */
 export interface Fault {
@@ -51,19 +55,57 @@ export const faults = {
   }),
   databaseRestarted: (): Fault => ({
     ...{ name: 'database restarted', shard: null, limitMs: 5_000, connected: true },
-    async run({ postgres }) {
-      await postgres.kill('SIGINT');
-      await postgres.start();
+    async run({ databases: [primary] }) {
+      await primary!.kill('SIGINT');
+      await primary!.start();
     },
   }),
   databaseKilled: (): Fault => ({
     ...{ name: 'database killed (SIGQUIT)', shard: null, limitMs: 5_000, connected: true },
-    async run({ postgres }) {
-      await postgres.kill('SIGQUIT');
-      await postgres.start();
+    async run({ databases: [primary] }) {
+      await primary!.kill('SIGQUIT');
+      await primary!.start();
+    },
+  }),
+  /** As Patroni would, once its `ttl` is over; here at once. */
+  primaryLost: (): Fault => ({
+    ...{ name: 'primary lost, standby promoted', shard: null, limitMs: 5_000, connected: true },
+    async run({ databases }) {
+      const [lost, next] = databases as [Postgres, Postgres];
+      await lost.kill('SIGQUIT');
+      await next.promote();
+      databases.reverse();
+      await lost.rejoin(next);
+    },
+  }),
+  standbyLost: (): Fault => ({
+    ...{ name: 'synchronous standby lost', shard: null, limitMs: 5_000, connected: true },
+    async run({ databases }) {
+      const [primary, lost] = databases as [Postgres, Postgres];
+      await lost.kill('SIGQUIT');
+      await new Promise((resolve) => setTimeout(resolve, STANDBY_MISSED_MS));
+      await primary.setSynchronous(false);
+      await lost.rejoin(primary);
+    },
+  }),
+  /** All of the second machine at once; who has clients there comes by way of the first one. */
+  machineLost: (): Fault => ({
+    ...{ name: 'machine lost (its brokers and HAProxy)', shard: null, limitMs: 1_000, connected: false },
+    async run({ machines }) {
+      await machines.loseSecond();
     },
   }),
 };
+
+/** Each of them, in the order in which they come. */
+export function allFaults(shards: number): Fault[] {
+  const last = shards - 1;
+  return [
+    ...[faults.killed(0), faults.frozen(last), faults.ended(last), faults.primaryLost(), faults.databaseKilled()],
+    ...[faults.machineLost(), faults.killed(last), faults.databaseRestarted(), faults.standbyLost(), faults.frozen(0)],
+    faults.ended(0),
+  ];
+}
 
 /** What a round has shown, in milliseconds. */
 export interface Outcome {
@@ -91,6 +133,7 @@ export async function runRound(fault: Fault, scene: Scene, settleMs = 500): Prom
     users.every(({ acknowledged, connected }, index) => connected && acknowledged[1].size > before[index]! + 5),
   );
   await new Promise((resolve) => setTimeout(resolve, settleMs));
+  await Promise.all(users.map((user) => user.fetch()));
   const [theirs, others] = [users.filter(concerned), users.filter((user) => !concerned(user))];
   const longest = (list: readonly LoadedUser[]) => Math.round(Math.max(0, ...list.map((it) => it.longestAckGapMs)));
   const hit = (list: readonly LoadedUser[]) => list.filter(({ outagesMs }) => outagesMs.length > 0).length;

@@ -44,7 +44,7 @@ export class Machines {
         scope,
         its,
         users,
-        { listener: { host: address, proxy }, storage: { url }, cluster },
+        { listener: { host: address, proxy }, storage: { url }, cluster, limits: { queuedMessages: 10_000 } },
         authority,
       );
     };
@@ -70,6 +70,17 @@ export class Machines {
     }
   }
 
+  /** Everything of the second machine is killed at once, and started again. */
+  async loseSecond(): Promise<void> {
+    const [, machine] = this.machines;
+    const { shards, proxy } = (await answerOf(machine))!;
+    // Who starts the others again goes first.
+    for (const pid of [machine.pid, ...shards.map(({ pid }) => pid), proxy])
+      if (pid !== null) process.kill(pid, 'SIGKILL');
+    await machine.end('SIGKILL');
+    await machine.start('--shards', `${this.shards}`);
+  }
+
   /** Every shard is served by one machine, and the other one stands by. */
   async whole(): Promise<void> {
     await eventually(20_000, 'two brokers for every shard', async () => {
@@ -90,20 +101,25 @@ interface ShardState {
   readonly standby: boolean;
 }
 
-/** Null: the machine is down. */
-async function shardsOf(machine: ShardedProcess): Promise<readonly ShardState[] | null> {
-  const token = await machine.token();
-  const answer = await fetch(`http://127.0.0.1:${machine.adminPort}/v1/shards`, {
-    headers: { authorization: `Bearer ${token}` },
-  }).catch(() => null);
-  return answer === null ? null : ((await answer.json()) as { shards: ShardState[] }).shards;
+interface ShardsAnswer {
+  readonly shards: readonly ShardState[];
+  readonly proxy: number | null;
 }
+
+/** Null: the machine is down. */
+async function answerOf(machine: ShardedProcess): Promise<ShardsAnswer | null> {
+  const headers = { authorization: `Bearer ${await machine.token()}` };
+  const answer = await fetch(`http://127.0.0.1:${machine.adminPort}/v1/shards`, { headers }).catch(() => null);
+  return answer === null ? null : ((await answer.json()) as ShardsAnswer);
+}
+
+const shardsOf = async (machine: ShardedProcess) => (await answerOf(machine))?.shards ?? null;
 
 /**
  * Has the database itself look at who writes: without the lock of the slot, or after another process has written it.
  * Returns what it has seen.
  */
-export async function watchWriters(postgres: Postgres): Promise<() => Promise<Record<string, unknown>[]>> {
+export async function watchWriters(postgres: Postgres): Promise<(at?: Postgres) => Promise<Record<string, unknown>[]>> {
   await postgres.ask(`create table writers (slot smallint, who text, primary key (slot, who));
     create table last_writer (slot smallint primary key, who text);
     create table intruders (slot smallint, who text, why text);
@@ -128,5 +144,5 @@ export async function watchWriters(postgres: Postgres): Promise<() => Promise<Re
     end $$;
     create trigger put after insert on iotlab_rows referencing new table as changed execute function watch();
     create trigger gone after delete on iotlab_rows referencing old table as changed execute function watch();`);
-  return () => postgres.ask('select * from intruders');
+  return (at = postgres) => at.ask('select * from intruders');
 }

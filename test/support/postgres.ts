@@ -60,13 +60,28 @@ export class Postgres {
     const from = `host=127.0.0.1 port=${this.port} user=postgres application_name=standby`;
     run('pg_basebackup', ['-D', it.#data, '-d', from, '-R', '-X', 'stream', '-c', 'fast', '--no-sync']);
     await it.start();
-    await this.ask("alter system set synchronous_standby_names = 'standby'");
+    await this.setSynchronous(true);
+    return it;
+  }
+
+  /** One that was lost becomes a standby of the one that is the primary now. */
+  async rejoin(primary: Postgres): Promise<void> {
+    rmSync(this.#data, { recursive: true });
+    const from = `host=127.0.0.1 port=${primary.port} user=postgres application_name=standby`;
+    run('pg_basebackup', ['-D', this.#data, '-d', from, '-R', '-X', 'stream', '-c', 'fast', '--no-sync']);
+    await this.start();
+    await primary.setSynchronous(true);
+  }
+
+  /** Whether a commit waits for the standby. */
+  async setSynchronous(synchronous: boolean): Promise<void> {
+    await this.ask(`alter system set synchronous_standby_names = '${synchronous ? 'standby' : ''}'`);
     await this.ask('select pg_reload_conf()');
+    if (!synchronous) return;
     await eventually(10_000, 'the synchronous standby', async () => {
       const rows = await this.ask("select 1 from pg_stat_replication where sync_state = 'sync'");
       return rows.length === 1;
     });
-    return it;
   }
 
   static async #make(scope: Scope, { durable = false }: PostgresOptions): Promise<Postgres> {
@@ -97,7 +112,8 @@ export class Postgres {
   async start(): Promise<void> {
     const settings = [
       ...[`port=${this.port}`, 'listen_addresses=127.0.0.1', `unix_socket_directories=${this.#folder}`],
-      ...['max_locks_per_transaction=256', ...this.#settings],
+      // How soon a standby that lost its primary looks for it again: until then no commit comes to its end.
+      ...['max_locks_per_transaction=256', 'wal_retrieve_retry_interval=200ms', ...this.#settings],
     ];
     const args = ['-D', this.#data, ...settings.flatMap((it) => ['-c', it])];
     const [command = '', ...rest] = [...asItsUser, join(programs(), 'postgres'), ...args];
@@ -129,8 +145,7 @@ export class Postgres {
   /** A standby becomes the primary. */
   async promote(): Promise<void> {
     await this.ask('select pg_promote(true)');
-    await this.ask("alter system set synchronous_standby_names = ''");
-    await this.ask('select pg_reload_conf()');
+    await this.setSynchronous(false);
   }
 
   /** Over its Unix socket. */

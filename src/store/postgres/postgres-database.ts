@@ -8,6 +8,7 @@ import { isSchemaKey, type Placement, slotOfKey, slotOfRange } from './slots.js'
 /** For how long a fail-over makes what is to be stored wait, before it is a fault. */
 const FAIL_OVER_MS = 60_000;
 const PAGE_ROWS = 1_000;
+const SPARE_MS = 2_000;
 
 const writeText = `with gone as (
   delete from iotlab_rows using unnest($1::smallint[], $2::text[]) as x(s, k) where slot = x.s and key = x.k
@@ -30,6 +31,9 @@ export class PostgresDatabase implements Database {
   readonly #owner: SlotOwner;
   readonly #placement: Placement;
   readonly #clock: Clock;
+  #spare: pg.Client | null = null;
+  #cancelSpare: () => void = () => {};
+  #closed = false;
 
   constructor(owner: SlotOwner, placement: Placement, clock: Clock) {
     this.#owner = owner;
@@ -56,6 +60,10 @@ export class PostgresDatabase implements Database {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    const spare = this.#spare;
+    this.#takeSpare();
+    await spare?.end().catch(() => {});
     await this.#owner.close();
   }
 
@@ -82,15 +90,33 @@ export class PostgresDatabase implements Database {
     }
   }
 
-  /** Of all slots: the database sorts them once. On a connection of its own, for as long as it is read. */
+  /** Of all slots: the database sorts them once. On a connection of its own, since that may take a while. */
   async *#sorted(options: ReadOptions) {
-    const client = await this.#owner.reader(this.#clock.monotonicMs() + FAIL_OVER_MS);
+    const client = this.#spare ?? (await this.#owner.reader(this.#clock.monotonicMs() + FAIL_OVER_MS));
+    this.#takeSpare();
     try {
       await client.query('begin read only');
       yield* sortedRows(client, options, this.#placement.slots);
+      await client.query('commit');
+      this.#keepSpare(client);
     } finally {
-      await client.end().catch(() => {});
+      if (this.#spare !== client) await client.end().catch(() => {});
     }
+  }
+
+  /** For the next one, at the start, when one comes after the other. */
+  #keepSpare(client: pg.Client): void {
+    if (this.#spare !== null || this.#closed) return;
+    this.#spare = client;
+    this.#cancelSpare = this.#clock.after(SPARE_MS, () => {
+      this.#takeSpare();
+      client.end().catch(() => {});
+    });
+  }
+
+  #takeSpare(): void {
+    this.#spare = null;
+    this.#cancelSpare();
   }
 }
 

@@ -1,0 +1,121 @@
+// `npm run failover`: two machines with every shard, HAProxy and a pair of PostgreSQLs, all of them real and on this
+// machine; faults under load, and what they cost.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { ensureDebianPackages, ensureNodeModules } from './ensure.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const help = `npm run failover -- [--rounds N] [--users N] [--shards N] [--only WORD]
+
+Two machines with a broker of every shard, HAProxy and a pair of PostgreSQLs, all of them real and on this machine. Each
+user publishes 40 messages a second at QoS 1 and as many at QoS 2 to a client that is there and to one that is away. Faults
+come one after the other; the table says how long users were out of service, and at the end what must not be is counted.
+
+  --rounds N   how many faults (12: each of them twice)
+  --users N    how many users (10)
+  --shards N   how many shards (2)
+  --only WORD  only the faults whose name contains this`;
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        rounds: { type: 'string', default: '12' },
+        users: { type: 'string', default: '10' },
+        shards: { type: 'string', default: '2' },
+        only: { type: 'string', default: '' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    for (const name of ['rounds', 'users', 'shards']) {
+      if (!(Number(values[name]) > 0)) throw new Error(`--${name} ${values[name]}: it must be a number above 0.`);
+    }
+    return values;
+  } catch (error) {
+    console.error(`${error.message}\n\n${help}`);
+    process.exit(2);
+  }
+}
+
+const options = readOptions();
+if (options.help) {
+  console.log(help);
+  process.exit(0);
+}
+process.chdir(root);
+ensureNodeModules(root);
+ensureDebianPackages({ haproxy: 'haproxy', '/usr/lib/postgresql': 'postgresql' });
+const built = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json'], {
+  stdio: 'inherit',
+});
+if (built.status !== 0) process.exit(1);
+
+const support = (name) => import(join(root, 'build', 'test', 'support', `${name}.js`));
+const { startScene } = await support('failover-scene');
+const { acknowledgedBy } = await support('failover-load');
+const { allFaults, runRound } = await support('faults');
+
+const [rounds, count, shards] = [Number(options.rounds), Number(options.users), Number(options.shards)];
+const logins = Array.from({ length: count }, (_, number) => `user${number}`);
+const folder = mkdtempSync(join(tmpdir(), 'iotlab-broker-failover-'));
+const endings = [];
+const scope = { after: (end) => endings.push(end) };
+let interrupted = false;
+process.once('SIGINT', () => {
+  interrupted = true;
+});
+
+/** By fault, what its rounds have shown. */
+const outcomes = new Map();
+let failed = false;
+try {
+  const scene = await startScene(scope, { folder, shards, logins, databases: 2, durable: true });
+  const faults = allFaults(shards).filter(({ name }) => name.includes(options.only));
+  for (let round = 0; round < rounds && !interrupted; round++) {
+    const fault = faults[round % faults.length];
+    const outcome = await runRound(fault, scene);
+    if (!outcomes.has(fault.name)) outcomes.set(fault.name, []);
+    outcomes.get(fault.name).push(outcome);
+    const { hit, outagesMs, ackGapMs, othersHit } = outcome;
+    const out = outagesMs.length === 0 ? 'nobody out' : `${hit} out for up to ${Math.max(...outagesMs)} ms`;
+    console.error(`${round + 1}/${rounds} ${fault.name}: ${out}, acknowledgements waited ${ackGapMs} ms`);
+    if (othersHit > 0 || (fault.connected && hit > 0)) failed = true;
+  }
+  const wrong = await scene.finish();
+  if (Object.values(wrong).some((number) => number > 0)) failed = true;
+  print(outcomes, acknowledgedBy(scene.users), wrong);
+} finally {
+  for (const end of endings.reverse()) await end();
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exit(failed ? 1 : 0);
+
+function print(outcomes, acknowledged, wrong) {
+  const title = [
+    'event',
+    'rounds',
+    'out of service, ms (median, longest)',
+    'acknowledgements waited',
+    'others waited',
+    'promised',
+  ];
+  const rows = [...outcomes.values()].map((list) => {
+    const outages = list.flatMap(({ outagesMs }) => outagesMs).sort((a, b) => a - b);
+    const gaps = list.map(({ ackGapMs }) => ackGapMs);
+    const { name, limitMs } = list[0].fault;
+    return [
+      ...[name, list.length, outages.length === 0 ? 'nobody' : `${outages[outages.length >> 1]}, ${outages.at(-1)}`],
+      ...[Math.max(...gaps), Math.max(...list.map(({ othersAckGapMs }) => othersAckGapMs)), limitMs],
+    ];
+  });
+  console.log([title, title.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n'));
+  console.log(
+    `\n${acknowledged} messages acknowledged. ${Object.entries(wrong)
+      .map(([name, number]) => `${name}: ${number}`)
+      .join(', ')}`,
+  );
+}

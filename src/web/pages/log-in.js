@@ -1,0 +1,50 @@
+import { ask } from './ask.js';
+import { byId, tell } from './dom.js';
+import { texts } from './texts.js';
+
+/** Who is logged in; asks with the form until somebody is. `show` begins what is behind it. */
+export async function enter(show) {
+  const session = await ask('/session').catch(() => null);
+  if (session === null) tell(texts.common.lost);
+  else if (session.login !== null) return begin(session, show);
+  const form = byId('log-in-form');
+  const failure = byId('log-in-failure');
+  byId('log-in').hidden = false;
+  byId('login').focus();
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    failure.textContent = '';
+    const submit = form.querySelector('button');
+    submit.disabled = true;
+    try {
+      await ask('/log-in', { method: 'POST', body: { login: byId('login').value, password: byId('password').value } });
+      byId('password').value = '';
+      byId('log-in').hidden = true;
+      begin(await ask('/session'), show);
+    } catch (error) {
+      failure.textContent = error.status === 401 ? texts.logIn.wrong : texts.logIn.unavailable;
+      byId('password').focus();
+    } finally {
+      submit.disabled = false;
+    }
+  });
+}
+
+function begin(session, show) {
+  byId('who').textContent = session.login;
+  const out = byId('log-out');
+  out.hidden = false;
+  out.addEventListener('click', async () => {
+    await ask('/log-out', { method: 'POST' }).catch(() => {});
+    location.reload();
+  });
+  if (session.operator) byId('to-operator').hidden = false;
+  byId('content').hidden = false;
+  show(session);
+}
+
+/** Is somebody still logged in? If not, the form is there again. */
+export async function checkStillIn() {
+  const session = await ask('/session').catch(() => null);
+  if (session !== null && session.login === null) location.reload();
+}

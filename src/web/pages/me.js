@@ -1,0 +1,274 @@
+import { ask, follow, reasonOf } from './ask.js';
+import { button, byId, bytesOf, element, numberOf, say, Table, tell, timeOf } from './dom.js';
+import { liveView } from './live.js';
+import { checkStillIn, enter } from './log-in.js';
+import { texts } from './texts.js';
+
+const words = texts.me;
+const SHOWN = 200;
+
+const time = { heading: words.time, short: true, cell: ({ time: at }) => timeOf(at) };
+const client = { heading: words.client, mono: true, cell: (it) => it.client };
+
+const denials = new Table(byId('denials'), {
+  caption: words.denials,
+  empty: words.noDenials,
+  keyOf: ({ client: id, action, topic, reason }) => JSON.stringify([id, action, topic, reason]),
+  columns: [
+    time,
+    client,
+    { heading: words.what, cell: ({ action }) => words.actions[action] ?? action },
+    { heading: words.topic, mono: true, cell: ({ topic }) => topic },
+    { heading: words.hint, cell: ({ hint }) => hint },
+    { heading: words.count, number: true, cell: ({ count }) => numberOf(count) },
+  ],
+});
+
+const clients = new Table(byId('clients'), {
+  caption: words.clients,
+  empty: words.noClients,
+  keyOf: ({ n }) => n,
+  columns: [
+    client,
+    { heading: words.protocol, short: true, cell: ({ protocol }) => `MQTT ${protocol}` },
+    { heading: words.from, short: true, cell: ({ address }) => address },
+    { heading: words.since, short: true, cell: ({ since }) => timeOf(since) },
+    { heading: words.lastPacket, short: true, cell: ({ silentSeconds: n }) => say(words.secondsAgo, { n }) },
+    {
+      heading: words.subscriptions,
+      mono: true,
+      cell: ({ subscriptions }) => subscriptions.map(({ filter, qos }) => `${filter} (${qos})`).join(', '),
+    },
+    {
+      heading: words.sentReceived,
+      number: true,
+      cell: ({ publishesReceived, publishesSent }) => `${numberOf(publishesReceived)}, ${numberOf(publishesSent)}`,
+    },
+    {
+      heading: texts.common.actions,
+      cell: ({ n, client: id }) =>
+        button(words.end, () => change(`/me/connections/${n}`, showConnections), {
+          kind: 'danger',
+          label: say(words.endOf, { client: id }),
+        }),
+    },
+  ],
+});
+
+const ended = new Table(byId('ended'), {
+  caption: words.endedTitle,
+  empty: words.noEnded,
+  keyOf: ({ n }) => n,
+  columns: [
+    { heading: words.until, short: true, cell: ({ until }) => timeOf(until) },
+    client,
+    { heading: words.why, cell: ({ inWords }) => inWords },
+    { heading: words.from, short: true, cell: ({ address }) => address },
+    { heading: words.since, short: true, cell: ({ since }) => timeOf(since) },
+  ],
+});
+
+const traffic = new Table(byId('traffic'), {
+  caption: words.traffic,
+  empty: words.noTraffic,
+  keyOf: ({ client: id, topic }) => JSON.stringify([id, topic]),
+  columns: [
+    time,
+    client,
+    { heading: words.topicName, mono: true, cell: ({ topic }) => topic },
+    { heading: words.receivers, cell: ({ receivers }) => (receivers === 0 ? words.nobody : numberOf(receivers)) },
+    { heading: words.qos, number: true, cell: ({ qos }) => qos },
+    { heading: words.count2, number: true, cell: ({ messages }) => numberOf(messages) },
+    { heading: words.bytes, number: true, cell: ({ bytes }) => numberOf(bytes) },
+  ],
+});
+
+const queues = new Table(byId('queues'), {
+  caption: words.queues,
+  empty: words.noQueues,
+  keyOf: ({ client: id }) => id,
+  columns: [
+    client,
+    { heading: words.away, short: true, cell: ({ lastSeen }) => (lastSeen === null ? words.here : timeOf(lastSeen)) },
+    { heading: words.waiting, number: true, cell: (it) => numberOf(it.queuedMessages + it.inflightMessages) },
+    { heading: words.dropped, number: true, cell: ({ droppedMessages }) => numberOf(droppedMessages) },
+    { heading: words.keptFor, cell: ({ keptSeconds }) => lasting(keptSeconds) },
+  ],
+});
+
+const retained = new Table(byId('retained'), {
+  caption: words.retainedTitle,
+  empty: '',
+  keyOf: ({ topic }) => topic,
+  columns: [
+    { heading: words.topicName, mono: true, cell: ({ topic }) => topic },
+    { heading: words.since, short: true, cell: ({ since }) => timeOf(since) },
+    { heading: words.bytes, number: true, cell: ({ bytes }) => numberOf(bytes) },
+    {
+      heading: words.expires,
+      short: true,
+      cell: ({ expires }) => (expires === null ? texts.common.never : timeOf(expires)),
+    },
+    {
+      heading: texts.common.actions,
+      cell: ({ topic }) =>
+        button(words.delete, () => change(`/me/retained?filter=${encodeURIComponent(topic)}`, showRetained), {
+          kind: 'danger',
+          label: say(words.deleteOf, { topic }),
+        }),
+    },
+  ],
+});
+
+const failures = new Table(byId('failures'), {
+  caption: words.failures,
+  empty: words.noFailures,
+  keyOf: ({ address, reason }) => `${reason} ${address}`,
+  columns: [
+    time,
+    { heading: words.from, short: true, cell: ({ address }) => address },
+    { heading: words.reason, cell: ({ reason }) => words.reasons[reason] ?? reason },
+    { heading: words.count, number: true, cell: ({ count }) => numberOf(count) },
+  ],
+});
+
+let denied = [];
+let failed = [];
+let published = [];
+
+async function change(path, then) {
+  try {
+    await ask(path, { method: 'DELETE' });
+    await then();
+  } catch (error) {
+    tell(reasonOf(error));
+  }
+}
+
+async function showConnections() {
+  const answer = await ask('/me/connections');
+  clients.show(answer.open);
+  ended.show(answer.ended);
+  queues.show((await ask('/me/sessions')).sessions);
+}
+
+async function showDenials() {
+  ({ denials: denied, logins: failed } = await ask('/me/denials'));
+  denials.show(denied);
+  failures.show(failed);
+}
+
+async function showRetained() {
+  const { retained: found, total } = await ask('/me/retained');
+  retained.show(found);
+  byId('retained-more').textContent =
+    total === 0 ? words.noRetained : say(words.moreRetained, { shown: found.length, total });
+  byId('retained-show').textContent = words.refresh;
+}
+
+async function showSelf() {
+  const me = await ask('/me');
+  const { publishesReceived, publishesSent } = me.perSecond;
+  byId('rates').textContent = say(words.rates, { in: publishesReceived, out: publishesSent });
+  byId('slowed').hidden = !me.rates.some(({ slowed }) => slowed);
+  byId('limits').replaceChildren(...me.limits.map(limitBar));
+  const lines = me.traced.map(({ since, until, ended: over }) =>
+    element('li', {}, say(over ? words.traced : words.ongoing, { since: timeOf(since), until: timeOf(until) })),
+  );
+  byId('traces').replaceChildren(...(lines.length > 0 ? lines : [element('li', { class: 'soft' }, words.noTraces)]));
+  return me;
+}
+
+function limitBar({ limit, used, most }) {
+  const name = words.limitNames[limit] ?? limit;
+  const shown = limit.includes('Bytes') || limit.includes('memory') ? bytesOf : numberOf;
+  const meter = element('meter', { min: 0, max: most, high: most * 0.8, value: used, 'aria-label': name });
+  const text = say(words.used, { used: shown(used), most: shown(most) });
+  return element('div', { class: 'limit' }, element('span', {}, name), element('span', { class: 'soft' }, text), meter);
+}
+
+function lasting(seconds) {
+  if (seconds >= 86_400) return say(words.days, { n: Math.round(seconds / 86_400) });
+  if (seconds >= 3_600) return say(words.hours, { n: Math.round(seconds / 3_600) });
+  return say(words.minutes, { n: Math.round(seconds / 60) });
+}
+
+/** The newest first, what is the same once. */
+function merged(known, item, same) {
+  return [item, ...known.filter((it) => !same(it, item))].slice(0, SHOWN);
+}
+
+/** One more call is one too many while another is on its way. */
+function soon(work, delayMs) {
+  let waits = false;
+  return () => {
+    if (waits) return;
+    waits = true;
+    setTimeout(() => {
+      waits = false;
+      work().catch(() => {});
+    }, delayMs);
+  };
+}
+
+function showLines({ login, mqttPort }, home) {
+  const host = location.hostname.replace(/^\[(.*)\]$/, '$1');
+  const common = `--cafile iot-lab-ca.pem -h ${host} -p ${mqttPort} -u ${login} -P '<password>'`;
+  byId('line-receive').textContent = `mosquitto_sub ${common} -t '${home}/#' -v`;
+  byId('line-send').textContent = `mosquitto_pub ${common} -t ${home}/test -m 'Hello, world!'`;
+  const url = `wss://${location.host}/mqtt`;
+  byId('line-other').textContent = say(words.address, { host, port: mqttPort, url });
+}
+
+enter(async (session) => {
+  const me = await showSelf();
+  const home = (me.home ?? `iotlab/${session.login}/`).replace(/\/$/, '');
+  showLines(session, home);
+  liveView({ login: session.login, home });
+  byId('retained-show').addEventListener('click', () => showRetained().catch((error) => tell(reasonOf(error))));
+  traffic.show(published);
+  const everything = () => Promise.all([showConnections(), showDenials(), showSelf()]);
+  const connectionsSoon = soon(showConnections, 300);
+  const selfSoon = soon(showSelf, 2_000);
+  let told = '';
+  follow('/me/events', {
+    connected: () => {
+      connectionsSoon();
+      selfSoon();
+    },
+    disconnected: ({ client: id, inWords }) => {
+      tell(say(words.kicked, { client: id, why: inWords }));
+      connectionsSoon();
+      selfSoon();
+    },
+    denied: (item) => {
+      const same = (a, b) =>
+        a.client === b.client && a.action === b.action && a.topic === b.topic && a.reason === b.reason;
+      denied = merged(denied, item, same);
+      denials.show(denied);
+      const text = say(words.denied, item);
+      if (text !== told) tell(text);
+      told = text;
+    },
+    failed: (item) => {
+      failed = merged(failed, item, (a, b) => a.address === b.address && a.reason === b.reason);
+      failures.show(failed);
+    },
+    traffic: ({ topics }) => {
+      for (const topic of topics) {
+        const same = (a) => a.client === topic.client && a.topic === topic.topic;
+        const before = published.find(same) ?? { messages: 0, bytes: 0 };
+        const sum = { messages: before.messages + topic.messages, bytes: before.bytes + topic.bytes };
+        published = merged(published, { ...topic, ...sum, time: Date.now() }, same);
+      }
+      traffic.show(published);
+      selfSoon();
+    },
+    gone: () => {
+      tell(texts.common.lost);
+      checkStillIn();
+    },
+    back: () => everything().catch(() => checkStillIn()),
+  });
+  await everything();
+});

@@ -1,0 +1,59 @@
+import type { ServerResponse } from 'node:http';
+import { jsonText } from '../admin/json-text.js';
+import type { Answer, Sink } from '../admin/route.js';
+import type { Balance } from '../fairness/account.js';
+import { Charge } from '../fairness/charge.js';
+
+/** Nothing from elsewhere, no script in a page's text, no page around it, and nothing told to where a link leads. */
+export const securityHeaders = {
+  'content-security-policy':
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+} as const;
+
+export function send(response: ServerResponse, answer: Exclude<Answer, { kind: 'stream' }>): void {
+  const text = answer.kind === 'json' ? `${jsonText(answer.value)}\n` : answer.text;
+  const [status, type] = answer.kind === 'json' ? [answer.status, 'application/json'] : [200, answer.type];
+  response.writeHead(status, {
+    ...securityHeaders,
+    ...{ 'cache-control': 'no-store', 'content-type': type, 'content-length': Buffer.byteLength(text) },
+  });
+  response.end(text);
+}
+
+/** Begins a stream. What its reader has not taken is charged. Returns what ends it. */
+export function sendStream(
+  response: ServerResponse,
+  { type, begin }: Extract<Answer, { kind: 'stream' }>,
+  balance: Balance,
+): () => void {
+  const charge = new Charge(balance);
+  const settle = () => charge.add(response.writableLength - charge.bytes);
+  response.writeHead(200, { ...securityHeaders, 'cache-control': 'no-store', 'content-type': type });
+  response.flushHeaders();
+  response.socket?.setTimeout(0);
+  response.once('close', () => {
+    charge.balance = null;
+  });
+  const sink: Sink = {
+    get unsentBytes() {
+      return response.writableLength;
+    },
+    write: (text) => {
+      if (response.destroyed) return;
+      response.write(text, settle);
+      settle();
+    },
+    end: () => void response.end(),
+    onClose: (gone) => void response.once('close', gone),
+  };
+  begin(sink);
+  return () => {
+    // Not later than this: whoever reads must notice.
+    response.end(() => response.socket?.destroy());
+    response.socket?.setTimeout(1_000);
+  };
+}
