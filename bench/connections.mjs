@@ -9,7 +9,9 @@ const lanes = 20;
 export async function connections(target, { users, count }) {
   const peers = [];
   let next = 0;
-  const before = { cpu: cpuMicroseconds(target.pid), kilobytes: residentKilobytes(target.pid), at: performance.now() };
+  const beside = target.beside ?? [];
+  const used = (pids) => ({ cpu: cpuMicroseconds(pids), kilobytes: residentKilobytes(pids) });
+  const before = { ...used(target.pid), beside: used(beside), at: performance.now() };
   const lane = async () => {
     while (next < count) {
       const number = next++;
@@ -26,6 +28,8 @@ export async function connections(target, { users, count }) {
     microseconds: (cpuMicroseconds(target.pid) - before.cpu) / count,
     rate: count / seconds,
     kilobytes: (residentKilobytes(target.pid) - before.kilobytes) / count,
+    besideMicroseconds: (cpuMicroseconds(beside) - before.beside.cpu) / count,
+    besideKilobytes: (residentKilobytes(beside) - before.beside.kilobytes) / count,
   };
   for (const peer of peers) peer.close();
   return result;

@@ -11,7 +11,7 @@ const step = 20;
 
 export async function load(
   target,
-  { users, pairs, fan, qos, clean = true, window = 200, size = 100, version = 4, seconds, warmup },
+  { users, pairs, fan, qos, clean = true, window = 200, size = 100, version = 4, everyMs = 0, seconds, warmup },
 ) {
   const properties = noProperties(version);
   let received = 0;
@@ -19,6 +19,7 @@ export async function load(
   const peers = [];
   const starts = [];
   const lost = [];
+  const timers = [];
   const open = async (name, user) => {
     const peer = await Peer.connect(target, name, user, clean, version);
     peer.onLost = (error) => lost.push(error);
@@ -41,7 +42,8 @@ export async function load(
       const count = credit - (credit % Math.min(step, window));
       if (count === 0) return;
       credit -= count;
-      send(count);
+      // At a pace of its own instead of the broker's.
+      if (everyMs === 0) send(count);
     };
     for (let member = 0; member < fan; member += 1) {
       const peer = await open(`s${process.pid}-${index}-${member}`, user);
@@ -84,23 +86,40 @@ export async function load(
       }
       publisher.socket.write(Buffer.concat(packets));
     };
-    starts.push(() => send(window));
+    starts.push(() => {
+      send(window);
+      let sent = window;
+      if (everyMs === 0) return;
+      timers.push(
+        setInterval(() => {
+          if (finished < sent) return;
+          send(window);
+          sent += window;
+        }, everyMs),
+      );
+    });
   }
 
   for (const start of starts) start();
   await sleep(warmup * 1000);
-  const before = { received, cpu: cpuMicroseconds(target.pid), at: performance.now() };
+  const beside = target.beside ?? [];
+  const before = {
+    ...{ received, cpu: cpuMicroseconds(target.pid), beside: cpuMicroseconds(beside), at: performance.now() },
+  };
   latencies = [];
   await sleep(seconds * 1000);
   const elapsed = (performance.now() - before.at) / 1000;
   const delivered = received - before.received;
   const cpu = cpuMicroseconds(target.pid) - before.cpu;
+  const besideCpu = cpuMicroseconds(beside) - before.beside;
+  for (const timer of timers) clearInterval(timer);
   const sorted = Float64Array.from(latencies).sort();
   for (const peer of peers) peer.close();
   if (lost.length > 0) throw lost[0];
   if (delivered === 0) throw new Error('nothing was delivered in the measured time');
   return {
     microseconds: cpu / delivered,
+    besideMicroseconds: besideCpu / delivered,
     rate: delivered / elapsed,
     p50Ms: sorted[Math.floor(sorted.length * 0.5)],
     p99Ms: sorted[Math.floor(sorted.length * 0.99)],

@@ -1,12 +1,20 @@
 // What another process has used so far, from /proc: Linux only, as the comparison with Debian's mosquitto is.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
-const microsecondsPerTick = 10_000;
-
-/** User and system time of all threads. */
-export function cpuMicroseconds(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * microsecondsPerTick;
+/** User and system time of all threads, of one process or several. */
+export function cpuMicroseconds(pids) {
+  return [pids].flat().reduce((sum, pid) => sum + cpuOf(pid), 0);
 }
 
-export const residentKilobytes = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
+/** By the scheduler's nanoseconds: the clock ticks of /proc/PID/stat are too coarse for a gentle load. */
+function cpuOf(pid) {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const nanoseconds = threads.map((id) =>
+    Number(readFileSync(`/proc/${pid}/task/${id}/schedstat`, 'utf8').split(' ')[0]),
+  );
+  return nanoseconds.reduce((sum, it) => sum + it, 0) / 1_000;
+}
+
+export const residentKilobytes = (pids) => [pids].flat().reduce((sum, pid) => sum + residentOf(pid), 0);
+
+const residentOf = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);

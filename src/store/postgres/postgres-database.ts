@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Clock } from '../../clock.js';
 import type { Database, DatabaseBatch, OpenMode, ReadOptions, RowIterator } from '../database.js';
+import { byteas, smallints, texts } from './binary-arrays.js';
 import type { SlotOwner } from './owner.js';
 import { rowIterator, sortedRows } from './row-cursor.js';
 import { isSchemaKey, type Placement, slotOfKey, slotOfRange } from './slots.js';
@@ -150,7 +151,8 @@ class PostgresBatch implements DatabaseBatch {
   }
 
   async write(): Promise<void> {
-    await this.#send([this.#deletedSlots, this.#deletedKeys, this.#slots, this.#keys, this.#values]);
+    const deleted = [smallints(this.#deletedSlots), texts(this.#deletedKeys)];
+    await this.#send([...deleted, smallints(this.#slots), texts(this.#keys), byteas(this.#values)]);
   }
 
   #put(slot: number, key: string, value: Buffer): void {
