@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { haproxyConfig, proxyFiles } from '../cluster/haproxy-config.js';
+import { createProxyCertificate } from '../cluster/proxy-certificate.js';
 import { frontCertificate, writeProxyFiles } from '../cluster/write-files.js';
 import { loadConfig } from '../config/load.js';
 import { UsageError } from '../errors.js';
@@ -36,6 +37,14 @@ async function showConfig({ shards, write }: Wanted, file: string | undefined, i
 async function showShard(login: string, { shards }: Wanted, file: string | undefined, io: CommandIo): Promise<number> {
   const { cluster } = withShards(await loadConfig(file, io.env), shards);
   io.stdout.write(`${shardOf(login, cluster.shards)}\n`);
+  return 0;
+}
+
+const CERTIFICATE_DAYS = 3_650;
+
+async function makeCertificate(file: string | undefined, io: CommandIo): Promise<number> {
+  const made = await createProxyCertificate(await loadConfig(file, io.env), CERTIFICATE_DAYS);
+  io.stdout.write(`${made.join('\n')}\nthe same two files belong on every machine\n`);
   return 0;
 }
 
@@ -83,7 +92,8 @@ export const command = defineCommand({
   summary: 'spread the logins over several brokers behind HAProxy',
   about: `
 config prints HAProxy's configuration for the shards of the broker's own; with --write it goes into cluster.proxy.folder,
-with the certificate in the form that HAProxy wants, and what was written is named. docs/cluster.md is the manual.`,
+with the certificate in the form that HAProxy wants, and what was written is named. certificate makes the files of
+cluster.proxy.certificate and listener.proxy.ca, for several machines. docs/cluster.md is the manual.`,
   examples: ['iotlab-broker cluster config --shards 4', 'iotlab-broker cluster shard alice --shards 4'],
   does: {
     config: action({
@@ -101,6 +111,10 @@ with the certificate in the form that HAProxy wants, and what was written is nam
     restart: action({
       summary: 'restart the shards of this machine, one after the other',
       run: ({ config }, io) => restart(config, io),
+    }),
+    certificate: action({
+      summary: 'make what HAProxy shows to brokers on other machines, and its CA',
+      run: ({ config }, io) => makeCertificate(config, io),
     }),
     shard: action({
       summary: 'print the number of the shard that a login belongs to',

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -107,4 +108,26 @@ test('cluster shard says where a login belongs', async (t) => {
   const { code, out } = await run(t, 'cluster: { shards: 4 }', 'shard', 'alice');
   assert.deepEqual([code, out], [0, `${shardOf('alice', 4)}\n`]);
   assert.equal((await run(t, '', 'shard', 'alice', '--shards', '0')).code, 2);
+});
+
+test('cluster certificate makes what a broker accepts of HAProxy, once', async (t) => {
+  const folder = await tempFolder(t);
+  const file = join(folder, 'broker.yaml');
+  await writeFile(
+    file,
+    'listener: { proxy: { port: 8900, ca: proxies-ca.pem } }\ncluster: { proxy: { certificate: proxy.pem } }\n',
+  );
+  const make = async () => {
+    const io = captureIo();
+    return { code: await runCli(['cluster', 'certificate', '--config', file], io), out: io.out(), err: io.err() };
+  };
+  assert.match((await make()).out, /proxy\.pem\n.*proxies-ca\.pem\nthe same two files belong on every machine/);
+  const pem = await readFile(join(folder, 'proxy.pem'), 'utf8');
+  const [certificate, ca] = [
+    new X509Certificate(pem),
+    new X509Certificate(await readFile(join(folder, 'proxies-ca.pem'))),
+  ];
+  assert.ok(certificate.verify(ca.publicKey) && certificate.checkPrivateKey(createPrivateKey(pem)));
+  assert.deepEqual(certificate.keyUsage, ['1.3.6.1.5.5.7.3.2']);
+  assert.deepEqual([(await make()).code, await readFile(join(folder, 'proxy.pem'), 'utf8')], [2, pem]);
 });
