@@ -30,6 +30,7 @@ ensureDebianPackages({
   mosquitto_passwd: 'mosquitto',
   slapd: 'slapd',
   haproxy: 'haproxy',
+  chromium: 'chromium',
   promtool: 'prometheus',
   '/usr/lib/postgresql': 'postgresql',
   ldapadd: 'ldap-utils',

@@ -1,10 +1,12 @@
 import { type Admin, type AdminOptions, openAdmin } from './admin/admin.js';
+import type { EditableUsers } from './admin/context.js';
 import { listenerWitness } from './broker-counting.js';
 import type { BrokerParts } from './broker-parts.js';
 import type { BrokerSeams } from './broker-seams.js';
 import type { Clock } from './clock.js';
 import type { Config, LimitsConfig } from './config/config.js';
 import type { CredentialGuard } from './credentials/guard.js';
+import { createLoginRule } from './credentials/login.js';
 import { authoritiesIn } from './listener/authorities.js';
 import { type Listener, openListener } from './listener/listener.js';
 import type { Log } from './observe/log.js';
@@ -25,18 +27,29 @@ const folderOf = ({ url, path }: Config['storage']) => (url === '' ? path : 'mem
 
 /** The doors of the operators. */
 export function openAdminOf(
-  { config, parts, log, clock }: DoorOptions,
+  { config, parts, log, clock, seams }: DoorOptions,
   others: Pick<AdminOptions, 'certificates' | 'stopping' | 'controls'> & {
-    readonly guard: Pick<CredentialGuard, 'outage' | 'recheck'>;
+    readonly guard: Pick<CredentialGuard, 'outage' | 'recheck' | 'refresh'>;
   },
 ): Promise<Admin> {
   const { guard, ...given } = others;
   return openAdmin({
     ...{ ...given, config: config.admin, log, clock, parts, cluster: config.cluster },
     ...{ backend: config.credentials.backend, storePath: folderOf(config.storage) },
+    users: editableUsers(config, seams, () => guard.refresh()),
     credentialsChanged: (login) => guard.recheck(login),
     credentialsFault: () => (guard.outage ? 'E_CREDENTIALS_UNAVAILABLE' : null),
   });
+}
+
+/** Those of a users file; what another backend has, or each shard a copy of, is changed where it is. */
+function editableUsers(
+  { credentials, cluster }: Config,
+  seams: BrokerSeams,
+  refresh: () => Promise<void>,
+): EditableUsers | null {
+  if (credentials.backend !== 'file' || seams.backend !== undefined || cluster.shards > 1) return null;
+  return { path: credentials.file.path, isLogin: createLoginRule(credentials.loginPattern), refresh };
 }
 
 /** Where clients come in, by TLS, a proxy or WebSocket, and browsers. */

@@ -174,7 +174,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
   [
     'broker-doors',
     [
-      ...['broker-counting', 'broker-parts', 'broker-seams', 'web', 'admin', 'listener', 'type credentials/guard.ts'],
+      ...['broker-counting', 'broker-parts', 'broker-seams', 'web', 'admin', 'listener', 'credentials'],
       ...['observe', 'config', ...nouns],
     ],
   ],

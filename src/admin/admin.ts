@@ -2,12 +2,14 @@ import type { AdminConfig } from '../config/config.js';
 import type { Family } from '../observe/exposition.js';
 import type { Log } from '../observe/log.js';
 import { Tally } from '../observe/tally.js';
+import { accountRoutes } from './accounts.js';
 import { aclRoutes } from './acl.js';
 import { type Audit, auditRoutes, NO_AUDIT, openAudit } from './audit.js';
 import { banRoutes } from './bans.js';
 import { configRoutes } from './config.js';
 import { connectionRoutes } from './connections.js';
 import type { AdminContext } from './context.js';
+import { Course, courseRoutes } from './course.js';
 import { denialRoutes } from './denials.js';
 import { Departure } from './departure.js';
 import { type Doors, openDoors } from './doors.js';
@@ -32,7 +34,16 @@ import { Traces } from './traces.js';
 import { userDataRoutes } from './user-data.js';
 import { userRoutes } from './users.js';
 
-type MadeHere = 'startedAtMs' | 'requests' | 'streams' | 'storeBytes' | 'rates' | 'audited' | 'traces' | 'departure';
+type MadeHere =
+  | 'startedAtMs'
+  | 'requests'
+  | 'streams'
+  | 'storeBytes'
+  | 'rates'
+  | 'audited'
+  | 'traces'
+  | 'departure'
+  | 'course';
 
 export interface AdminOptions extends Omit<AdminContext, MadeHere> {
   readonly config: AdminConfig;
@@ -61,9 +72,17 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
   const departure = new Departure();
   const rates = new Rates(accounts, clock, operators.balances.history);
   const streams = { open: 0, dropped: 0 };
+  const course = new Course(options.parts, clock);
   const traces = new Traces({ ...options, streams });
   const context: AdminContext = {
-    ...{ ...options, departure, startedAtMs: clock.monotonicMs(), requests: new Tally(['/status 200']), streams },
+    ...{
+      ...options,
+      departure,
+      startedAtMs: clock.monotonicMs(),
+      requests: new Tally(['/status 200']),
+      streams,
+      course,
+    },
     ...{ storeBytes: measuredFolder(options.storePath, clock), rates, traces, audited: (lines) => audit.tail(lines) },
   };
   // Without a door nobody looks at it from outside, but for who supervises shards.
@@ -88,6 +107,7 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
       await doors.close();
       lag?.close();
       rates.close();
+      course.close();
       traces.close();
       meEvents.close();
       await audit.close();
@@ -101,7 +121,7 @@ export function adminRoutes(context: AdminContext): readonly Route[] {
     ...[...statusRoutes(context), ...configRoutes(context), ...aclRoutes(context), ...auditRoutes(context)],
     ...[...connectionRoutes(context), ...userRoutes(context), ...userDataRoutes(context), ...limitRoutes(context)],
     ...[...denialRoutes(context), ...slowRoutes(context), ...banRoutes(context), ...drainRoutes(context)],
-    ...[...forgetRoutes(context), ...userMetricsRoutes(context)],
+    ...[...forgetRoutes(context), ...userMetricsRoutes(context), ...accountRoutes(context), ...courseRoutes(context)],
     ...[...traceRoutes(context), ...eventRoutes(context)],
   ];
 }

@@ -44,6 +44,9 @@ export interface AdminContext {
   readonly audited: (lines: number) => Promise<readonly unknown[]>;
   readonly streams: StreamCounts;
   readonly traces: TraceKeeper;
+  /** Where the users are; null when it is not the broker's to change them. */
+  readonly users: EditableUsers | null;
+  readonly course: { readonly samples: readonly CourseSample[] };
 }
 
 /** Of traces and event streams. */
@@ -59,4 +62,23 @@ export interface TraceKeeper {
   get(id: string): Trace | undefined;
   start(order: TraceOrder): Trace;
   end(trace: Trace): void;
+}
+
+/** Where the users are, when it is the broker's to change them. */
+export interface EditableUsers {
+  readonly path: string;
+  readonly isLogin: (login: string) => boolean;
+  /** Looks at them now: who was added can log in. */
+  refresh(): Promise<void>;
+}
+
+/** How it went for a while: messages per second, and the connections at its end. */
+export interface CourseSample {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly connections: number;
+  readonly received: number;
+  readonly sent: number;
+  readonly dropped: number;
+  readonly denied: number;
 }

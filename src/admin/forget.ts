@@ -3,7 +3,7 @@ import { isRetainedOf } from '../mqtt/retained-owner.js';
 import type { Session } from '../session/session.js';
 import type { AdminContext } from './context.js';
 import { inSlices, type Steps } from './in-slices.js';
-import { type AdminRequest, type Answer, json, Refusal, type Route } from './route.js';
+import { json, Refusal, type Route } from './route.js';
 
 const LOOKED_AT_PER_STEP = 256;
 const DELETIONS_PER_STEP = 16;
@@ -16,10 +16,38 @@ interface Found {
   retained: number;
 }
 
-/** Everything that the broker keeps of a login goes: whoever has the login next must find nothing. */
 export function forgetRoutes(context: AdminContext): readonly Route[] {
+  return [
+    {
+      method: 'DELETE',
+      path: '/users/{login}/data',
+      query: { hold: { kind: 'integer', min: 0, max: 60, otherwise: 0 } },
+      answer: async ({ params, query }) => json(await forgetLogin(context, params.login!, query.hold as number)),
+    },
+  ];
+}
+
+/**
+ * Everything that the broker keeps of a login goes: whoever has the login next must find nothing. For `holdSeconds` more
+ * nobody is let in with it.
+ */
+export async function forgetLogin(context: AdminContext, login: string, holdSeconds: number): Promise<object> {
   const { parts, clock } = context;
-  const { accounts, bans, connections, distribution, history, limitRules, rules, sessions, store, wills } = parts;
+  const letIn = parts.bans.hold(login);
+  try {
+    await context.credentialsChanged(login);
+    const outcome = await inSlices(parts, forgetAll(context, login));
+    await committed(context);
+    return outcome;
+  } finally {
+    if (holdSeconds === 0) letIn();
+    else clock.after(holdSeconds * 1_000, letIn);
+  }
+}
+
+/** Nobody is let in with the login meanwhile: a client that comes back at once would find what is not gone yet. */
+function* forgetAll({ parts }: AdminContext, login: string): Steps<object> {
+  const { accounts, connections, distribution, history, limitRules, rules, sessions, store, wills } = parts;
 
   function* sessionsOf(login: string): Steps<Session[]> {
     const own: Session[] = [];
@@ -55,51 +83,24 @@ export function forgetRoutes(context: AdminContext): readonly Route[] {
     }
   }
 
-  /** Nobody is let in with the login meanwhile: a client that comes back at once would find what is not gone yet. */
-  function* forgetAll(login: string): Steps<object> {
-    // Those of live clients are not published either: they are the user's.
-    const ended = { wills: wills.of(login), connections: endClients(connections, 'forgotten', login) };
-    wills.dropDelayed(login);
-    const found: Found = { sessions: 0, messages: 0, retained: 0 };
-    for (let pass = 0, before = -1; pass < MOST_PASSES; pass++) {
-      yield* endSessions(login, found);
-      yield* deleteRetained(login, found);
-      const sum = found.sessions + found.retained;
-      if (sum === before) break;
-      before = sum;
-      yield;
-    }
-    const limits = limitRules.overrideOf(login) !== null;
-    if (limits) accounts.setOverride(login, null);
-    history.forget(login);
-    const account = accounts.known(login);
-    if (account !== undefined) accounts.release(account);
-    return { login, ...ended, ...found, limits };
+  // Those of live clients are not published either: they are the user's.
+  const ended = { wills: wills.of(login), connections: endClients(connections, 'forgotten', login) };
+  wills.dropDelayed(login);
+  const found: Found = { sessions: 0, messages: 0, retained: 0 };
+  for (let pass = 0, before = -1; pass < MOST_PASSES; pass++) {
+    yield* endSessions(login, found);
+    yield* deleteRetained(login, found);
+    const sum = found.sessions + found.retained;
+    if (sum === before) break;
+    before = sum;
+    yield;
   }
-
-  async function forget({ params, query }: AdminRequest): Promise<Answer> {
-    const login = params.login!;
-    const letIn = bans.hold(login);
-    const stillSeconds = query.hold as number;
-    try {
-      await context.credentialsChanged(login);
-      const outcome = await inSlices(parts, forgetAll(login));
-      await committed(context);
-      return json(outcome);
-    } finally {
-      if (stillSeconds === 0) letIn();
-      else clock.after(stillSeconds * 1_000, letIn);
-    }
-  }
-
-  return [
-    {
-      method: 'DELETE',
-      path: '/users/{login}/data',
-      query: { hold: { kind: 'integer', min: 0, max: 60, otherwise: 0 } },
-      answer: forget,
-    },
-  ];
+  const limits = limitRules.overrideOf(login) !== null;
+  if (limits) accounts.setOverride(login, null);
+  history.forget(login);
+  const account = accounts.known(login);
+  if (account !== undefined) accounts.release(account);
+  return { login, ...ended, ...found, limits };
 }
 
 function committed({ parts: { store } }: AdminContext): Promise<void> {

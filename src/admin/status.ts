@@ -1,11 +1,12 @@
 import { packageVersion } from '../config/package-folder.js';
 import type { AdminContext } from './context.js';
+import { dateOf } from './dates.js';
 import { healthOf } from './health.js';
 import { json, type Route } from './route.js';
 
 /** How the broker is, in one answer. */
 export function statusRoutes(context: AdminContext): readonly Route[] {
-  const { parts, backend, controls } = context;
+  const { parts, backend, controls, certificates } = context;
   const version = packageVersion();
 
   function status() {
@@ -21,6 +22,7 @@ export function statusRoutes(context: AdminContext): readonly Route[] {
       retainedMessages: store.retained.size,
       heldBytes: ledger.heldBytes,
       heldBytesLimit: ledger.limitForAll,
+      certificates: certificates().map(({ role, expiresAt }) => ({ role, expires: dateOf(expiresAt) })),
     };
   }
 

@@ -1,5 +1,5 @@
 import type { Denial } from '../observe/history.js';
-import { limitUse } from '../session/limit-use.js';
+import { type LimitUse, limitUse } from '../session/limit-use.js';
 import type { UserAccount } from '../session/user-account.js';
 import type { AdminContext } from './context.js';
 import { dateOf } from './dates.js';
@@ -55,7 +55,7 @@ export function userRoutes(context: AdminContext): readonly Route[] {
     return {
       ...{ login, connections: connections.size, keptSessions: persistentSessions, subscriptions, retainedMessages },
       ...{ queuedMessages: queued.get(login) ?? 0, heldBytes, denials: countOf(history.denials(login)) },
-      perSecond: rounded(rates.of(login)),
+      ...{ perSecond: rounded(rates.of(login)), fullest: fullestOf(limitUse(account, parts.ledger)) },
     };
   }
 
@@ -164,6 +164,12 @@ interface UserRow {
   readonly queuedMessages: number;
   readonly heldBytes: number;
   readonly denials: number;
+}
+
+/** What is the nearest to being reached. */
+function fullestOf(uses: readonly LimitUse[]): LimitUse {
+  const part = ({ used, most }: LimitUse) => (most === 0 ? 0 : used / most);
+  return uses.reduce((fullest, use) => (part(use) > part(fullest) ? use : fullest));
 }
 
 function countOf(denials: Iterable<Denial>): number {

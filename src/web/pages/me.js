@@ -1,5 +1,6 @@
 import { ask, follow, reasonOf } from './ask.js';
-import { button, byId, bytesOf, element, numberOf, say, Table, tell, timeOf } from './dom.js';
+import { button, byId, element, numberOf, say, Table, tell, timeOf } from './dom.js';
+import { limitBars } from './limits.js';
 import { liveView } from './live.js';
 import { checkStillIn, enter } from './log-in.js';
 import { texts } from './texts.js';
@@ -171,20 +172,12 @@ async function showSelf() {
   const { publishesReceived, publishesSent } = me.perSecond;
   byId('rates').textContent = say(words.rates, { in: publishesReceived, out: publishesSent });
   byId('slowed').hidden = !me.rates.some(({ slowed }) => slowed);
-  byId('limits').replaceChildren(...me.limits.map(limitBar));
+  byId('limits').replaceChildren(...limitBars(me.limits));
   const lines = me.traced.map(({ since, until, ended: over }) =>
     element('li', {}, say(over ? words.traced : words.ongoing, { since: timeOf(since), until: timeOf(until) })),
   );
   byId('traces').replaceChildren(...(lines.length > 0 ? lines : [element('li', { class: 'soft' }, words.noTraces)]));
   return me;
-}
-
-function limitBar({ limit, used, most }) {
-  const name = words.limitNames[limit] ?? limit;
-  const shown = limit.includes('Bytes') || limit.includes('memory') ? bytesOf : numberOf;
-  const meter = element('meter', { min: 0, max: most, high: most * 0.8, value: used, 'aria-label': name });
-  const text = say(words.used, { used: shown(used), most: shown(most) });
-  return element('div', { class: 'limit' }, element('span', {}, name), element('span', { class: 'soft' }, text), meter);
 }
 
 function lasting(seconds) {

@@ -17,7 +17,7 @@ function show(value) {
   const up = value?.status === 'ok';
   if (value === null) summary.textContent = words.unreachable;
   else summary.textContent = up ? words.up : value.status === 'degraded' ? words.degraded : words.down;
-  summary.className = up ? 'good' : 'bad';
+  summary.className = `large ${up ? 'good' : 'bad'}`;
   const works = (it) => (it ? words.works : words.broken);
   const days = value?.certificateDays;
   const certificate = days < 0 ? words.expired : say(words.days, { n: days });

@@ -1,0 +1,195 @@
+import { ask, reasonOf } from './ask.js';
+import { button, byId, bytesOf, element, numberOf, say, Table, tell, timeOf } from './dom.js';
+import { limitName } from './limits.js';
+import { checkStillIn, enter } from './log-in.js';
+import { denialColumns, userView } from './operator-user.js';
+import { Spark } from './spark.js';
+import { texts } from './texts.js';
+
+const words = texts.operator;
+const FAST_MS = 3_000;
+const SLOW_MS = 10_000;
+
+const user = userView(() => showUsers().catch(() => {}));
+
+const users = new Table(byId('users'), {
+  caption: words.users,
+  keyOf: ({ login }) => login,
+  columns: [
+    { heading: words.login, cell: ({ login }) => login },
+    { heading: texts.me.limitNames.connectionsPerUser, number: true, cell: ({ connections }) => numberOf(connections) },
+    {
+      heading: words.perSecond,
+      number: true,
+      cell: ({ perSecond }) => `${numberOf(perSecond.publishesReceived)}, ${numberOf(perSecond.publishesSent)}`,
+    },
+    { heading: words.queued, number: true, cell: ({ queuedMessages }) => numberOf(queuedMessages) },
+    { heading: words.memory, number: true, cell: ({ heldBytes }) => bytesOf(heldBytes) },
+    { heading: words.fullest, cell: ({ fullest }) => bar(fullest) },
+    { heading: words.denialsCount, number: true, cell: ({ denials }) => numberOf(denials) },
+    {
+      heading: texts.common.actions,
+      cell: ({ login }) => button(words.open, () => user.open(login), { label: say(words.openOf, { login }) }),
+    },
+  ],
+});
+
+const slow = new Table(byId('slow'), {
+  caption: words.slow,
+  keyOf: ({ login, client }) => JSON.stringify([login, client]),
+  columns: [
+    { heading: words.login, cell: ({ login }) => login },
+    { heading: words.client, mono: true, cell: ({ client }) => client },
+    {
+      heading: words.oldest,
+      number: true,
+      cell: ({ oldestUnacknowledgedSeconds: n }) => (n === null ? '' : say(words.seconds, { n: numberOf(n) })),
+    },
+    { heading: words.inflight, number: true, cell: ({ inflightMessages }) => numberOf(inflightMessages) },
+    { heading: words.queued, number: true, cell: ({ queuedMessages }) => numberOf(queuedMessages) },
+    { heading: words.dropped, number: true, cell: ({ droppedMessages }) => numberOf(droppedMessages) },
+  ],
+});
+
+const denials = new Table(byId('denials'), denialColumns({ caption: words.allDenials, withLogin: true }));
+
+const made = new Table(byId('class-made'), {
+  caption: words.classList,
+  empty: '',
+  keyOf: ({ login }) => login,
+  columns: [
+    { heading: words.login, mono: true, cell: ({ login }) => login },
+    { heading: words.password, mono: true, cell: ({ password }) => password },
+  ],
+});
+
+const audit = new Table(byId('audit'), {
+  caption: words.audit,
+  keyOf: (entry) => JSON.stringify(entry),
+  columns: [
+    { heading: words.time, short: true, cell: ({ time }) => timeOf(time) },
+    {
+      heading: words.who,
+      cell: ({ login, claims, door, address }) => [login ?? claims, door, address].filter(Boolean).join(' '),
+    },
+    { heading: words.what, mono: true, cell: ({ what, body }) => [what, body].filter(Boolean).join(' ') },
+    { heading: words.result, cell: ({ result }) => result },
+  ],
+});
+
+const sparks = new Map(Object.entries(words.courses).map(([name, title]) => [name, new Spark(byId('sparks'), title)]));
+
+function bar({ limit, used, most }) {
+  const percent = most === 0 ? 0 : Math.round((100 * used) / most);
+  const text = say(words.fullestOf, { name: limitName(limit), percent });
+  return element(
+    'span',
+    {},
+    element('meter', { min: 0, max: 100, high: 80, value: percent, 'aria-label': text }),
+    ' ',
+    text,
+  );
+}
+
+async function showHealth() {
+  const status = await ask('/status');
+  const names = words.healthNames;
+  const server = status.certificates.find(({ role }) => role === 'server');
+  const days = server === undefined ? null : Math.floor((new Date(server.expires) - Date.now()) / 86_400_000);
+  const { backend, state } = status.credentials;
+  const rows = [
+    [names.status, status.status, status.status === 'ok'],
+    [names.store, status.store, status.store === 'ok'],
+    [names.directory, `${backend}: ${state}`, state === 'ok'],
+    ...(days === null ? [] : [[names.certificate, say(texts.status.days, { n: days }), days >= 14]]),
+    [names.uptime, timeOf(Date.now() - status.uptimeSeconds * 1_000)],
+    [names.connections, numberOf(status.connections)],
+    [names.users, numberOf(status.usersOnline)],
+    [names.sessions, numberOf(status.sessions)],
+    [names.retained, numberOf(status.retainedMessages)],
+    [names.memory, say(texts.me.used, { used: bytesOf(status.heldBytes), most: bytesOf(status.heldBytesLimit) })],
+    [names.version, status.version],
+  ];
+  byId('health').replaceChildren(
+    ...rows.map(([name, text, good]) =>
+      element(
+        'div',
+        {},
+        element('dt', { class: 'soft' }, name),
+        element('dd', { class: good === undefined ? '' : good ? 'good' : 'bad' }, text),
+      ),
+    ),
+  );
+}
+
+async function showCourse() {
+  const { samples } = await ask('/course');
+  for (const [name, spark] of sparks) spark.show(samples.map((sample) => sample[name]));
+}
+
+async function showUsers() {
+  const { users: found, total } = await ask(`/users?sort=${byId('users-sort').value}&limit=1000`);
+  const wanted = byId('users-find').value.trim();
+  const shown = found.filter(({ login }) => login.includes(wanted));
+  users.show(shown);
+  byId('users-count').textContent = say(words.count, { shown: numberOf(shown.length), total: numberOf(total) });
+}
+
+async function showSlow() {
+  const { oldest, dropped } = await ask('/slow');
+  const known = new Set(oldest.map(({ login, client }) => JSON.stringify([login, client])));
+  slow.show([...oldest, ...dropped.filter(({ login, client }) => !known.has(JSON.stringify([login, client])))]);
+}
+
+const showDenials = async () => denials.show((await ask('/denials?limit=50')).denials);
+const showAudit = async () => audit.show((await ask('/audit?limit=50')).entries.reverse());
+
+byId('class-form').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  const lines = (id, separator) =>
+    byId(id)
+      .value.split(separator)
+      .map((it) => it.trim())
+      .filter((it) => it !== '');
+  try {
+    const body = { logins: lines('class-logins', /[\s,;]+/), groups: lines('class-groups', ',') };
+    const { added, there } = await ask('/accounts', { method: 'POST', body });
+    made.show(added);
+    byId('class-answer').textContent = say(words.added, { n: added.length, there: there.length });
+    byId('class-print').hidden = added.length === 0;
+    byId('class-logins').value = '';
+  } catch (error) {
+    byId('class-answer').textContent = reasonOf(error);
+  }
+});
+byId('class-print').addEventListener('click', () => print());
+
+/** Again and again while the page is looked at; one at a time. */
+function often(work, periodMs) {
+  let busy = false;
+  const look = async () => {
+    if (busy || document.hidden) return;
+    busy = true;
+    await work().catch(() => checkStillIn());
+    busy = false;
+  };
+  look();
+  setInterval(look, periodMs);
+  document.addEventListener('visibilitychange', look);
+}
+
+enter(async (session) => {
+  byId('to-operator').hidden = true;
+  if (!session.operator) {
+    byId('content').hidden = true;
+    byId('no-operator').hidden = false;
+    return;
+  }
+  const sorts = Object.entries(words.sorts).map(([value, text]) => element('option', { value }, text));
+  byId('users-sort').append(...sorts);
+  const look = () => showUsers().catch((error) => tell(reasonOf(error)));
+  byId('users-sort').addEventListener('change', look);
+  byId('users-find').addEventListener('input', look);
+  often(() => Promise.all([showHealth(), showUsers(), user.refresh()]), FAST_MS);
+  often(() => Promise.all([showCourse(), showSlow(), showDenials(), showAudit()]), SLOW_MS);
+});

@@ -1,0 +1,86 @@
+import { after, before } from 'node:test';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { passwordOf } from './raw-client.js';
+import type { TestBroker } from './test-broker.js';
+
+declare global {
+  /** Of the page, in what is run there. */
+  // biome-ignore lint/suspicious/noExplicitAny: the types of the browser are not known here
+  var document: any;
+}
+
+/** Debian's, and what others call it. */
+const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+/** For everything that a page does. */
+const TIMEOUT_MS = 8_000;
+
+/** One browser for all tests of a file; each page has a profile of its own. */
+export function useBrowser() {
+  let browser: Browser | undefined;
+  before(async () => {
+    const args = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'];
+    browser = await chromium.launch({ executablePath, args });
+  });
+  after(() => browser?.close());
+  return {
+    /** A page of the broker, in a browser where nobody is logged in, or `login` is. */
+    async open(broker: TestBroker, path: string, login?: string): Promise<OpenPage> {
+      const context = await browser!.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1200, height: 900 } });
+      const page = await context.newPage();
+      page.setDefaultTimeout(TIMEOUT_MS);
+      const open = new OpenPage(context, page);
+      await page.goto(`https://localhost:${broker.webPort}${path}`);
+      if (login !== undefined) await open.logIn(login);
+      return open;
+    },
+  };
+}
+
+export class OpenPage implements AsyncDisposable {
+  readonly page: Page;
+  /** What went wrong in it: errors of scripts, and what the policy has kept from running. */
+  readonly complaints: string[] = [];
+  readonly #context: BrowserContext;
+
+  constructor(context: BrowserContext, page: Page) {
+    this.#context = context;
+    this.page = page;
+    page.on('pageerror', (error) => this.complaints.push(error.message));
+    page.on('console', (message) => {
+      if (/Content Security Policy|Refused to/.test(message.text())) this.complaints.push(message.text());
+    });
+    page.on('dialog', (dialog) => {
+      if (dialog.type() === 'alert') this.complaints.push(`alert ${dialog.message()}`);
+      void dialog.accept();
+    });
+  }
+
+  /** With the keyboard alone. */
+  async logIn(login: string, password = passwordOf(login)): Promise<void> {
+    await this.waitFor(() => globalThis.document.activeElement.id === 'login');
+    await this.page.keyboard.type(login);
+    await this.page.keyboard.press('Tab');
+    await this.page.keyboard.type(password);
+    await this.page.keyboard.press('Enter');
+    await this.page.waitForSelector('#content:not([hidden])');
+  }
+
+  /** Waits until it is so in the page. A text would not do: the policy lets none become a script. */
+  async waitFor<T>(holds: (given: T) => boolean, given?: T): Promise<void> {
+    await this.page.waitForFunction(holds as never, given);
+  }
+
+  /** Waits until an element says so, and tells how long that took. */
+  async says(selector: string, text: string): Promise<number> {
+    const began = performance.now();
+    await this.waitFor(
+      ([place, wanted]) => globalThis.document.querySelector(place!)?.textContent.includes(wanted!) === true,
+      [selector, text],
+    );
+    return performance.now() - began;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#context.close();
+  }
+}
