@@ -39,6 +39,16 @@ const disconnectProperties: ReadonlySet<number> = new Set([
   ...[P.SESSION_EXPIRY_INTERVAL, P.REASON_STRING, P.USER_PROPERTY],
 ]);
 
+/*
+ * What was read last, for all connections: it is looked at before the next packet is read, and one for each of them would
+ * keep the bytes of its last message.
+ */
+const lastAcknowledgement: Acknowledgement = { packetId: 0, failed: false };
+const lastPublish: PublishHead = {
+  ...{ chunk: Buffer.alloc(0), qos: 0, retain: false, topicStart: 0, topicEnd: 0, packetId: 0, payloadStart: 0 },
+  ...{ end: 0, properties: null, whole: true, expirySeconds: -1, responseTopic: null },
+};
+
 /** MQTT 5. Unlike those of earlier versions, each client has its own: aliases and sizes are agreed on one by one. */
 export class Wire5 implements Wire {
   readonly level = 5;
@@ -49,11 +59,6 @@ export class Wire5 implements Wire {
   readonly messages: Messages5;
   readonly #aliases: ReceivedAliases;
   #balance: Balance | null = null;
-  readonly #acknowledgement: Acknowledgement = { packetId: 0, failed: false };
-  readonly #publish: PublishHead = {
-    ...{ chunk: Buffer.alloc(0), qos: 0, retain: false, topicStart: 0, topicEnd: 0, packetId: 0, payloadStart: 0 },
-    ...{ end: 0, properties: null, whole: true, expirySeconds: -1, responseTopic: null },
-  };
 
   /** `now`: the date, in milliseconds since 1970. */
   constructor(client: ClientSettings, server: ServerSettings, now: () => number) {
@@ -83,7 +88,7 @@ export class Wire5 implements Wire {
     const topicEnd = bodyStart + 2 + ((chunk[bodyStart]! << 8) | chunk[bodyStart + 1]!);
     const propertiesAt = qos === 0 ? topicEnd : topicEnd + 2;
     if (propertiesAt >= end) throw new ProtocolError('malformed', 'PUBLISH ends before its properties');
-    const head = this.#publish;
+    const head = lastPublish;
     head.chunk = chunk;
     head.qos = qos as Qos;
     head.retain = (flags & 1) === 1;
@@ -117,7 +122,7 @@ export class Wire5 implements Wire {
     if ((chunk[start]! & 15) !== (type === PUBREL ? 2 : 0)) {
       throw new ProtocolError('MQTT-2.1.3-1', 'reserved bits of an acknowledgement', Reason.MALFORMED_PACKET);
     }
-    const acknowledgement = this.#acknowledgement;
+    const acknowledgement = lastAcknowledgement;
     acknowledgement.failed = false;
     if (end - bodyStart < 2) throw new ProtocolError('malformed', 'an acknowledgement without a packet id');
     acknowledgement.packetId = readPacketId(chunk, bodyStart, 'MQTT-2.2.1-3');
