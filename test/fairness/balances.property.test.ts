@@ -159,6 +159,23 @@ const heldBy = ({ name, balances, tasks, flushables }: Account) => ({
   ),
 });
 
+test('a connection is paid for by its network until its user is known, and by its user from then on', async () => {
+  const { ledger } = broker.parts();
+  const paid = () =>
+    [...ledger.accounts].map(({ balances }) => balances.connections.bytes).filter((bytes) => bytes > 0);
+  const stranger = await RawClient.open(broker);
+  await eventually(10_000, 'the network to pay', () => paid().length > 0);
+  const [one = 0, ...others] = paid();
+  assert.deepEqual(others, []);
+  const client = await RawClient.connect(broker, { as: 'alice' });
+  assert.deepEqual(paid(), [one, one]);
+  stranger.cut();
+  await eventually(10_000, 'the network to pay no more', () => paid().length === 1);
+  assert.deepEqual(paid(), [one]);
+  await client.disconnect();
+  await eventually(10_000, 'the user to pay no more', () => paid().length === 0);
+});
+
 test('what was charged is given back', async () => {
   const { ledger, connections, sessions } = broker.parts();
   // Those of the broker itself, of which one keeps what happened lately.
