@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Audit } from '../../src/admin/audit.js';
+import type { Answer } from '../../src/admin/route.js';
 import { mergeAnswers } from '../../src/cluster/merge.js';
 import { mergeMetrics } from '../../src/cluster/merge-metrics.js';
-import { ownerOf } from '../../src/cluster/relay.js';
+import { ownerOf, Relay } from '../../src/cluster/relay.js';
+import type { Shard } from '../../src/cluster/shard.js';
 import { shardOf } from '../../src/shard.js';
 
 const at = (path: string) => new URL(`http://localhost/v1${path}`);
@@ -115,4 +118,21 @@ b_bucket{shard="0",le="1"} 1\nb_sum{shard="0"} 1\nb_bucket{shard="1",le="1"} 2\n
   assert.equal(mergeMetrics(texts, ''), both);
   const open = new Map([...texts].map(([shard, it]) => [shard, `${it}# EOF\n`]));
   assert.equal(mergeMetrics(open, 'own 1\n'), `${both}own 1\n# EOF\n`);
+});
+
+test('users by need are those of each shard, with its number', async () => {
+  const type = 'text/plain';
+  const text = (login: string) => `# TYPE user gauge\nuser{login="${login}"} 1\n`;
+  const answers: Answer[] = [
+    { kind: 'text', type, text: text('alice') },
+    { kind: 'json', status: 503, value: {} },
+    { kind: 'text', type, text: text('bob') },
+  ];
+  const shards = answers.map((answer) => ({ answer: async () => answer })) as unknown as Shard[];
+  const relay = new Relay(shards, { add: () => {}, tail: async () => [] } as unknown as Audit, () => null);
+  const caller = { door: 'socket', address: null, claims: null } as const;
+  assert.deepEqual(await relay.answer({ method: 'GET', url: '/v1/metrics/users?top=5', body: null, caller }), {
+    ...{ kind: 'text', type },
+    text: '# TYPE user gauge\nuser{shard="0",login="alice"} 1\nuser{shard="2",login="bob"} 1\n',
+  });
 });

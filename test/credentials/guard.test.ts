@@ -53,6 +53,18 @@ test('asks once per login and password, at the same time or within the time to l
   assert.equal(backend.asked.length, 3);
 });
 
+test('who is to be checked again is asked about, and the others are remembered', async (t) => {
+  const { backend, guard, login } = guardUnderTest(t);
+  backend.users.set('bobby', 'secret two!');
+  await login('alice', 'secret one!');
+  await login('bobby', 'secret two!');
+  await guard.recheck('alice');
+  backend.users.delete('alice');
+  assert.equal(brief(await login('alice', 'secret one!')), 'refused unknown-user');
+  assert.equal(brief(await login('bobby', 'secret two!')), 'accepted bobby');
+  assert.equal(backend.asked.length, 3);
+});
+
 test('with a time to live of 0 nothing is remembered', async (t) => {
   const { backend, login } = guardUnderTest(t, { cache: { ...guardConfig.cache, ttlMs: 0 } });
   await login('alice', 'secret one!');
