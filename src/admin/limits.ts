@@ -1,6 +1,7 @@
 import { whyNotAUserLimit } from '../config/limits-schema.js';
+import { groupKey, whyNotAGroupName } from '../group-name.js';
 import { limitUse, slowedUse } from '../session/limit-use.js';
-import type { LimitOverride, UserLimits } from '../session/user-limits.js';
+import { groupSubject, isGroupSubject, type LimitOverride, type UserLimits } from '../session/user-limits.js';
 import type { AdminContext } from './context.js';
 import { dateOf } from './dates.js';
 import { type AdminRequest, type Answer, json, notFound, Refusal, type Route } from './route.js';
@@ -15,19 +16,24 @@ export function limitRoutes({ parts, clock }: AdminContext): readonly Route[] {
 
   function show(login: string) {
     const account = parts.accounts.known(login);
-    const override = parts.limitRules.overrideOf(login);
     const ban = parts.bans.of('login', login);
+    const decided = [...parts.limitRules.decidedFor(login, account?.groups ?? [])];
     return {
       login,
       limits: limitsOf(login),
       use: account === undefined ? [] : limitUse(account, parts.ledger),
       rates: account === undefined ? [] : slowedUse(account),
-      override: override === null ? null : overrideRow(override),
+      decided: decided.map(decisionRow),
       bannedUntil: ban === null ? null : dateOf(ban.until),
     };
   }
 
-  function change({ params, body }: AdminRequest): Answer {
+  function showGroup(group: string) {
+    const override = parts.limitRules.overrideOf(groupSubject(group));
+    return { group: groupKey(group), decided: override === null ? [] : [decisionRow([groupSubject(group), override])] };
+  }
+
+  function decide(subject: string, { body }: AdminRequest): void {
     const { limits, seconds = null, reason = '', ...others } = body;
     const unknown = Object.keys(others)[0];
     if (unknown !== undefined) throw badBody(`${JSON.stringify(unknown)} is not known here`);
@@ -41,15 +47,31 @@ export function limitRoutes({ parts, clock }: AdminContext): readonly Route[] {
     }
     const since = clock.epochMs();
     const until = seconds === null ? null : since + Number(seconds) * 1_000;
-    parts.accounts.setOverride(params.login!, { limits: readLimits(limits), since, until, reason });
-    return json(show(params.login!));
+    parts.accounts.setOverride(subject, { limits: readLimits(limits), since, until, reason });
   }
 
-  function restore({ params }: AdminRequest): Answer {
-    const login = params.login!;
-    if (parts.limitRules.overrideOf(login) === null) throw notFound(`${login} has the usual limits`);
-    parts.accounts.setOverride(login, null);
-    return json(show(login));
+  function takeBack(subject: string): void {
+    if (parts.limitRules.overrideOf(subject) === null) throw notFound(`${subject} has the usual limits`);
+    parts.accounts.setOverride(subject, null);
+  }
+
+  function forUser(act: (subject: string, request: AdminRequest) => void) {
+    return (request: AdminRequest): Answer => {
+      const login = request.params.login!;
+      if (isGroupSubject(login)) throw notFound(`${login} is no login; limits of a group are below /groups`);
+      act(login, request);
+      return json(show(login));
+    };
+  }
+
+  function forGroup(act: (subject: string, request: AdminRequest) => void) {
+    return (request: AdminRequest): Answer => {
+      const group = request.params.group!;
+      const why = whyNotAGroupName(group);
+      if (why !== null) throw new Refusal(400, 'bad-path', `${JSON.stringify(group)} ${why}`);
+      act(groupSubject(group), request);
+      return json(showGroup(group));
+    };
   }
 
   return [
@@ -58,17 +80,21 @@ export function limitRoutes({ parts, clock }: AdminContext): readonly Route[] {
       path: '/limits',
       answer: () => {
         const overrides = [...parts.limitRules.overrides()];
-        return json({ overrides: overrides.map(([login, override]) => ({ login, ...overrideRow(override) })) });
+        return json({ overrides: overrides.map(decisionRow) });
       },
     },
-    { method: 'GET', path: '/users/{login}/limits', answer: ({ params }) => json(show(params.login!)) },
-    { method: 'PUT', path: '/users/{login}/limits', answer: change },
-    { method: 'DELETE', path: '/users/{login}/limits', answer: restore },
+    { method: 'GET', path: '/users/{login}/limits', answer: forUser(() => {}) },
+    { method: 'PUT', path: '/users/{login}/limits', answer: forUser(decide) },
+    { method: 'DELETE', path: '/users/{login}/limits', answer: forUser(takeBack) },
+    { method: 'GET', path: '/groups/{group}/limits', answer: forGroup(() => {}) },
+    { method: 'PUT', path: '/groups/{group}/limits', answer: forGroup(decide) },
+    { method: 'DELETE', path: '/groups/{group}/limits', answer: forGroup(takeBack) },
   ];
 }
 
-function overrideRow({ limits, since, until, reason }: LimitOverride) {
-  return { limits, since: dateOf(since), until: until === null ? null : dateOf(until), reason };
+function decisionRow([subject, { limits, since, until, reason }]: readonly [string, LimitOverride]) {
+  const whose = isGroupSubject(subject) ? { group: subject.slice(1) } : { login: subject };
+  return { ...whose, limits, since: dateOf(since), until: until === null ? null : dateOf(until), reason };
 }
 
 function readLimits(given: unknown): Partial<UserLimits> {

@@ -7,6 +7,8 @@ import { duration, size } from './quantities.js';
 import { table } from './table.js';
 
 interface Override {
+  readonly login?: string;
+  readonly group?: string;
   readonly limits: Readonly<Record<string, number>>;
   readonly since: string;
   readonly until: string | null;
@@ -24,14 +26,24 @@ interface UserLimits {
     readonly slowed: boolean;
     readonly slowedMs: number;
   }[];
-  readonly override: Override | null;
+  /** The one that counts first first. */
+  readonly decided: readonly Override[];
   readonly bannedUntil: string | null;
 }
 
-const pathOf = (login: string) => `/users/${encodeURIComponent(login)}/limits`;
+interface GroupLimits {
+  readonly group: string;
+  readonly decided: readonly Override[];
+}
+
+/** Of a login, or of a group behind an `@`. */
+const pathOf = (whose: string) =>
+  whose.startsWith('@')
+    ? `/groups/${encodeURIComponent(whose.slice(1))}/limits`
+    : `/users/${encodeURIComponent(whose)}/limits`;
 
 async function show(login: string, json: boolean, config: string | undefined, io: CommandIo): Promise<number> {
-  const answer = await (await AdminClient.of(config, io)).get<UserLimits>(pathOf(login));
+  const answer = await (await AdminClient.of(config, io)).get<UserLimits | GroupLimits>(pathOf(login));
   io.stdout.write(json ? `${JSON.stringify(answer, null, 2)}\n` : inWords(answer));
   return 0;
 }
@@ -46,7 +58,9 @@ async function set(
   const limits = Object.fromEntries(given.map(readLimit));
   const seconds = forText === undefined ? null : secondsOf(forText);
   const broker = await AdminClient.of(config, io);
-  io.stdout.write(inWords(await broker.send<UserLimits>('PUT', pathOf(login), { limits, seconds, reason })));
+  io.stdout.write(
+    inWords(await broker.send<UserLimits | GroupLimits>('PUT', pathOf(login), { limits, seconds, reason })),
+  );
   return 0;
 }
 
@@ -59,11 +73,11 @@ async function reset(login: string, config: string | undefined, io: CommandIo): 
 
 async function list(json: boolean, config: string | undefined, io: CommandIo): Promise<number> {
   const broker = await AdminClient.of(config, io);
-  const { overrides } = await broker.get<{ overrides: readonly (Override & { login: string })[] }>('/limits');
+  const { overrides } = await broker.get<{ overrides: readonly Override[] }>('/limits');
   if (json) io.stdout.write(`${JSON.stringify(overrides, null, 2)}\n`);
   else {
-    const rows = overrides.map(({ login, limits, until, reason }) => [login, settings(limits), still(until), reason]);
-    io.stdout.write(table(['LOGIN', 'LIMITS', 'STILL', 'WHY'], rows));
+    const rows = overrides.map((it) => [whose(it), settings(it.limits), still(it.until), it.reason]);
+    io.stdout.write(table(['WHO', 'LIMITS', 'STILL', 'WHY'], rows));
   }
   return 0;
 }
@@ -84,9 +98,22 @@ function secondsOf(text: string): number {
   return Math.round(ms / 1_000);
 }
 
-function inWords({ login, limits, use, rates, override, bannedUntil }: UserLimits): string {
-  const amount = (name: string, value: number) =>
-    /bytes|memory/i.test(name) ? size(value) : /ms$/i.test(name) ? duration(value) : String(value);
+const amount = (name: string, value: number): string =>
+  /bytes|memory/i.test(name) ? size(value) : /ms$/i.test(name) ? duration(value) : String(value);
+
+const whose = ({ login, group }: Override): string => login ?? `@${group}`;
+
+function decisionInWords(it: Override): string {
+  const until = it.until === null ? 'until it is taken back' : `for ${still(it.until)} still`;
+  const why = it.reason === '' ? '' : ` (${it.reason})`;
+  return `decided by an operator for ${whose(it)}, ${until}: ${settings(it.limits)}${why}\n`;
+}
+
+function inWords(answer: UserLimits | GroupLimits): string {
+  if ('group' in answer) {
+    return answer.decided.map(decisionInWords).join('') || `nothing is decided for @${answer.group}\n`;
+  }
+  const { login, limits, use, rates, decided, bannedUntil } = answer;
   const taken = new Map(use.map((each) => [each.limit, each]));
   const rows = Object.entries(limits).map(([name, value]) => {
     const { used, most = value } = taken.get(name) ?? {};
@@ -102,11 +129,7 @@ function inWords({ login, limits, use, rates, override, bannedUntil }: UserLimit
       const what = direction === 'in' ? 'messages from' : 'messages to';
       return `${what} ${login} were slowed for ${duration(slowedMs)} in all${slowed ? ', and are now' : ''}\n`;
     });
-  if (override !== null) {
-    const why = override.reason === '' ? '' : ` (${override.reason})`;
-    const until = override.until === null ? 'until it is taken back' : `for ${still(override.until)} still`;
-    lines.push(`decided by an operator, ${until}: ${settings(override.limits)}${why}\n`);
-  }
+  lines.push(...decided.map(decisionInWords));
   if (bannedUntil !== null) lines.push(`${login} is kept out until ${bannedUntil}\n`);
   return `${table(['LIMIT', 'USED', 'OF', 'SHARE'], rows)}${lines.join('')}`;
 }
@@ -115,19 +138,21 @@ const still = (until: string | null): string => (until === null ? '' : duration(
 
 const settings = (limits: Readonly<Record<string, number>>): string =>
   Object.entries(limits)
-    .map(([name, value]) => `${name}=${value}`)
+    .map(([name, value]) => `${name}=${amount(name, value).replace(' ', '')}`)
     .join(' ');
 
 export const command = defineCommand({
   name: 'limits',
-  summary: 'show how much of its limits a login takes, and give it others for a while',
+  summary: 'show how much of its limits a login takes, and give it, or a group, others for a while',
   about: `
 Asks the running broker. What is set counts at once, for connections that are there too, over restarts, and over what the
 configuration says (limits, userLimits), until the time of --for is over or it is taken back. Rates slow a user: its
-packets are read, or sent, later, and none is dropped for that.`,
+packets are read, or sent, later, and none is dropped for that. @GROUP in the place of LOGIN is for each of its members;
+what is decided for a login comes before what is decided for its groups.`,
   examples: [
     'iotlab-broker limits show alice',
     'iotlab-broker limits set alice messagesInPerSecond=5 --for 2h --reason "a loop in her sketch"',
+    'iotlab-broker limits set @students messagesInPerSecond=20 --for 90m',
   ],
   does: {
     show: action({

@@ -33,7 +33,11 @@ const mergers: Readonly<Record<string, (url: URL, values: readonly Json[]) => Js
     oldest: largest(listsOf('oldest', values), (row) => row.oldestUnacknowledgedSeconds as number),
     dropped: largest(listsOf('dropped', values), (row) => row.droppedMessages as number),
   }),
-  // A ban of an address is each shard's, made at nearly the same time.
+  // What is decided for a group is each shard's, decided at nearly the same time; and so is a ban of an address.
+  '/v1/limits': (_, values) => {
+    const decided = listsOf('overrides', values).map((it): [unknown, Json] => [it.login ?? `@${it.group}`, it]);
+    return { overrides: [...new Map(decided).values()] };
+  },
   '/v1/bans': (_, values) => {
     const bans = listsOf('bans', values).map((ban): [unknown, Json] => [ban.login ?? ban.address, ban]);
     return { bans: [...new Map(bans).values()] };

@@ -66,6 +66,8 @@ function together(url: URL, answers: readonly Answer[]): Answer {
   if (good.length === 0) return heard[0]!;
   const streams = good.filter((answer): answer is StreamAnswer => answer.kind === 'stream');
   if (streams.length > 0) return streams.length === 1 ? streams[0]! : inOne(streams);
+  // What is decided for a group is decided at each shard, and the same.
+  if (url.pathname.startsWith('/v1/groups/')) return good[0]!;
   // Numbers for Prometheus, as those of /metrics.
   if (good.every((answer) => answer.kind === 'text')) return inOneText(answers);
   const values = good.filter((answer): answer is JsonAnswer => answer.kind === 'json').map(({ value }) => value);

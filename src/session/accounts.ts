@@ -7,7 +7,7 @@ import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { Store, UserRecord } from '../store/contract.js';
 import { NO_GROUPS, UserAccount } from './user-account.js';
-import type { LimitOverride, LimitRules, LimitRulesConfig } from './user-limits.js';
+import { isGroupSubject, type LimitOverride, type LimitRules, type LimitRulesConfig } from './user-limits.js';
 
 export interface AccountsOptions {
   readonly ledger: Ledger;
@@ -83,12 +83,14 @@ export class Accounts {
     return true;
   }
 
-  /** What an operator decides about the limits of a user, from now on and over restarts; null takes it back. */
-  setOverride(login: string, override: LimitOverride | null): void {
-    this.#options.limitRules.setOverride(login, override);
-    const account = this.#byLogin.get(login);
-    if (account !== undefined) this.#limit(account);
-    this.#remember(login);
+  /**
+   * What an operator decides about the limits of a user, or of a group (`groupSubject`), from now on and over restarts;
+   * null takes it back.
+   */
+  setOverride(subject: string, override: LimitOverride | null): void {
+    this.#options.limitRules.setOverride(subject, override);
+    this.#limitSubject(subject);
+    this.#remember(subject);
   }
 
   /** Another configuration of the limits. */
@@ -104,29 +106,40 @@ export class Accounts {
       this.release(account);
     }
     const { limitRules, clock, log } = this.#options;
-    for (const [login, { until, reason }] of limitRules.overrides()) {
+    for (const [subject, { until, reason }] of limitRules.overrides()) {
       if (until === null || until > clock.epochMs()) continue;
-      this.setOverride(login, null);
-      log.info({ login, reason }, 'the limits of a user are the usual ones again');
+      this.setOverride(subject, null);
+      if (isGroupSubject(subject)) log.info({ group: subject.slice(1), reason }, 'a group has the usual limits again');
+      else log.info({ login: subject, reason }, 'the limits of a user are the usual ones again');
     }
   }
 
-  /** What the store has of a user. */
-  restore(login: string, { groups, override }: UserRecord): void {
-    if (override !== undefined) this.#options.limitRules.setOverride(login, override);
+  /** What the store has of a user, or of a group. */
+  restore(subject: string, { groups, override }: UserRecord): void {
+    if (override !== undefined) {
+      this.#options.limitRules.setOverride(subject, override);
+      this.#limitSubject(subject);
+    }
     if (groups.length === 0) return;
-    const account = this.open(login);
+    const account = this.open(subject);
     account.groups = groups;
     this.#limit(account);
   }
 
   /** In the store: what cannot be found out again. */
-  #remember(login: string): void {
+  #remember(subject: string): void {
     const { store, limitRules } = this.#options;
-    const groups = this.#byLogin.get(login)?.groups ?? NO_GROUPS;
-    const override = limitRules.overrideOf(login);
-    if (groups.length === 0 && override === null) store.deleteUser(login);
-    else store.putUser(login, { groups, ...(override !== null && { override }) });
+    const groups = this.#byLogin.get(subject)?.groups ?? NO_GROUPS;
+    const override = limitRules.overrideOf(subject);
+    if (groups.length === 0 && override === null) store.deleteUser(subject);
+    else store.putUser(subject, { groups, ...(override !== null && { override }) });
+  }
+
+  /** Who is in the group is asked of nobody: whoever is not has the limits of before. */
+  #limitSubject(subject: string): void {
+    const account = this.#byLogin.get(subject);
+    if (account !== undefined) this.#limit(account);
+    else if (isGroupSubject(subject)) for (const each of this.#byLogin.values()) this.#limit(each);
   }
 
   #limit(account: UserAccount): void {

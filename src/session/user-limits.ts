@@ -1,5 +1,6 @@
 import { compileNamed, Membership, type Person } from '../acl/people.js';
 import type { GroupConfig, LimitsConfig, UserLimitsConfig } from '../config/config.js';
+import { groupKey } from '../group-name.js';
 
 /** The limits that may be others for some users. */
 export const userLimitNames = [
@@ -12,7 +13,11 @@ export const userLimitNames = [
 export type UserLimitName = (typeof userLimitNames)[number];
 export type UserLimits = Readonly<Pick<LimitsConfig, UserLimitName>>;
 
-/** What an operator decided for one user. */
+/** A group, where whom a decision is for is one word: behind an `@`, with which no login begins. */
+export const groupSubject = (group: string): string => `@${groupKey(group)}`;
+export const isGroupSubject = (subject: string): boolean => subject.startsWith('@');
+
+/** What an operator decided for one user, or one group. */
 export interface LimitOverride {
   readonly limits: Readonly<Partial<UserLimits>>;
   /** Dates, in milliseconds since 1970. `until` null: until it is taken back. */
@@ -60,25 +65,41 @@ export class LimitRules {
   of(login: string, groups: readonly string[]): UserLimits {
     const person = this.#members.person(login, groups);
     const rows = this.#rows.filter((row) => row.isFor(person)).map(({ limits }) => limits);
-    const decided = this.#overrides.get(login)?.limits ?? {};
+    const decided = [...this.decidedFor(login, groups)].map(([, { limits }]) => limits);
     const limits = userLimitNames.map((name) => {
-      const found = [decided, ...rows].find((each) => each[name] !== undefined) ?? this.#general;
+      const found = [...decided, ...rows].find((each) => each[name] !== undefined) ?? this.#general;
       return [name, found[name]];
     });
     return Object.fromEntries(limits) as UserLimits;
   }
 
-  overrideOf(login: string): LimitOverride | null {
-    return this.#overrides.get(login) ?? null;
+  /** The decisions that are in force for a user, the one that counts first first: his own, then those for his groups. */
+  *decidedFor(
+    login: string,
+    groups: readonly string[],
+  ): Generator<readonly [subject: string, override: LimitOverride]> {
+    if (this.#overrides.size === 0) return;
+    const own = this.#overrides.get(login);
+    if (own !== undefined) yield [login, own];
+    for (const group of this.#members.person(login, groups).groups) {
+      const subject = groupSubject(group);
+      const override = this.#overrides.get(subject);
+      if (override !== undefined) yield [subject, override];
+    }
   }
 
-  overrides(): Iterable<readonly [login: string, override: LimitOverride]> {
+  /** `subject`: a login, or a `groupSubject`. */
+  overrideOf(subject: string): LimitOverride | null {
+    return this.#overrides.get(subject) ?? null;
+  }
+
+  overrides(): Iterable<readonly [subject: string, override: LimitOverride]> {
     return this.#overrides;
   }
 
   /** Null takes it back. */
-  setOverride(login: string, override: LimitOverride | null): void {
-    if (override === null) this.#overrides.delete(login);
-    else this.#overrides.set(login, override);
+  setOverride(subject: string, override: LimitOverride | null): void {
+    if (override === null) this.#overrides.delete(subject);
+    else this.#overrides.set(subject, override);
   }
 }

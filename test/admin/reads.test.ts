@@ -46,6 +46,7 @@ test('GET and HEAD change nothing, at any path', async () => {
   const { body: list } = await ask('/connections');
   const { n } = (list as { connections: { n: number }[] }).connections[0]!;
   const values: Record<string, string> = {
+    group: 'lab',
     login: 'alice',
     client: 'live',
     n: `${n}`,

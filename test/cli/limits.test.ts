@@ -9,7 +9,10 @@ import { OpenApi } from '../support/openapi.js';
 import { RawClient } from '../support/raw-client.js';
 import { useTestBroker } from '../support/test-broker.js';
 
-const broker = useTestBroker({ users: ['alice', 'bob'], config: { limits: { messagesOutPerSecond: 100 } } });
+const broker = useTestBroker({
+  users: ['alice', 'bob'],
+  config: { limits: { messagesOutPerSecond: 100 }, groups: [{ name: 'lab', users: ['bob'] }] },
+});
 
 async function limits(...args: string[]) {
   const config = join(broker.folder, 'cli.yaml');
@@ -36,13 +39,27 @@ test('limits: shown, changed for a while, listed, taken back', async () => {
   assert.equal(changed.code, 0, changed.err);
   assert.match(changed.out, /^messagesInPerSecond +5$/m);
   assert.match(changed.out, /^retainedBytesPerUser +0 B +1\.0 MiB +0 %$/m);
-  assert.match(changed.out, /^decided by an operator, for (2h|1h 59m) still: messagesInPerSecond=5 .* \(a loop\)$/m);
-  assert.match((await limits('list')).out, /^LOGIN +LIMITS +STILL +WHY\nalice +messagesInPerSecond=5 .* a loop\n$/);
+  assert.match(
+    changed.out,
+    /^decided by an operator for alice, for (2h|1h 59m) still: messagesInPerSecond=5 .* \(a loop\)$/m,
+  );
+  assert.match((await limits('list')).out, /^WHO +LIMITS +STILL +WHY\nalice +messagesInPerSecond=5 .* a loop\n$/);
   assert.equal(broker.parts().accounts.known('alice')!.limits.burstMs, 2_000);
 
   assert.deepEqual(await limits('reset', 'alice'), { code: 0, out: 'alice has the usual limits again\n', err: '' });
   assert.equal((await limits('show', 'alice')).out, usual);
-  assert.equal((await limits('list')).out, 'LOGIN  LIMITS  STILL  WHY\n');
+  assert.equal((await limits('list')).out, 'WHO  LIMITS  STILL  WHY\n');
+});
+
+test('limits: for a group, behind an @', async () => {
+  const set = await limits('set', '@Lab', 'bytesOutPerSecond=10KiB', '--for', '1h');
+  assert.match(set.out, /^decided by an operator for @lab, for (1h|59m 59s) still: bytesOutPerSecond=10.0KiB$/m);
+  assert.match((await limits('show', 'bob')).out, /^bytesOutPerSecond +10.0 KiB$/m);
+  assert.match((await limits('show', 'bob')).out, /^decided by an operator for @lab/m);
+  assert.match((await limits('show', 'alice')).out, /^bytesOutPerSecond +no limit$/m);
+  assert.match((await limits('list')).out, /^@lab +bytesOutPerSecond=10.0KiB /m);
+  assert.equal((await limits('reset', '@lab')).code, 0);
+  assert.equal((await limits('show', '@lab')).out, 'nothing is decided for @lab\n');
 });
 
 test('limits: what cannot be is refused in words', async () => {
@@ -53,6 +70,8 @@ test('limits: what cannot be is refused in words', async () => {
     [['set', 'alice', 'messagesInPerSecond'], /is not of the form LIMIT=VALUE/],
     [['set', 'alice', 'burstMs=2s', '--for', 'soon'], /--for soon is not a duration/],
     [['reset', 'bob'], /bob has the usual limits/],
+    [['reset', '@lab'], /@lab has the usual limits/],
+    [['set', '@a,b', 'burstMs=2s'], /"a,b" has a ":" or ","/],
     [['set', 'alice'], /LIMIT=VALUE is missing/],
   ] as const) {
     const { code, err } = await limits(...args);
@@ -78,4 +97,11 @@ test('the routes answer as docs/openapi.yaml says', async () => {
   assert.equal(await ask('PUT', '/users/bob/limits', one, { limits: {} }), 400);
   assert.equal(await ask('DELETE', '/users/bob/limits', one), 200);
   assert.equal(await ask('DELETE', '/users/bob/limits', one), 404);
+  assert.equal(await ask('GET', '/users/@lab/limits', one), 404);
+  const group = '/groups/{group}/limits';
+  assert.equal(await ask('PUT', '/groups/lab/limits', group, { limits: { burstMs: 1_000 } }), 200);
+  assert.equal(await ask('GET', '/groups/lab/limits', group), 200);
+  assert.equal(await ask('GET', '/limits', '/limits'), 200);
+  assert.equal(await ask('DELETE', '/groups/lab/limits', group), 200);
+  assert.equal(await ask('DELETE', '/groups/lab/limits', group), 404);
 });

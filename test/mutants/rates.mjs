@@ -4,6 +4,20 @@ const pace = ['test/fairness/pace.test.ts'];
 
 export const mutants = [
   {
+    name: 'what is decided for a group does not count for those who are there',
+    file: 'src/session/accounts.ts',
+    find: 'else if (isGroupSubject(subject)) for (const each of this.#byLogin.values()) this.#limit(each);',
+    replace: '',
+    tests: rates,
+  },
+  {
+    name: 'what is decided for a group comes before what is decided for a user',
+    file: 'src/session/user-limits.ts',
+    find: 'if (own !== undefined) yield [login, own];',
+    replace: '',
+    tests: rates,
+  },
+  {
     name: 'a message costs nothing of the rate',
     file: 'src/connection/client.ts',
     find: 'reader.toll.message(incoming, end - start);',
@@ -76,7 +90,7 @@ export const mutants = [
   {
     name: 'what an operator decided ends with the broker',
     file: 'src/session/accounts.ts',
-    find: 'if (override !== undefined) this.#options.limitRules.setOverride(login, override);',
+    find: 'this.#options.limitRules.setOverride(subject, override);\n      this.#limitSubject(subject);',
     replace: '',
     tests: rates,
   },

@@ -229,6 +229,34 @@ test('an operator changes the limits of one user while he is there, until a date
   assert.equal(accounts.known('alice')!.incoming, null);
 });
 
+test('an operator decides for a group: for each of its members, those who are there and those who come', async (t) => {
+  const groups = [{ name: 'Students', users: ['alice', 'bob'] }];
+  const world = await worldWith(t, { groups }, { store: 'folder' });
+  const { accounts } = world.parts();
+  await world.client();
+  const now = world.clock.epochMs();
+  const decided = (limits: object, until: number | null) => ({ limits, since: now, until, reason: 'the class' });
+  const limitsOf = (login: string) => {
+    const { messagesInPerSecond, sessionsPerUser } = world.parts().accounts.open(login).limits;
+    return [messagesInPerSecond, sessionsPerUser];
+  };
+  accounts.setOverride('@students', decided({ messagesInPerSecond: 3, sessionsPerUser: 9 }, now + 600_000));
+  accounts.setOverride('bob', decided({ messagesInPerSecond: 5 }, null));
+  const during = [
+    [3, 9],
+    [5, 9],
+    [0, 1_000],
+  ];
+  assert.deepEqual(['alice', 'bob', 'carol'].map(limitsOf), during);
+  assert.notEqual(accounts.known('alice')!.incoming, null);
+  await world.restart({ groups });
+  assert.deepEqual(['alice', 'bob', 'carol'].map(limitsOf), during);
+  world.clock.advance(601_000);
+  await world.passUntil(() => limitsOf('alice')[0] === 0, 5_000);
+  assert.deepEqual(limitsOf('bob'), [5, 1_000]);
+  await world.logs.waitFor(/a group has the usual limits again/);
+});
+
 test('what an operator decided holds over a restart, also for who was not here', async (t) => {
   const world = await worldWith(t, {}, { store: 'folder' });
   const now = world.clock.epochMs();
