@@ -27,7 +27,7 @@ export async function listenUnix(
   prepare: (made: string) => Promise<void>,
 ): Promise<() => void> {
   const { path } = where;
-  const folder = await mkdtemp(join(dirname(path), '.'));
+  const folder = await mkdtemp(join(dirname(path), '.s'));
   try {
     const made = join(folder, 's');
     await listen(server, { ...where, path: made });

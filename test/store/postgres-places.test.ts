@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeAuthority } from '../../src/listener/certificates.js';
 import { captureLog } from '../support/captured-log.js';
+import { eventually } from '../support/deadline.js';
 import { freePort } from '../support/ports.js';
 import { Postgres } from '../support/postgres.js';
 import { fill, openPostgresStore } from '../support/postgres-store.js';
@@ -55,4 +56,16 @@ test('of several hosts the primary is found, and found again when another one ha
     ['r:iotlab/alice/r', 'r:iotlab/bob/r'],
   );
   await store.close();
+});
+
+test('a database that is not there is waited for while another host may still have it', async (t) => {
+  const postgres = await Postgres.start(t);
+  const url = postgres.url.replace(/postgres$/, 'lab');
+  await assert.rejects(openPostgresStore(url), /database lab.*create the database/);
+  const { log, lines } = captureLog();
+  const opened = openPostgresStore(url.replace('@', `@127.0.0.1:${await freePort()},`), { log });
+  const refused = () => lines().some(({ reason }) => /"lab" does not exist/.test(String(reason)));
+  await eventually(10_000, 'the refusal', refused);
+  await postgres.ask('create database lab');
+  await (await opened).close();
 });

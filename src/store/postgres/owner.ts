@@ -259,12 +259,12 @@ export class SlotOwner {
     }
   }
 
-  /** Tells once of what keeps it from the database. */
+  /** Tells once of each thing that keeps it from the database. */
   #complaining(): (error: Error) => void {
-    let told = '';
+    const told = new Set<string>();
     return ({ message }) => {
-      if (message === told) return;
-      told = message;
+      if (told.has(message)) return;
+      told.add(message);
       this.#options.log.warn({ reason: message }, 'the database is not there (storage.url): trying again');
     };
   }

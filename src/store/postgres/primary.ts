@@ -24,12 +24,13 @@ export interface Found {
 
 /**
  * Connects to whichever host is the primary. All are asked at once, each again and again: one that is dead without a word
- * keeps nobody from the one that has taken its place. Throws at once what waiting does not mend: a wrong password, a
- * database that is not there.
+ * keeps nobody from the one that has taken its place. Throws at once what waiting does not mend, a wrong password or a
+ * database that is not there, when all hosts say so: one alone may be on its way.
  */
 export async function findPrimary(search: Search): Promise<Found> {
   const { place, clock, untilMs, over, onTrouble } = search;
   let found = false;
+  const refusals = new Map<object, UsageError>();
   const ask = async (host: PostgresPlace['hosts'][number]): Promise<Found> => {
     for (;;) {
       try {
@@ -39,11 +40,11 @@ export async function findPrimary(search: Search): Promise<Found> {
           return { client, host: `${host.host}:${host.port}` };
         }
         await client?.end().catch(() => {});
-        onTrouble?.(new Error(`${host.host}:${host.port} is no primary`));
       } catch (error) {
         onTrouble?.(error as Error);
         const usage = usageError(error, place);
-        if (usage !== null) throw usage;
+        if (usage === null) refusals.delete(host);
+        else if (refusals.set(host, usage).size === place.hosts.length) throw usage;
         if (clock.monotonicMs() > untilMs) throw error;
       }
       if (found || over()) throw new Fault('E_STORE_CLOSED', 'the store is closed');
