@@ -195,7 +195,7 @@ class ComposedBroker implements Broker {
     const bans = await Bans.load(this.#config.admin.bansFile, clock, operators.balances.history);
     const connections = new Set<Connection>();
     const router = new Router();
-    const limitRules = new LimitRules({ ...this.#config, limits });
+    const limitRules = new LimitRules({ ...this.#config, limits }, operators.balances.history);
     const accounts = new Accounts({ ledger, limitRules, scheduler, clock, store, log, noisyLog, counters });
     const account = (login: string) => accounts.open(login);
     const rules = new Rulebook(acl, (login) => accounts.known(login)?.groups ?? NO_GROUPS);

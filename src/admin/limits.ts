@@ -1,7 +1,13 @@
 import { whyNotAUserLimit } from '../config/limits-schema.js';
 import { groupKey, whyNotAGroupName } from '../group-name.js';
 import { limitUse, slowedUse } from '../session/limit-use.js';
-import { groupSubject, isGroupSubject, type LimitOverride, type UserLimits } from '../session/user-limits.js';
+import {
+  groupSubject,
+  isGroupSubject,
+  type LimitOverride,
+  MOST_DECISIONS,
+  type UserLimits,
+} from '../session/user-limits.js';
 import type { AdminContext } from './context.js';
 import { dateOf } from './dates.js';
 import { type AdminRequest, type Answer, json, notFound, Refusal, type Route } from './route.js';
@@ -44,6 +50,9 @@ export function limitRoutes({ parts, clock }: AdminContext): readonly Route[] {
       throw badBody(`seconds is a whole number from 1 to ${LONGEST_SECONDS}, or null: until it is taken back`);
     if (typeof reason !== 'string' || reason.length > REASON_CHARACTERS) {
       throw badBody(`reason is a text of at most ${REASON_CHARACTERS} characters`);
+    }
+    if ([...parts.limitRules.overrides()].length >= MOST_DECISIONS && parts.limitRules.overrideOf(subject) === null) {
+      throw new Refusal(409, 'too-many', `there are ${MOST_DECISIONS} decisions already: take some back`);
     }
     const since = clock.epochMs();
     const until = seconds === null ? null : since + Number(seconds) * 1_000;

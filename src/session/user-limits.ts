@@ -17,6 +17,11 @@ export type UserLimits = Readonly<Pick<LimitsConfig, UserLimitName>>;
 export const groupSubject = (group: string): string => `@${groupKey(group)}`;
 export const isGroupSubject = (subject: string): boolean => subject.startsWith('@');
 
+/** More decisions at a time would be a list of somebody's making. */
+export const MOST_DECISIONS = 10_000;
+/** What one takes besides its texts. */
+const BYTES_PER_DECISION = 600;
+
 /** What an operator decided for one user, or one group. */
 export interface LimitOverride {
   readonly limits: Readonly<Partial<UserLimits>>;
@@ -46,8 +51,11 @@ export class LimitRules {
   #rows: readonly Row[];
   #members: Membership;
   readonly #overrides = new Map<string, LimitOverride>();
+  readonly #balance: { add(bytes: number): void };
 
-  constructor({ limits, userLimits, groups }: LimitRulesConfig) {
+  /** `balance` is told what is kept of decisions. */
+  constructor({ limits, userLimits, groups }: LimitRulesConfig, balance: { add(bytes: number): void }) {
+    this.#balance = balance;
     this.#general = limits;
     this.#rows = userLimits.map((row) => ({ isFor: compileNamed(row), limits: row }));
     this.#members = new Membership(groups);
@@ -55,7 +63,7 @@ export class LimitRules {
 
   /** Another configuration from now on. */
   use(config: LimitRulesConfig): void {
-    const other = new LimitRules(config);
+    const other = new LimitRules(config, this.#balance);
     this.#general = other.#general;
     this.#rows = other.#rows;
     this.#members = other.#members;
@@ -99,7 +107,15 @@ export class LimitRules {
 
   /** Null takes it back. */
   setOverride(subject: string, override: LimitOverride | null): void {
+    const before = this.#overrides.get(subject);
+    if (before !== undefined) this.#balance.add(-bytesOf(subject, before));
     if (override === null) this.#overrides.delete(subject);
-    else this.#overrides.set(subject, override);
+    else {
+      this.#overrides.set(subject, override);
+      this.#balance.add(bytesOf(subject, override));
+    }
   }
 }
+
+const bytesOf = (subject: string, { reason }: LimitOverride): number =>
+  BYTES_PER_DECISION + 2 * (subject.length + reason.length);
