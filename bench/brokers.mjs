@@ -33,27 +33,30 @@ export const onPath = (command) =>
     .map((directory) => join(directory, command))
     .find((file) => existsSync(file));
 
-export const brokers = {
-  'iotlab-broker': {
-    version: () => JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version,
-    command(folder, port) {
-      const config = join(folder, 'broker.yaml');
-      writeFileSync(
-        config,
-        [
-          `listener: { host: 127.0.0.1, port: ${port}, cert: server.pem, key: server.key, ca: ca.pem }`,
-          'credentials: { file: { path: users } }',
-          `storage: { path: store-${port} }`,
-          // Nothing of it in the data of whoever runs this.
-          'admin: { port: 0, socket: admin.sock, auditFile: "", bansFile: "", tokenFile: "" }',
-          'limits: { connectionsPerAddress: 5000 }',
-          'log: { format: json }',
-          '',
-        ].join('\n'),
-      );
-      return [process.execPath, join(root, 'dist', 'main.js'), 'serve', '--config', config];
-    },
+/** This broker as it is in `tree`, built. It collects its garbage when it is asked to: see collect.mjs. */
+export const builtIn = (tree) => ({
+  version: () => JSON.parse(readFileSync(join(tree, 'package.json'), 'utf8')).version,
+  collects: true,
+  command(folder, port) {
+    const config = join(folder, `broker-${port}.yaml`);
+    writeFileSync(
+      config,
+      [
+        `listener: { host: 127.0.0.1, port: ${port}, cert: server.pem, key: server.key, ca: ca.pem }`,
+        'credentials: { file: { path: users } }',
+        `storage: { path: store-${port} }`,
+        'admin: { port: 0 }',
+        'log: { format: json }',
+        '',
+      ].join('\n'),
+    );
+    const collecting = ['--expose-gc', '--import', new URL('collect.mjs', import.meta.url).href];
+    return [process.execPath, ...collecting, join(tree, 'dist', 'main.js'), 'serve', '--config', config];
   },
+});
+
+export const brokers = {
+  'iotlab-broker': builtIn(root),
   mosquitto: {
     // It exits with 3 after its help.
     version: () => /version (\S+)/.exec(spawnSync(onPath('mosquitto'), ['-h'], { encoding: 'utf8' }).stdout)?.[1],
@@ -82,10 +85,10 @@ export const brokers = {
 };
 
 /** Starts one and resolves, when it listens, with its pid, its port and the way to stop it. */
-export async function start(name, folder) {
+export async function start(name, broker, folder) {
   const port = await freePort();
-  const [command, ...args] = brokers[name].command(folder, port);
-  const log = join(folder, `${name}.log`);
+  const [command, ...args] = broker.command(folder, port);
+  const log = join(folder, `${name.replaceAll('/', '-')}.log`);
   const output = openSync(log, 'w');
   const child = spawn(command, args, { stdio: ['ignore', output, output] });
   const gone = new Promise((resolve) => child.once('exit', resolve));
@@ -100,6 +103,7 @@ export async function start(name, folder) {
   return {
     pid: child.pid,
     port,
+    collects: broker.collects === true,
     async stop() {
       child.kill();
       await Promise.race([gone, sleep(15_000)]);

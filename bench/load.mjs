@@ -74,12 +74,13 @@ export async function load(
       if (first >> 4 === 4) acknowledged += 1;
     };
     publisher.after = refill;
+    const blank = Buffer.alloc(properties.length + size, 'x');
+    blank.set(properties);
     const send = (count) => {
       const packets = [];
       for (let sent = 0; sent < count; sent += 1) {
         // Properties and payload in one, so that one version costs the load no more than another.
-        const payload = Buffer.alloc(properties.length + size, 'x');
-        payload.set(properties);
+        const payload = Buffer.from(blank);
         payload.writeDoubleBE(performance.now(), properties.length);
         if (qos > 0) id = (id % 60_000) + 1;
         packets.push(packet(0x30 | (qos << 1), head, qos > 0 ? u16(id) : Buffer.alloc(0), payload));

@@ -15,12 +15,13 @@ function figure(value) {
 export function table({ machine, versions, rounds, seconds, measured, names }) {
   const [ours, theirs] = names;
   const lines = [
-    `${machine}; TLS 1.3, RSA-2048, 100 bytes; medians of ${rounds} rounds of ${seconds} s.`,
+    `${machine}; TLS 1.3, RSA-2048, 100 bytes unless said; medians of ${rounds} rounds of ${seconds} s.`,
     `${names.map((name) => `${name} ${versions[name]}`).join(', ')}.`,
     '',
     `| | ${names.join(' | ')} |${theirs ? ' ratio |' : ''}`,
     `| --- |${' --- |'.repeat(names.length)}${theirs ? ' --- |' : ''}`,
   ];
+  const behind = [];
   for (const { row, results } of measured) {
     const of = (name, key) => median(results.get(name).map((result) => result[key]));
     const add = (title, key, moreIsBetter = false) => {
@@ -29,6 +30,10 @@ export function table({ machine, versions, rounds, seconds, measured, names }) {
       const [better, worse] = moreIsBetter ? values : values.toReversed();
       const ratio = theirs ? [better && worse ? `${(better / worse).toFixed(2)} ×` : '–'] : [];
       lines.push(`| ${[title, ...values.map(figure), ...ratio].join(' | ')} |`);
+      if (theirs && better / worse < 1) {
+        const what = title.startsWith('**') ? '' : ` ${title.slice(2)}`;
+        behind.push(`- ${row.name}${what}: ${(better / worse).toFixed(2)} ×`);
+      }
     };
     add(`**${row.name}**: ${row.unit}`, 'microseconds');
     add('… without the others', 'alone');
@@ -37,6 +42,10 @@ export function table({ machine, versions, rounds, seconds, measured, names }) {
     add('… p99, ms', 'p99Ms');
     add('… memory per idle connection, KB', 'kilobytes');
   }
-  if (theirs) lines.push('', `Ratio: how many times better ${ours} is than ${theirs}; below 1, it is worse.`);
+  if (theirs) {
+    lines.push('', `Ratio: how many times better ${ours} is than ${theirs}; below 1, it is worse.`, '');
+    if (behind.length === 0) lines.push(`Behind ${theirs}: nowhere.`);
+    else lines.push(`Behind ${theirs}:`, '', ...behind);
+  }
   return lines.join('\n');
 }

@@ -45,7 +45,10 @@ export const unsubscribePacket = (id, filter) => packet(0xa2, u16(id), text(filt
 
 /** One connection. `onPacket(head, bytes, start, end)` is called for each packet; `after()` once per received chunk. */
 export class Peer {
-  #rest = null;
+  /** The beginning of a packet, in pieces; `#needed` bytes make it whole, as far as is known. */
+  #pieces = [];
+  #have = 0;
+  #needed = 0;
   #waiting = [];
   onPacket = null;
   after = null;
@@ -94,11 +97,16 @@ export class Peer {
 
   #read(received) {
     let bytes = received;
-    if (this.#rest) {
-      bytes = Buffer.concat([this.#rest, bytes]);
-      this.#rest = null;
+    if (this.#have > 0) {
+      this.#pieces.push(received);
+      this.#have += received.length;
+      if (this.#have < this.#needed) return;
+      bytes = Buffer.concat(this.#pieces, this.#have);
+      this.#pieces = [];
+      this.#have = 0;
     }
     let start = 0;
+    let needed = 0;
     while (start < bytes.length) {
       let body = start + 1;
       let length = 0;
@@ -110,7 +118,10 @@ export class Peer {
         factor *= 128;
       }
       const end = body + length;
-      if (digit & 128 || end > bytes.length) break;
+      if (digit & 128 || end > bytes.length) {
+        needed = digit & 128 ? 0 : end - start;
+        break;
+      }
       const waiting = this.#waiting[0];
       if (waiting && waiting.type === bytes[start] >> 4) {
         this.#waiting.shift();
@@ -118,7 +129,11 @@ export class Peer {
       } else this.onPacket?.(bytes[start], bytes, body, end);
       start = end;
     }
-    if (start < bytes.length) this.#rest = Buffer.from(bytes.subarray(start));
+    if (start < bytes.length) {
+      this.#pieces = [Buffer.from(bytes.subarray(start))];
+      this.#have = bytes.length - start;
+      this.#needed = needed;
+    }
     this.after?.();
   }
 }

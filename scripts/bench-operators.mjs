@@ -27,7 +27,7 @@ const built = spawnSync(process.execPath, [join('node_modules', 'typescript', 'b
   stdio: ['ignore', 2, 2],
 });
 if (built.status !== 0) process.exit(1);
-const { prepare, start } = await import('../bench/brokers.mjs');
+const { brokers, prepare, start } = await import('../bench/brokers.mjs');
 const { cpuMicroseconds } = await import('../bench/process.mjs');
 
 const folder = mkdtempSync(join(tmpdir(), 'iotlab-bench-'));
@@ -91,7 +91,7 @@ function tell(what, figures, holds = true) {
 }
 
 const { ca, users } = await prepare(folder, USERS + 1);
-const broker = await start('iotlab-broker', folder);
+const broker = await start('iotlab-broker', brokers['iotlab-broker'], folder);
 const target = { ca, port: broker.port, pid: broker.pid };
 const members = users.slice(0, USERS);
 const load = await keep({

@@ -1,6 +1,6 @@
 // `npm run bench`: this broker and, where it is installed, Debian's mosquitto under the same load, in alternation.
 import { fork, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,16 +8,19 @@ import { parseArgs } from 'node:util';
 import { ensureNodeModules } from './ensure.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const help = `npm run bench -- [--rounds N] [--seconds N] [--only WORD] [--json]
+const help = `npm run bench -- [--rounds N] [--seconds N] [--only WORD] [--against REV] [--json]
 
-Measures this broker and, where it is installed, Debian's mosquitto under the same load, in alternation.
+Measures this broker and, where it is installed, Debian's mosquitto under the same load, in alternation; or this broker
+and an earlier revision of it.
 
   --rounds N   how often each row is measured on each broker; the table shows medians (3)
   --seconds N  how long each measurement takes, after its warm-up (5)
   --only WORD  only the rows whose name contains this
+  --against R  a commit, branch or tag, in the place of mosquitto
   --json       every single measurement as JSON, in the place of the table
 
-Example: npm run bench -- --rounds 1 --only "QoS 1"`;
+Example: npm run bench -- --rounds 1 --only "QoS 1"
+         npm run bench -- --against HEAD~1 --only "1 → 1"`;
 
 function readOptions() {
   try {
@@ -26,6 +29,7 @@ function readOptions() {
         rounds: { type: 'string', default: '3' },
         seconds: { type: 'string', default: '5' },
         only: { type: 'string', default: '' },
+        against: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -54,10 +58,8 @@ const built = spawnSync(process.execPath, [join('node_modules', 'typescript', 'b
 });
 if (built.status !== 0) process.exit(1);
 
-const { brokers, onPath, prepare, start } = await import('../bench/brokers.mjs');
+const { brokers, builtIn, onPath, prepare, start } = await import('../bench/brokers.mjs');
 const { rows } = await import('../bench/rows.mjs');
-const names = Object.keys(brokers).filter((name) => name !== 'mosquitto' || onPath('mosquitto'));
-if (names.length === 1) console.error('mosquitto is not installed (apt-get install mosquitto): no comparison.');
 const wanted = rows.filter(({ name }) => name.includes(options.only));
 if (wanted.length === 0) {
   console.error(`No row's name contains: ${options.only}`);
@@ -67,6 +69,33 @@ if (wanted.length === 0) {
 const folder = mkdtempSync(join(tmpdir(), 'iotlab-bench-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+if (options.against !== undefined) {
+  delete brokers.mosquitto;
+  brokers[options.against] = builtIn(buildOf(options.against));
+}
+const names = Object.keys(brokers).filter((name) => name !== 'mosquitto' || onPath('mosquitto'));
+if (names.length === 1) console.error('mosquitto is not installed (apt-get install mosquitto): no comparison.');
+
+/** Builds a revision of the project in a folder of its own, and returns that. */
+function buildOf(revision) {
+  const tree = join(folder, 'revision');
+  mkdirSync(tree);
+  const run = (command, args, at = tree, input = undefined) => {
+    const { status, stdout, error } = spawnSync(command, args, {
+      ...{ cwd: at, input, maxBuffer: 2 ** 28, stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'inherit'] },
+    });
+    if (status === 0) return stdout;
+    console.error(error?.message ?? `--against ${revision}: ${command} ${args.join(' ')} ended with ${status}.`);
+    process.exit(2);
+  };
+  process.stderr.write(`building ${revision}\n`);
+  run('tar', ['-x'], tree, run('git', ['archive', '--format=tar', `${revision}^{commit}`], root));
+  const lock = (at) => readFileSync(join(at, 'package-lock.json'), 'utf8');
+  if (lock(tree) === lock(root)) symlinkSync(join(root, 'node_modules'), join(tree, 'node_modules'));
+  else run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  run(process.execPath, [join('node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']);
+  return tree;
+}
 
 /** Starts a worker; resolves with its answer and the process. */
 function worker(job) {
@@ -79,8 +108,9 @@ function worker(job) {
 }
 
 async function measureRow(row, name, { ca, users }) {
-  const broker = await start(name, folder);
-  const target = { ca, port: broker.port, pid: broker.pid };
+  const broker = await start(name, brokers[name], folder);
+  const { port, pid, collects } = broker;
+  const target = { ca, port, pid, collects };
   const keepers = [];
   try {
     return await row.run({
