@@ -1,25 +1,37 @@
 // `npm test`: installs what is missing, builds, and runs every test (or only the files whose path contains one of the
-// words given: `npm test -- acl session`). Files run side by side, but for those that measure time: their first line is
-// `// Runs alone: …`, and they run one after the other when the others are done.
+// words given: `npm test -- acl session`). Several files share a process, as most of what a small one takes is loading the
+// broker, and processes run side by side. A file whose first line is `// Own process: …` shares with nobody; one whose
+// first line is `// Runs alone: …` measures time, and runs when the others are done.
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
 import { spec, tap } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
 import { ensureDebianPackages, ensureNodeModules } from './ensure.mjs';
 
-/** These take longest and begin first, so that none of them is left over at the end. */
+/** These take longest: each begins first and in a process of its own, so that none of them is left over at the end. */
 const longest = [
   'testing/package',
   'store/crash',
   'credentials/ldap-broker',
   'isolation/isolation',
+  'cluster/serve',
   'conformance/bad-input',
+  'conformance/order',
+  'conformance/matrix',
+  'conformance/model',
+  'isolation/mqtt5',
+  'cli/serve',
+  'cli/test',
+  'cluster/haproxy',
+  'cluster/failover',
 ];
-const fileTimeoutMs = 300_000;
+/** How many of the others share a process. */
+const filesPerProcess = 10;
+const processTimeoutMs = 600_000;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
@@ -53,38 +65,74 @@ if (files.length === 0) {
   console.error(`No test file's path contains: ${words.join(', ')}`);
   process.exit(2);
 }
-const runsAlone = (file) => /^\/\/ runs alone\b/i.test(readFileSync(join('test', file), 'utf8'));
-const isLong = (file) => longest.some((name) => file.startsWith(name));
-const alone = files.filter(runsAlone);
-const together = files.filter((file) => !alone.includes(file));
-together.sort((a, b) => Number(isLong(b)) - Number(isLong(a)));
+const firstLine = (file) => /^.*/.exec(readFileSync(join('test', file), 'utf8'))[0];
+const alone = files.filter((file) => firstLine(file).startsWith('// Runs alone: '));
+const long = files.filter((file) => longest.some((name) => file.startsWith(name)) && !alone.includes(file));
+const own = files.filter((file) => firstLine(file).startsWith('// Own process: ') && !long.includes(file));
+const sharing = files.filter((file) => ![...alone, ...long, ...own].includes(file));
+// Many tests wait, for a process that starts or a disk: more of them than there are processors keep those busy.
+const concurrency = 2 * availableParallelism();
+const shared = Math.max(Math.ceil(sharing.length / filesPerProcess), Math.min(sharing.length, concurrency));
+// Every n-th: what takes long often stands together in a folder.
+const shares = Array.from({ length: shared }, (_, index) => sharing.filter((_, at) => at % shared === index));
 
+const entries = join('build', 'processes');
+mkdirSync(entries, { recursive: true });
 const total = { pass: 0, fail: 0, cancelled: 0 };
 const failures = [];
 // The processes of the files get the flags of this one.
 process.execArgv.push('--enable-source-maps');
-// Many tests wait, for a process that starts or a disk: more of them than there are processors keep those busy.
-await runFiles(together, 2 * availableParallelism());
-await runFiles(alone, 1);
-const failed = total.fail + total.cancelled;
+await runProcesses([...long.map((file) => [file]), ...shares, ...own.map((file) => [file])], concurrency);
+await runProcesses(
+  alone.map((file) => [file]),
+  1,
+);
+const failed = Math.max(total.fail + total.cancelled, failures.length);
 for (const failure of failures) console.log(`Failed: ${failure}`);
 console.log(`${total.pass} passed, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;
 
-/** Runs the files, prints what they say, and adds up the closing lines. */
-async function runFiles(sources, concurrency) {
-  if (sources.length === 0) return;
-  const compiled = sources.map((file) => join('build', 'test', file.replace(/\.ts$/, '.js')));
-  const events = run({ files: compiled, concurrency, timeout: fileTimeoutMs });
+/** As the suite of a file is called. */
+function nameOf(file) {
+  return `test/${file}`;
+}
+
+/** Writes what imports the files one after the other, each into a suite of its name, which keeps its hooks its own. */
+function writeEntry(sources) {
+  const entry = join(entries, `${sources[0].replace(/\.test\.ts$/, '').replaceAll('/', '-')}.js`);
+  const suites = sources.map((file) => {
+    const compiled = `../test/${file.replace(/\.ts$/, '.js')}`;
+    return `describe('${nameOf(file)}', async () => {\n  await import('${compiled}');\n});\n`;
+  });
+  writeFileSync(entry, `import { describe } from 'node:test';\n\n${suites.join('')}`);
+  return entry;
+}
+
+/** Runs the files, each list in one process, prints what they say, and adds up the closing lines. */
+async function runProcesses(lists, concurrency) {
+  if (lists.length === 0) return;
+  const events = run({ files: lists.map(writeEntry), concurrency, timeout: processTimeoutMs });
   events.on('test:diagnostic', ({ nesting, message }) => {
     const [, what, count] = /^(pass|fail|cancelled) (\d+)$/.exec(message) ?? [];
     if (nesting === 0 && what !== undefined) total[what] += Number(count);
   });
-  events.on('test:fail', ({ name, file, details }) => {
-    const inner = details.error?.failureType === 'subtestsFailed';
-    if (!inner) failures.push(file === undefined ? name : `${relative(root, file)}: ${name}`);
+  // What a process says comes in one piece.
+  let file = '';
+  const begun = ({ name, nesting }) => {
+    if (nesting === 0) file = name;
+  };
+  // A process that ends too early may say nothing of its last files, and a file that can't be imported has no tests.
+  const missing = new Set(lists.flat().map(nameOf));
+  const ended = ({ name, nesting }) => {
+    if (nesting === 0) missing.delete(name);
+  };
+  events.on('test:start', begun).on('test:pass', ended).on('test:fail', ended);
+  events.on('test:fail', ({ name, nesting, details }) => {
+    if (details.error?.failureType === 'subtestsFailed') return;
+    failures.push(nesting > 0 ? `${file}: ${name}` : relative(root, resolve(name)));
   });
   const report = events.compose(process.stdout.isTTY ? new spec() : tap);
   report.pipe(process.stdout, { end: false });
   await finished(report);
+  for (const name of missing) failures.push(`${name} did not come to its end`);
 }

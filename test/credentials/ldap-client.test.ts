@@ -1,3 +1,4 @@
+// Own process: counts the processor time of all that is in it.
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';

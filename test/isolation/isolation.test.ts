@@ -8,7 +8,10 @@ import { type Attack, attacks, markOf, neighbours, type Reach, reachOf } from '.
 
 // The promise of the product: nobody reads and nobody writes another user's tree, by whatever way. Every attack of the
 // table is also made on the attacker's own tree, where it must succeed: a test that can't fail would promise nothing.
-const broker = useTestBroker({ users: ['alice', 'al', 'alicea', 'bob', 'bo', 'bobb'] });
+const broker = useTestBroker({ users: ['alice', 'al', 'alicea', 'bob', 'bo', 'bobb'], relay: true });
+/** MQTT 3.1 comes over TLS. The thousands of others come as a proxy relays them: who they are is told in CONNECT. */
+const doorFor = ({ level }: RawConnectOptions) => (level === 3 ? broker : broker.relayed);
+const connect = (options: RawConnectOptions) => RawClient.connect(doorFor(options), options);
 
 const versions = [3, 4] as const;
 const everyQos = [0, 1, 2] as const;
@@ -22,7 +25,7 @@ after(() => Promise.all([...publishers.values()].map((client) => client[Symbol.a
 async function publisherOf(login: string): Promise<RawClient> {
   const known = publishers.get(login);
   if (known) return known;
-  const client = await RawClient.connect(broker, { as: login, keepaliveSeconds: 0 });
+  const client = await connect({ as: login, keepaliveSeconds: 0 });
   publishers.set(login, client);
   return client;
 }
@@ -30,12 +33,12 @@ async function publisherOf(login: string): Promise<RawClient> {
 /** Connects with a Will and is cut. When the next connection of the same client id is in, the Will is out. */
 async function die(options: RawConnectOptions): Promise<void> {
   const clientId = freshId('dying');
-  const dying = await RawClient.open(broker);
+  const dying = await RawClient.open(doorFor(options));
   dying.send(connectPacket({ ...options, clientId }));
   await dying.next().catch(() => undefined);
   dying.cut();
   await dying.closed();
-  await (await RawClient.connect(broker, { as: options.as ?? 'alice', clientId })).disconnect();
+  await (await connect({ as: options.as ?? 'alice', clientId })).disconnect();
 }
 
 /** The owner's traffic: live and as a Will, at every QoS, all over the tree. Resolves when all of it is out. */
@@ -74,7 +77,7 @@ async function trySubscribe(client: RawClient, filter: string, qos: number): Pro
 /** Alice's way to read: subscribe, see what comes live, go away, come back, see what waited. */
 async function reading(attack: Attack, reach: Reach, options: RawConnectOptions, qos: number): Promise<mqtt.Message[]> {
   const login = options.as ?? 'alice';
-  const first = await RawClient.connect(broker, options);
+  const first = await connect(options);
   await first.subscribe([markOf(login), 1]);
   const code = await trySubscribe(first, attack.pattern(reach), qos);
   if (reach.foreign) assert.ok(code === 0x80 || code === 'closed', `${attack.pattern(reach)} was granted ${code}`);
@@ -85,11 +88,11 @@ async function reading(attack: Attack, reach: Reach, options: RawConnectOptions,
     await first.disconnect();
   }
   await traffic(reach);
-  await using again = await RawClient.connect(broker, options);
+  await using again = await connect(options);
   if (options.clean !== false) await again.subscribe([markOf(login), 1]);
   seen.push(...(await harvest(again, login)));
   await again.disconnect();
-  if (options.clean === false) await (await RawClient.connect(broker, { ...options, clean: true })).disconnect();
+  if (options.clean === false) await (await connect({ ...options, clean: true })).disconnect();
   return seen;
 }
 
@@ -126,23 +129,23 @@ for (const attack of attacks.filter(({ way }) => way === 'read')) {
 async function watch(owner: string, act: () => Promise<void>): Promise<mqtt.Message[]> {
   const filters = [`iotlab/${owner}`, `iotlab/${owner}/#`].map((filter) => [filter, 2] as const);
   const stored = { as: owner, clean: false, clientId: freshId('stored') };
-  const sleeper = await RawClient.connect(broker, stored);
+  const sleeper = await connect(stored);
   await sleeper.subscribe(...filters);
   await sleeper.disconnect();
-  await using live = await RawClient.connect(broker, { as: owner });
+  await using live = await connect({ as: owner });
   await live.subscribe(...filters);
   const before = await harvest(live, owner);
   await act();
   const seen = [...(await harvest(live, owner))];
-  await using awake = await RawClient.connect(broker, stored);
+  await using awake = await connect(stored);
   seen.push(...(await harvest(awake, owner)));
-  await using late = await RawClient.connect(broker, { as: owner });
+  await using late = await connect({ as: owner });
   await late.subscribe(...filters);
   const kept = await harvest(late, owner);
   const known = new Set(before.map(({ topic, payload }) => `${topic} ${payload}`));
   seen.push(...kept.filter(({ topic, payload }) => !known.has(`${topic} ${payload}`)));
   await awake.disconnect();
-  await (await RawClient.connect(broker, { ...stored, clean: true })).disconnect();
+  await (await connect({ ...stored, clean: true })).disconnect();
   return seen;
 }
 
@@ -151,7 +154,7 @@ async function writing(attack: Attack, reach: Reach, options: RawConnectOptions)
   const topic = attack.pattern(reach);
   for (const qos of everyQos) {
     for (const retained of [false, true]) {
-      const client = await RawClient.connect(broker, { ...options, clientId: freshId() });
+      const client = await connect({ ...options, clientId: freshId() });
       // Some topics are malformed: then the connection is closed, which is as good.
       await client.publish(topic, `attack ${qos}`, { qos, retain: retained }).catch((error) => {
         if (!client.isOver) throw error;

@@ -10,7 +10,8 @@ import { type Attack, attacks, markOf, type Reach, reachOf } from './attacks.js'
 // The table of attacks once more in MQTT 5, by every way that it adds: aliases, options, identifiers, groups, Wills with
 // properties, sessions that change their version. Controls are made on the attacker's own tree, where they must succeed.
 const { p } = mqtt5;
-const broker = useTestBroker({ users: ['alice', 'bob'] });
+// Those who die with a Will are relayed, as they are many; the others come over TLS.
+const broker = useTestBroker({ users: ['alice', 'bob'], relay: true });
 const everyQos = [0, 1, 2] as const;
 
 const publishers = new Map<string, Client5>();
@@ -25,12 +26,12 @@ async function publisherOf(login: string): Promise<Client5> {
 /** Connects with a Will and is cut. When the next connection of the same client id is in, the Will is out. */
 async function die(options: Client5Options): Promise<void> {
   const clientId = freshId('dying');
-  const dying = await RawClient.open(broker);
+  const dying = await RawClient.open(broker.relayed);
   dying.send(connectPacket5({ ...options, clientId }));
   await dying.next().catch(() => undefined);
   dying.cut();
   await dying.closed();
-  await (await Client5.connect(broker, { as: options.as ?? 'alice', clientId })).disconnect();
+  await (await Client5.connect(broker.relayed, { as: options.as ?? 'alice', clientId })).disconnect();
 }
 
 /** What comes to `client` before a message to its own tree that was sent behind everything else. */

@@ -1,3 +1,4 @@
+// Own process: changes the process's umask.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createPrivateKey, X509Certificate } from 'node:crypto';

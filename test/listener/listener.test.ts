@@ -1,3 +1,4 @@
+// Own process: counts the sockets of all that is in it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

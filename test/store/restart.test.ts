@@ -1,3 +1,4 @@
+// Own process: weighs the memory of all that is in it.
 // What is on the disk, and what is not any more, when the power fails after `committed` has answered.
 import assert from 'node:assert/strict';
 import { readdir, rename } from 'node:fs/promises';

@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import tls from 'node:tls';
 import mqtt, { type Packet } from 'mqtt-packet';
+import { contextFor } from './raw-client.js';
 
 export interface Address {
   readonly port: number;
@@ -32,7 +33,7 @@ abstract class ExactClient {
 
   /** Resolves when the session is there and takes part again. Rejects when the broker is not to be reached. */
   async connect({ port, ca }: Address, clean = false): Promise<void> {
-    const socket = tls.connect({ host: '127.0.0.1', port, ca, servername: 'localhost' });
+    const socket = tls.connect({ host: '127.0.0.1', port, secureContext: contextFor(ca), servername: 'localhost' });
     this.#socket = socket;
     const parser = mqtt.parser({ protocolVersion: 4 });
     const connack = new Promise<void>((resolve, reject) => {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import tls from 'node:tls';
 import mqtt, { type IPublishPacket, type Packet } from 'mqtt-packet';
 import type { Address } from './exact-clients.js';
+import { contextFor } from './raw-client.js';
 
 export interface MqttLogin {
   /** Code of the CONNACK (3.1.1); null when the connection was closed without one. */
@@ -19,7 +20,7 @@ export async function mqttLogin(
   { username, password, clientId }: { username: string; password: string; clientId: string },
   timeoutMs = 20_000,
 ): Promise<MqttLogin> {
-  const socket = tls.connect({ host: '127.0.0.1', port, ca, servername: 'localhost' });
+  const socket = tls.connect({ host: '127.0.0.1', port, secureContext: contextFor(ca), servername: 'localhost' });
   socket.on('error', () => {});
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   const parser = mqtt.parser({ protocolVersion: 4 });

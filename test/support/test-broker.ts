@@ -20,12 +20,19 @@ export interface TestBrokerOptions {
   /** `folder` for LevelDB in a folder of its own; `memory` is the default. */
   readonly store?: 'memory' | 'folder';
   readonly config?: DeepPartial<Config>;
+  /** Opens a proxy's Unix socket, too, for `relayed`. */
+  readonly relay?: boolean;
   /** Parts of the test's own in the place of the broker's. */
   readonly seams?: BrokerSeams & { readonly clock?: Clock };
 }
 
 export interface TestBroker extends Target, AsyncDisposable {
   readonly webPort: number | null;
+  /**
+   * Where clients come in as from a proxy that has ended TLS, which costs a tenth: for tests of thousands of connections
+   * that are about what is said in them. The usual way where all come over WebSocket, or where `relay` was not asked for.
+   */
+  readonly relayed: Target;
   /** The PEM file behind `ca`. */
   readonly caFile: string;
   /** Holds everything that the broker has; removed by `stop`. */
@@ -53,12 +60,13 @@ export function cheapHash(password: string): string {
 
 /** A broker in this process, on a port of its own. */
 export async function startTestBroker(options: TestBrokerOptions = {}): Promise<TestBroker> {
-  const { users = ['alice', 'bob', 'al'], store = 'memory', config = {} } = options;
+  const { users = ['alice', 'bob', 'al'], store = 'memory', config = {}, relay = false } = options;
   if (process.env.TEST_TARGET === 'mosquitto') return yardstick(users, config);
   const { createBroker } = await import('../../src/broker.js');
   const folder = await mkdtemp(join(tmpdir(), 'iotlab-broker-test-'));
   const files = { cert: join(folder, 'server.pem'), key: join(folder, 'server.key'), ca: join(folder, 'ca.pem') };
   const usersFile = join(folder, 'users');
+  const proxySocket = join(folder, 'proxy.sock');
   const authority = makeAuthority();
   const { cert, key } = authority.issue();
   await Promise.all([
@@ -74,7 +82,7 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
       ...base,
       listener: {
         ...{ ...base.listener, host: '127.0.0.1', port, ...files, ...settings.listener },
-        proxy: base.listener.proxy,
+        proxy: { ...base.listener.proxy, ...(relay ? { socket: proxySocket } : {}) },
       } as Config['listener'],
       // Logins of two letters, and failures without end: the tests say bob, and say wrong passwords all day.
       credentials: {
@@ -108,13 +116,15 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
     await broker.stop();
     await rm(folder, { recursive: true, force: true });
   };
+  const target = { host: '127.0.0.1', port, ca: authority.cert };
   return {
-    host: '127.0.0.1',
-    port,
+    ...target,
+    get relayed() {
+      return relay && !overWebSocket ? { ...target, proxySocket } : { ...target, webPort: broker.webPort };
+    },
     get webPort() {
       return broker.webPort;
     },
-    ca: authority.cert,
     caFile: files.ca,
     folder,
     usersFile,
@@ -155,6 +165,7 @@ async function yardstick(users: readonly string[], config: DeepPartial<Config>):
   const mosquitto = await startMosquitto(users, rules, limits.queuedMessages);
   return {
     ...mosquitto,
+    relayed: mosquitto,
     webPort: null,
     usersFile: '',
     logs: captureLog(),
