@@ -9,7 +9,16 @@ import { ensureNodeModules } from './ensure.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
-const tests = ['cli/serve', 'cli/first-start', 'readme-walk', 'documentation', 'conformance/', 'isolation/isolation'];
+const tests = [
+  'cli/serve',
+  'cli/first-start',
+  'readme-walk',
+  'documentation',
+  'conformance/',
+  'isolation/isolation',
+  'web/log-in',
+  'web/websocket',
+];
 const tooOld = ['16', '18'];
 const wanted = process.argv.slice(2);
 if (wanted.some((version) => !/^\d+(\.\d+)*$/.test(version))) {

@@ -74,7 +74,7 @@ export async function openWebOf(
   const { hub } = parts;
   return await openWeb({
     ...{ config: config.web, parts, clock, log, ...others },
-    ca: authoritiesIn(config.listener.ca, clock),
+    ca: authoritiesIn(config.listener, clock),
     connect: (stream, address, transport) => hub.accept(stream, address, transport),
   });
 }

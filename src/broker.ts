@@ -156,7 +156,7 @@ class ComposedBroker implements Broker {
     const admin = await openAdminOf(doors, { guard, certificates, stopping: () => this.#stopping, controls: this });
     this.#admin = admin;
     this.#closers.push(() => admin.close());
-    const mqttPort = () => this.port || config.listener.port;
+    const mqttPort = () => config.web.mqttPort || this.port || config.listener.port;
     this.#web = await openWebOf(doors, { admin, guard, certificates, mqttPort });
     this.#closers.push(() => this.#web?.close());
     this.#listener = await openListenerOf(doors, this.#web);

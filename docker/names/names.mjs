@@ -6,6 +6,7 @@ import { hostname, networkInterfaces } from 'node:os';
 
 const file = '/names/names';
 const { IOTLAB_ADDRESS = '', IOTLAB_NAMES = '', IOTLAB_MQTT_PORT = '', IOTLAB_SSH_PORT = '' } = process.env;
+const { IOTLAB_WEB_PORT = '' } = process.env;
 const address = (IOTLAB_ADDRESS || '127.0.0.1').replace(/^\[(.*)\]$/, '$1');
 
 /** Of containers and virtual machines: nobody else reaches them. */
@@ -52,4 +53,5 @@ if (!open) {
     `  mosquitto_sub --cafile iot-lab-ca.pem -h ${first} -p ${IOTLAB_MQTT_PORT || 8883} -u LOGIN -P PASSWORD -t 'iotlab/LOGIN/#'`,
   );
   say(`  ssh -p ${IOTLAB_SSH_PORT || 2222} LOGIN@${first}`);
+  say(`  https://${first.includes(':') ? `[${first}]` : first}:${IOTLAB_WEB_PORT || 8443}/me`);
 }

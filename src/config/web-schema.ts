@@ -8,6 +8,13 @@ export const web = section('For browsers, over HTTPS with the certificate of the
       max: 65_535,
     }),
   ),
+  mqttPort: integer(
+    0,
+    'Port of MQTT over TLS that the pages show, when others reach it by another one; 0: the one of the listener.',
+    {
+      max: 65_535,
+    },
+  ),
   operators: texts([], 'Logins to whom /operator shows everything, and who may kick, ban and limit users there.', {
     accepts: 'a login',
   }),

@@ -8,6 +8,8 @@ export const backlog = 1024;
 export interface Complaints {
   readonly host: string;
   readonly port: string;
+  /** A port that everybody may open, as in `MQTT: 8883`. */
+  readonly usual: string;
 }
 
 /** Listens on TCP. Throws a `Fault` that names the key and the remedy. */
@@ -40,7 +42,7 @@ function bindFault(cause: NodeJS.ErrnoException, host: string, port: number, beg
     case 'EADDRINUSE':
       return usage(`${begin.port} ${port} of ${host} is in use. Stop the other program, or set another port.`);
     case 'EACCES':
-      return usage(`${begin.port} ${port} may not be opened by this user. Set one from 1024 on (MQTT: 8883).`);
+      return usage(`${begin.port} ${port} may not be opened by this user. Set one from 1024 on (${begin.usual}).`);
     case 'EADDRNOTAVAIL':
     case 'EAFNOSUPPORT':
     case 'ENOTFOUND':

@@ -117,13 +117,13 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     }
     const context = () => certificates!.context();
     if (!proxy.exclusive) {
-      const complaints = { host: 'listener.host:', port: 'listener.port: port' };
+      const complaints = { host: 'listener.host:', port: 'listener.port: port', usual: 'MQTT: 8883' };
       clients = await openTlsDoor(reception, { host: config.host, port: config.port, context, complaints });
       doors.push(clients);
     }
     if (web !== undefined) {
       const { host, port } = web.config;
-      const complaints = { host: 'web.host:', port: 'web.port: port' };
+      const complaints = { host: 'web.host:', port: 'web.port: port', usual: 'pages: 8443' };
       browsers = await openTlsDoor(reception, { host, port, context, complaints, to: web.onConnection });
       doors.push(browsers);
     }

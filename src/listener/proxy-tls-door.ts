@@ -148,7 +148,7 @@ export async function openProxyTlsDoor(
 
   reception.watch(server);
   const closed = new Promise<void>((resolve) => server.once('close', resolve));
-  const complaints = { host: 'listener.proxy.host:', port: 'listener.proxy.port: port' };
+  const complaints = { host: 'listener.proxy.host:', port: 'listener.proxy.port: port', usual: 'MQTT: 8883' };
   await listenTcp(server, proxy.host, proxy.port, complaints);
 
   async function reload(): Promise<void> {

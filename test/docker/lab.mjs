@@ -27,6 +27,7 @@ for (const name of [...cloned, 'src', 'tsconfig.json'])
   cpSync(join(root, name), join(clone, name), { recursive: true });
 
 export const [mqttPort, sshPort, alonePort] = [await freePort(), await freePort(), await freePort()];
+export const webPort = await freePort();
 /** The compose command for config/production. */
 export const production = `${compose} -f ${join(root, 'config', 'production', 'compose.yaml')} -p ${project}-production`;
 export const page = openPage(join(root, 'docs', 'docker.md'));
@@ -38,6 +39,7 @@ const env = {
   IOTLAB_TAG: 'test',
   IOTLAB_MQTT_PORT: String(mqttPort),
   IOTLAB_SSH_PORT: String(sshPort),
+  IOTLAB_WEB_PORT: String(webPort),
   IOTLAB_VERSION: 'test',
   IOTLAB_TLS: join(folder, 'production', 'tls'),
   IOTLAB_SECRETS: join(folder, 'production', 'secrets'),
@@ -58,6 +60,7 @@ export function documented(line) {
     .take(line)
     .replaceAll('docker compose', compose)
     .replaceAll('-p 8883 -u', `-p ${mqttPort} -u`)
+    .replaceAll('localhost:8443', `localhost:${webPort}`)
     .replaceAll('-p 2222', `-F ${folder}/ssh_config -p ${sshPort}`);
 }
 

@@ -14,6 +14,7 @@ import {
   quoted,
   run,
   succeeds,
+  webPort,
 } from './lab.mjs';
 
 const passwords = {};
@@ -69,6 +70,15 @@ export const sceneSteps = {
       const status = await succeeds(`${compose} exec -T ${name} grep -E '^(Uid|CapEff|NoNewPrivs):' /proc/1/status`);
       assert.match(status, /Uid:\s+1000\s+1000[\s\S]*CapEff:\s+0{16}\n[\s\S]*NoNewPrivs:\s+1/);
     }
+  },
+  'shows the pages over the same certificate': async () => {
+    await succeeds(documented(certificate));
+    const { status } = JSON.parse(
+      await succeeds(documented('curl --cacert iot-lab-ca.pem https://localhost:8443/status')),
+    );
+    assert.equal(status, 'ok');
+    const page = await succeeds(`curl -s --cacert iot-lab-ca.pem https://localhost:${webPort}/me`);
+    assert.match(page, /<title>Your MQTT<\/title>/);
   },
   'walks from the local computer': async () => {
     await succeeds(documented(certificate));

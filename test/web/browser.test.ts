@@ -98,7 +98,7 @@ test('names that clients choose are shown as they are, and never run', async () 
   await student.page.click('#retained-show');
   await student.says('#retained', hostile);
   await operator.page.fill('#users-find', 'carol');
-  await operator.page.click('#users tbody button');
+  await operator.page.click('button[aria-label="Open carol"]');
   for (const place of ['#user-clients', '#user-denials']) await operator.says(place, hostile);
   await operator.page.check('#trace-payload');
   const traced = operator.page.waitForResponse((response) => response.url().endsWith('/v1/traces'));
@@ -117,7 +117,7 @@ test('when an operator ends a connection, its user is told why', async () => {
   await using operator = await browser.open(broker, '/operator', 'teacher');
   await using client = await RawClient.connect(broker, { as: 'bob', clientId: 'kicked-one' });
   await operator.page.fill('#users-find', 'bob');
-  await operator.page.click('#users tbody button');
+  await operator.page.click('button[aria-label="Open bob"]');
   await operator.says('#user-clients', 'kicked-one');
   await operator.page.click('#user-clients tbody button');
   await client.closed();
@@ -137,7 +137,7 @@ test('an operator finds one of 500 users, adds a class, and removes one of it wi
   await open.says('#class-answer', '2 added');
   await using added = await RawClient.connect(broker, { as: 'course01', ...(await passwordShown(page, 'course01')) });
   await page.fill('#users-find', 'course01');
-  await page.click('#users tbody button');
+  await page.click('button[aria-label="Open course01"]');
   await open.waitFor(() => globalThis.document.activeElement.id === 'user-title');
   assert.deepEqual(await barriers(page), []);
   await page.setViewportSize({ width: 360, height: 740 });

@@ -229,8 +229,8 @@ enter(async (session) => {
       connectionsSoon();
       selfSoon();
     },
-    disconnected: ({ client: id, inWords }) => {
-      tell(say(words.kicked, { client: id, why: inWords }));
+    disconnected: ({ client: id, reason, inWords }) => {
+      if (reason !== 'disconnect') tell(say(words.kicked, { client: id, why: inWords }));
       connectionsSoon();
       selfSoon();
     },

@@ -1,0 +1,126 @@
+/** Changes to the port for browsers: WebSocket, log-in, what is whose. */
+const socket = ['test/web/websocket.test.ts'];
+const logIn = ['test/web/log-in.test.ts'];
+const me = ['test/web/me.test.ts'];
+
+export const mutants = [
+  {
+    name: 'text frames are taken as well',
+    file: 'src/web/websocket-frames.ts',
+    find: 'if (opcode === TEXT) {',
+    replace: 'if (opcode === TEXT && this.#fragmented) {',
+    tests: socket,
+  },
+  {
+    name: 'a flood of pings goes on',
+    file: 'src/web/websocket-stream.ts',
+    find: 'if (++this.#idleFrames <= IDLE_FRAMES) return;',
+    replace: 'if (++this.#idleFrames > 0) return;',
+    tests: socket,
+  },
+  {
+    name: 'pages of any origin may connect',
+    file: 'src/web/websocket-handshake.ts',
+    find: 'if (origin !== undefined && !mayComeFrom(origin, host)) {',
+    replace: "if (origin === '' && !mayComeFrom(origin, host)) {",
+    tests: socket,
+  },
+  {
+    name: 'a page of another origin may change something',
+    file: 'src/web/request.ts',
+    find: 'if ((origin !== undefined && !own) || (origin === undefined && !reads)) {',
+    replace: 'if (origin !== undefined && !own && reads) {',
+    tests: logIn,
+  },
+  {
+    name: 'a form of another page may change something',
+    file: 'src/web/request.ts',
+    find: "if ((hasBody || method === 'POST') && type !== 'application/json') {",
+    replace: 'if (hasBody && type === undefined) {',
+    tests: logIn,
+  },
+  {
+    name: 'a ticket is good twice',
+    file: 'src/web/logins.ts',
+    find: '      each.ticket = null;\n',
+    replace: '',
+    tests: logIn,
+  },
+  {
+    name: 'everybody is an operator',
+    file: 'src/web/site.ts',
+    find: 'if (!own && !operates) throw',
+    replace: "if (!own && !operates && path === '') throw",
+    tests: logIn,
+  },
+  {
+    name: 'pages of who is revoked go on',
+    file: 'src/broker.ts',
+    find: '        this.#web?.revoke(login);\n',
+    replace: '',
+    tests: logIn,
+  },
+  {
+    name: 'who is banned stays logged in',
+    file: 'src/web/logins.ts',
+    find: "if (nowMs >= each.untilMs || this.#bans.of('login', each.login) !== null)",
+    replace: 'if (nowMs >= each.untilMs)',
+    tests: logIn,
+  },
+  {
+    name: 'a failed log-in leaves no trace',
+    file: 'src/web/log-in.ts',
+    find: '    parts.history.refused(address, login, null, reason);\n',
+    replace: '',
+    tests: logIn,
+  },
+  {
+    name: 'requests may be sent without waiting for answers',
+    file: 'src/web/visits.ts',
+    find: 'if (visit === undefined || visit.busy) {',
+    replace: 'if (visit === undefined) {',
+    tests: logIn,
+  },
+  {
+    name: 'all that is in the file of the CA is handed out',
+    file: 'src/listener/authorities.ts',
+    find: "return rootsOf(chain, authorities).map(String).join('');",
+    replace: "return rootsOf(chain, authorities).length > 0 ? await beginningOf(ca) : '';",
+    tests: logIn,
+  },
+  {
+    name: 'a log-in that has ended is still charged',
+    file: 'src/web/logins.ts',
+    find: '    it.account.balances.pages.add(-BYTES_PER_LOGIN);\n',
+    replace: '',
+    tests: logIn,
+  },
+  {
+    name: 'the traffic of others is told',
+    file: 'src/admin/me-events.ts',
+    find: 'const following = this.#byLogin.get(publisher.login);',
+    replace: 'const [following] = this.#byLogin.values();',
+    tests: me,
+  },
+  {
+    name: 'a connection of somebody else can be ended',
+    file: 'src/admin/me.ts',
+    find: 'for (const holder of accounts.known(caller.login!)?.connections ?? []) {',
+    replace: 'for (const holder of parts.connections) {',
+    tests: me,
+  },
+  {
+    name: 'as many streams as anybody likes',
+    file: 'src/web/site.ts',
+    find: 'if (open >= STREAMS_PER_USER) {',
+    replace: 'if (open >= STREAMS_PER_USER * 100) {',
+    tests: me,
+  },
+  {
+    name: 'a flood is told whole',
+    file: 'src/admin/me-events.ts',
+    find: 'if (count < MOST && following.account.hasRoom(BYTES_PER_ITEM)) {',
+    replace: 'if (following.account.hasRoom(BYTES_PER_ITEM)) {',
+    tests: me,
+  },
+];
