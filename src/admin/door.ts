@@ -9,6 +9,9 @@ import { type Answerer, problem } from './router.js';
 /** The largest body. */
 const BODY_BYTES = 64 * 1024;
 
+/** The longest that an answer may take: a list of users to add, for instance. */
+const ANSWER_TIMEOUT_MS = 120_000;
+
 /** Common to every answer: nothing is kept, guessed at, framed or run by a browser. */
 const headers = {
   'cache-control': 'no-store',
@@ -43,6 +46,7 @@ export async function answerRequest(
   }
   const body = await readBody(request);
   if (body === 'gone') return;
+  request.socket.setTimeout(ANSWER_TIMEOUT_MS);
   if (body === 'too-large') {
     const tooLarge = problem(413, 'too-large', `a body has at most ${BODY_BYTES} bytes`);
     refuse(door, caller, request, response, tooLarge);

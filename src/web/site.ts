@@ -22,6 +22,8 @@ import { securityHeaders, send, sendStream } from './response.js';
 const BODY_BYTES = 4 * 1024;
 /** Operators have lists. */
 const OPERATOR_BODY_BYTES = 256 * 1024;
+/** The longest that an answer may take. */
+const ANSWER_TIMEOUT_MS = 120_000;
 /** Of one user, in all windows. */
 const STREAMS_PER_USER = 16;
 
@@ -124,6 +126,8 @@ export class Site {
     const most = own || !operates ? BODY_BYTES : OPERATOR_BODY_BYTES;
     const body = await readBody(request, most, login.account.balances.pages);
     visitor.received();
+    // A class list takes a while, and its passwords are told this once.
+    request.socket.setTimeout(ANSWER_TIMEOUT_MS);
     const small = this.#small(`${method} ${path}`, response, login, operates);
     if (small !== null) return send(response, { kind: 'json', status: 200, value: small });
     const caller = callerOf(login.login, visitor.address);
