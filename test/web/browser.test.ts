@@ -119,6 +119,11 @@ test('when an operator ends a connection, its user is told why', async () => {
   await operator.page.fill('#users-find', 'bob');
   await operator.page.click('button[aria-label="Open bob"]');
   await operator.says('#user-clients', 'kicked-one');
+  await operator.page.fill('#limit-value', '77');
+  await operator.page.click('#limit-form button');
+  await operator.says('#limit-override', 'Connections 77');
+  await operator.page.click('#limit-restore');
+  await operator.page.waitForSelector('#limit-restore', { state: 'hidden' });
   await operator.page.click('#user-clients tbody button');
   await client.closed();
   await student.says('#news', 'kicked-one: an operator ended it');

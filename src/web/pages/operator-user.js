@@ -76,12 +76,12 @@ export function userView(changed) {
     const groups = user.groups.join(', ') || '–';
     const { publishesReceived, publishesSent } = user.totals;
     const facts = say(words.facts, { groups, in: numberOf(publishesReceived), out: numberOf(publishesSent) });
-    const { bannedUntil, override } = limits;
+    const { bannedUntil, decided } = limits;
     const ban = bannedUntil === null ? '' : say(words.banned, { until: timeOf(bannedUntil) });
     byId('user-facts').textContent = `${facts} ${ban}`;
     byId('ban-lift').hidden = bannedUntil === null;
-    byId('limit-restore').hidden = override === null;
-    byId('limit-override').textContent = override === null ? '' : overrideInWords(override);
+    byId('limit-restore').hidden = !decided.some(({ group }) => group === undefined);
+    byId('limit-override').textContent = decided.map(decisionInWords).join(' ');
     const names = Object.keys(limits.limits);
     const select = byId('limit-name');
     if (select.options.length !== names.length) {
@@ -134,9 +134,10 @@ export function userView(changed) {
   return { open, refresh: () => show().catch(() => {}) };
 }
 
-function overrideInWords({ limits, until, reason }) {
+function decisionInWords({ group, limits, until, reason }) {
   const list = Object.entries(limits).map(([name, value]) => `${own.limitNames[name] ?? name} ${numberOf(value)}`);
-  return say(words.override, {
+  return say(group === undefined ? words.override : words.groupOverride, {
+    group,
     until: until === null ? words.forever : timeOf(until),
     limits: list.join(', '),
     reason,

@@ -212,6 +212,7 @@ export const texts = {
     setLimit: 'Set',
     restore: 'Back to the usual',
     override: 'Others than usual until {until}: {limits}. {reason}',
+    groupOverride: 'Of the group {group} until {until}: {limits}. {reason}',
     forever: 'taken back',
     trace: 'Trace',
     traceHelp: 'What the user’s clients do, live, for ten minutes. The user sees that there was a trace.',
