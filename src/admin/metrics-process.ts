@@ -59,7 +59,7 @@ export function processFamilies(context: AdminContext, lag: EventLoopLag | null)
     plain('counter', 'process_cpu_seconds_total', 'Processor time, of all threads.', (user + system) / 1e6),
     plain('gauge', 'process_resident_memory_bytes', 'Memory of the process.', process.memoryUsage.rss()),
     plain(
-      'gauge',
+      'summary',
       'nodejs_eventloop_lag_seconds',
       'How long the event loop kept work waiting, in the worst ten seconds of the last minute.',
       (lag?.seconds ?? [0, 0, 0]).map((seconds, i) => [{ quantile: QUANTILES[i]! }, seconds] as const),

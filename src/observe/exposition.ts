@@ -6,7 +6,8 @@ export type Labels = Readonly<Record<string, string>>;
 export type Family =
   | {
       readonly name: string;
-      readonly type: 'counter' | 'gauge';
+      /** A summary has quantiles, and no sum and count. */
+      readonly type: 'counter' | 'gauge' | 'summary';
       readonly help: string;
       readonly samples: readonly (readonly [Labels, number])[];
     }

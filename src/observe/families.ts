@@ -19,7 +19,12 @@ export function histogram(name: string, help: string, samples: readonly (readonl
 }
 
 /** A metric that other programs have by the same name. */
-export function plain(type: 'counter' | 'gauge', name: string, help: string, value: number | Samples): Family {
+export function plain(
+  type: 'counter' | 'gauge' | 'summary',
+  name: string,
+  help: string,
+  value: number | Samples,
+): Family {
   return { name, type, help, samples: samplesOf(value) };
 }
 

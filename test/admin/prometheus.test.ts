@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { packageFolder } from '../../src/config/package-folder.js';
 import { eventually } from '../support/deadline.js';
 import { freePort } from '../support/ports.js';
-import { type Prometheus, promtool, startPrometheus } from '../support/prometheus.js';
+import { checkMetrics, type Prometheus, promtool, startPrometheus } from '../support/prometheus.js';
 import { freshId, RawClient } from '../support/raw-client.js';
 import { startTestBroker, type TestBroker } from '../support/test-broker.js';
 
@@ -88,6 +88,7 @@ test('every query of the board has data, and every alarm can be evaluated and is
     }
     return without.length === 0;
   }).catch((error: Error) => assert.fail(`${error.message}:\n${without.join('\n')}`));
+  assert.equal(await checkMetrics(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()), '');
   // What one sees there is what happened.
   const of = async (expression: string) => (await prometheus.query(expression))[0]?.value ?? 0;
   assert.ok((await of('sum(rate(iotlab_broker_publishes_received_total[10s]))')) > 1);

@@ -15,6 +15,16 @@ export async function promtool(...args: string[]): Promise<string> {
   }
 }
 
+/** What `promtool check metrics` thinks of an answer of /metrics: nothing, or its complaints. */
+export async function checkMetrics(text: string): Promise<string> {
+  const child = spawn('promtool', ['check', 'metrics'], { stdio: ['pipe', 'ignore', 'pipe'] });
+  let complaints = '';
+  child.stderr.on('data', (chunk) => (complaints += String(chunk)));
+  child.stdin.end(text);
+  await once(child, 'close');
+  return complaints;
+}
+
 /** What a query selects: its labels, and the value. */
 export interface Sample {
   readonly metric: Readonly<Record<string, string>>;
