@@ -18,7 +18,7 @@ const RETRY_MS = 100;
  * So long a standby leaves a database that has come back to the one who owned the slots before: it has their users, and
  * needs no more than RETRY_MS to see that the database is there.
  */
-const PRECEDENCE_MS = 500;
+const PRECEDENCE_MS = 800;
 
 export interface OwnerOptions {
   readonly place: PostgresPlace;
