@@ -31,7 +31,7 @@ const longest = [
 ];
 /** How many of the others share a process. */
 const filesPerProcess = 10;
-const processTimeoutMs = 600_000;
+const processTimeoutMs = 300_000;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
