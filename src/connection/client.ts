@@ -159,8 +159,12 @@ export class Client implements ConnectedClient, Task {
           throw new ProtocolError('MQTT-3.15.1-1', 'reserved bits of AUTH', Reason.MALFORMED_PACKET);
         }
         throw new ProtocolError('MQTT-4.12.0-6', 'AUTH, where no enhanced authentication was agreed on');
-      default:
-        throw new ProtocolError('MQTT-2.2.2-2', `a packet of type ${type}, which clients do not send`);
+      default: {
+        // What only brokers send comes unexpected; reserved bits, and type 0, are of no packet at all.
+        const isPacket = type !== 0 && (chunk[start]! & 15) === 0;
+        const reason = isPacket ? Reason.PROTOCOL_ERROR : Reason.MALFORMED_PACKET;
+        throw new ProtocolError('MQTT-4.8.0-1', `a packet of type ${type}, which clients do not send`, reason);
+      }
     }
   }
 

@@ -11,7 +11,8 @@ const limits: Readonly<Record<string, string>> = {
     'the queues of all clients of this login hold as much as they may (limits.queuedBytesPerUser, memoryPerUser)',
   'too-large': 'the client said in CONNECT that it does not take packets of that size (Maximum Packet Size)',
   expired: 'its publisher gave the message less time than it had to wait (Message Expiry Interval)',
-  invalid: 'not a topic filter: + and # stand alone in their level, and # in the last one',
+  invalid:
+    'not a topic filter: it is not empty, + and # stand alone in their level, and # in the last one; in $share/NAME/FILTER the name has neither',
   'not-reading': 'the client does not read what it is sent: messages of QoS 0 are not kept for it',
 };
 

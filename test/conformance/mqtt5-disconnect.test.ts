@@ -33,6 +33,23 @@ test('[MQTT-3.14.2-1] and with no other', async () => {
   }
 });
 
+const onlyFromBrokers: readonly (readonly [name: string, first: number, body: readonly number[]])[] = [
+  ['CONNACK', 0x20, [0, 0, 0]],
+  ['SUBACK', 0x90, [0, 1, 0, 0]],
+  ['UNSUBACK', 0xb0, [0, 1, 0, 0]],
+  ['PINGRESP', 0xd0, []],
+];
+for (const [name, first, body] of onlyFromBrokers) {
+  test(`[MQTT-4.13.1-1] ${name} from a client is unexpected, 0x82, and malformed with reserved bits, 0x81`, async () => {
+    await expectGoodbye(broker, 0x82, [mqtt.packet(first, Buffer.from(body))]);
+    for (const bit of [1, 2, 4, 8]) await expectGoodbye(broker, 0x81, [mqtt.packet(first | bit, Buffer.from(body))]);
+  });
+}
+
+test('[MQTT-4.13.1-1] a packet of the forbidden type 0 is malformed', async () => {
+  for (const first of [0, 1, 2, 4, 8]) await expectGoodbye(broker, 0x81, [mqtt.packet(first, Buffer.alloc(0))]);
+});
+
 test('[MQTT-3.14.4-1] what comes behind DISCONNECT is not handled', async () => {
   const topic = freshTopic();
   await using watcher = await Client5.connect(broker);

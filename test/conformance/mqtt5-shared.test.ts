@@ -25,7 +25,11 @@ test('[MQTT-4.8.2-1] [MQTT-4.8.2-2] a group needs a name without wildcards, and 
     `$share/+/${topic}`,
     `$share/#/${topic}`,
   ];
-  for (const filter of bad) assert.deepEqual(await client.subscribe([filter, 0]), [0x8f], filter);
+  for (const filter of bad) {
+    const { codes, properties } = await client.subscribeWith([[filter, 0]]);
+    assert.deepEqual(codes, [0x8f], filter);
+    assert.match(properties.reasonString ?? '', /in \$share\/NAME\/FILTER the name has neither/);
+  }
   assert.deepEqual(await client.subscribe([`$share/g/${topic}`, 2], [`$share/\u00e4 !/${topic}/#`, 1]), [2, 1]);
 });
 
