@@ -51,11 +51,14 @@ function closedWithin(client: MqttLogin, ms: number): Promise<boolean> {
   return Promise.race([client.closed.then(() => true), pause(ms).then(() => false)]);
 }
 
+/** What a slow directory takes for each answer. */
+const DIRECTORY_MS = 100;
+
 test('2 000 devices of 50 users connect within 10 s to a directory that takes 100 ms; nobody else waits', async (t) => {
   const slapd = await slapdFor(t, { users });
   const proxy = await TcpProxy.start(slapd.port);
   t.after(() => proxy.stop());
-  proxy.mischief = { kind: 'delay', ms: 100 };
+  proxy.mischief = { kind: 'delay', ms: DIRECTORY_MS };
   const { address, broker } = await brokerOn(t, slapd, proxy.port);
 
   // Somebody who is in already talks to himself all the time.
@@ -94,7 +97,8 @@ test('2 000 devices of 50 users connect within 10 s to a directory that takes 10
   assert.equal(slapd.lines.filter((line) => / BIND dn="uid=[^"]*" method/.test(line)).length, 50);
   // The machine may be busy with other things and the clock run on; what the broker itself took is no excuse.
   assert.ok(cpuSeconds < 12, `${cpuSeconds} s`);
-  assert.ok(medianMs! < 50 && delaysMs.length > 100, `median ${medianMs} ms of ${delaysMs.length}`);
+  // Who would wait for the directory waited for one answer of it at least.
+  assert.ok(medianMs! < DIRECTORY_MS && delaysMs.length > 100, `median ${medianMs} ms of ${delaysMs.length}`);
   assert.deepEqual(broker.complaints, []);
 });
 
