@@ -1,8 +1,6 @@
 // `npm run failover`: two machines with every shard, HAProxy and a pair of PostgreSQLs, all of them real and on this
 // machine; faults under load, and what they cost.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -61,7 +59,6 @@ const { allFaults, runRound } = await support('faults');
 
 const [rounds, count, shards] = [Number(options.rounds), Number(options.users), Number(options.shards)];
 const logins = Array.from({ length: count }, (_, number) => `user${number}`);
-const folder = mkdtempSync(join(tmpdir(), 'iotlab-broker-failover-'));
 const endings = [];
 const scope = { after: (end) => endings.push(end) };
 let interrupted = false;
@@ -73,7 +70,7 @@ process.once('SIGINT', () => {
 const outcomes = new Map();
 let failed = false;
 try {
-  const scene = await startScene(scope, { folder, shards, logins, databases: 2, durable: true });
+  const scene = await startScene(scope, { shards, logins, databases: 2, durable: true });
   const faults = allFaults(shards).filter(({ name }) => name.includes(options.only));
   for (let round = 0; round < rounds && !interrupted; round++) {
     const fault = faults[round % faults.length];
@@ -90,7 +87,6 @@ try {
   print(outcomes, acknowledgedBy(scene.users), wrong);
 } finally {
   for (const end of endings.reverse()) await end();
-  rmSync(folder, { recursive: true, force: true });
 }
 process.exit(failed ? 1 : 0);
 

@@ -2,11 +2,10 @@
 import { test } from 'node:test';
 import { judge, startScene } from '../support/failover-scene.js';
 import { faults } from '../support/faults.js';
-import { tempFolder } from '../support/temp-folder.js';
 
 const logins = ['user0', 'user1', 'user2', 'user3'];
 
 test('a database that restarts, dies or changes hands makes acknowledgements wait, and disconnects nobody', async (t) => {
-  const scene = await startScene(t, { folder: await tempFolder(t), shards: 2, logins, databases: 2 });
+  const scene = await startScene(t, { shards: 2, logins, databases: 2 });
   await judge(t, scene, [faults.databaseRestarted(), faults.databaseKilled(), faults.primaryLost()]);
 });

@@ -1,12 +1,11 @@
 import { test } from 'node:test';
 import { judge, startScene } from '../support/failover-scene.js';
 import { faults } from '../support/faults.js';
-import { tempFolder } from '../support/temp-folder.js';
 
 const logins = ['user0', 'user1', 'user2', 'user3'];
 
 test('of a machine that is lost with all that runs there the other one takes over everything', async (t) => {
-  const scene = await startScene(t, { folder: await tempFolder(t), shards: 2, logins, databases: 1 });
+  const scene = await startScene(t, { shards: 2, logins, databases: 1 });
   // So that it has something to lose.
   await judge(t, scene, [faults.killed(0), faults.machineLost()]);
 });

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { broken, LoadedUser } from './failover-load.js';
 import { type Fault, runRound, type Scene } from './faults.js';
@@ -14,16 +17,18 @@ export interface FailoverScene extends Scene {
 
 /** Two machines with all shards, under load by way of the first one; with two databases, the second is the standby. */
 export async function startScene(
-  scope: Scope,
+  whole: Scope,
   options: {
-    readonly folder: string;
     readonly shards: number;
     readonly logins: readonly string[];
     readonly databases: 1 | 2;
     readonly durable?: boolean;
   },
 ): Promise<FailoverScene> {
-  const { folder, shards, logins, durable = false } = options;
+  const { shards, logins, durable = false } = options;
+  const folder = await mkdtemp(join(tmpdir(), 'iotlab-broker-failover-'));
+  const scope = endingInReverse(whole);
+  scope.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   const first = await Postgres.start(scope, { durable });
   const databases = [first];
   if (options.databases === 2) databases.push(await first.startStandby(scope, { durable }));
@@ -39,6 +44,17 @@ export async function startScene(
       return { ...broken(users), foreignWrites: (await intruders(databases[0])).length };
     },
   };
+}
+
+/** Brokers end before their database does; and whatever one of the endings meets, the others follow. */
+function endingInReverse(whole: Scope): Scope {
+  const endings: (() => unknown)[] = [];
+  whole.after(async () => {
+    for (const end of endings.reverse()) {
+      await (async () => end())().catch(() => {});
+    }
+  });
+  return { after: (end) => void endings.push(end) };
 }
 
 /** However busy the machine is: users are back. */
