@@ -143,7 +143,7 @@ const settings = (limits: Readonly<Record<string, number>>): string =>
 
 export const command = defineCommand({
   name: 'limits',
-  summary: 'show how much of its limits a login takes, and give it, or a group, others for a while',
+  summary: 'show what a login takes of its limits; give it, or a group, others',
   about: `
 Asks the running broker. What is set counts at once, for connections that are there too, over restarts, and over what the
 configuration says (limits, userLimits), until the time of --for is over or it is taken back. Rates slow a user: its
