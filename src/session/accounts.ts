@@ -101,10 +101,10 @@ export class Accounts {
 
   /** Ends the decisions whose time is over, and forgets those whose rates are what they would be anew. */
   tick(): void {
-    for (const account of this.#owing) {
-      this.#owing.delete(account);
-      this.release(account);
-    }
+    // A list of its own: who owes still is back among them, and would be met again and again.
+    const owing = [...this.#owing];
+    this.#owing.clear();
+    for (const account of owing) this.release(account);
     const { limitRules, clock, log } = this.#options;
     for (const [subject, { until, reason }] of limitRules.overrides()) {
       if (until === null || until > clock.epochMs()) continue;

@@ -124,6 +124,19 @@ test('who comes again has no other burst; the waiting is counted', async (t) => 
   await world.passUntil(() => accounts.known('alice') === undefined, 3_000);
 });
 
+test('a user who has left and owes for longer than a second holds nobody up, and is forgotten when it is paid', async (t) => {
+  const world = await worldWith(t, { limits: { bytesInPerSecond: 1_000, burstMs: 1_000 } });
+  const { accounts, connections } = world.parts();
+  const writer = await world.client();
+  writer.send(mqtt.publish('iotlab/alice/x', 'x'.repeat(6_000)), mqtt.disconnect());
+  await world.passUntil(() => accounts.known('alice')?.incoming?.closed === true, 100);
+  writer.cut();
+  await world.passUntil(() => connections.size === 0, 6_000);
+  // It is looked after every second, and owes still each of these times.
+  await world.client({ as: 'bob' });
+  await world.passUntil(() => accounts.known('alice') === undefined, 10_000);
+});
+
 test('bytes are read no faster than allowed, also those of one large message', async (t) => {
   const world = await worldWith(t, { limits: { bytesInPerSecond: 100_000, burstMs: 1_000 } });
   const reader = await world.client();
