@@ -1,13 +1,13 @@
 // `npm run bench:cluster`: what a message and a connection cost each process of docs/cluster.md: a broker alone, brokers
 // behind HAProxy, and with their store in PostgreSQL.
-import { execFileSync, fork, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, fork, spawn } from 'node:child_process';
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { ensureDebianPackages, ensureNodeModules } from './ensure.mjs';
+import { build, ensureDebianPackages, ensureNodeModules } from './ensure.mjs';
+import { readOptions } from './options.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const help = `npm run bench:cluster -- [--rounds N] [--seconds N] [--only WORD]
@@ -16,34 +16,19 @@ const help = `npm run bench:cluster -- [--rounds N] [--seconds N] [--only WORD]
   --seconds N  how long each measurement takes, after its warm-up (5)
   --only WORD  only the rows whose name contains this`;
 
-function readOptions() {
-  try {
-    return parseArgs({
-      options: {
-        rounds: { type: 'string', default: '3' },
-        seconds: { type: 'string', default: '5' },
-        only: { type: 'string', default: '' },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    }).values;
-  } catch (error) {
-    console.error(`${error.message}\n\n${help}`);
-    process.exit(2);
-  }
-}
-
-const options = readOptions();
-if (options.help) {
-  console.log(help);
-  process.exit(0);
-}
+const options = readOptions({
+  help,
+  options: {
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '5' },
+    only: { type: 'string', default: '' },
+  },
+  positive: ['rounds', 'seconds'],
+});
 process.chdir(root);
 ensureNodeModules(root);
 ensureDebianPackages({ haproxy: 'haproxy', '/usr/lib/postgresql': 'postgresql' });
-for (const project of ['tsconfig.json', 'tsconfig.test.json']) {
-  const built = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project], { stdio: 'inherit' });
-  if (built.status !== 0) process.exit(1);
-}
+for (const project of ['tsconfig.json', 'tsconfig.test.json']) build(root, project);
 const { prepare } = await import('../bench/brokers.mjs');
 const { freePort } = await import(join(root, 'build', 'test', 'support', 'ports.js'));
 const { Postgres } = await import(join(root, 'build', 'test', 'support', 'postgres.js'));

@@ -1,12 +1,12 @@
 // `npm run bench:operators`: what operators do while 2 000 clients of 200 users are at work, and what that costs others.
-import { fork, spawnSync } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { ensureNodeModules } from './ensure.mjs';
+import { build, ensureNodeModules } from './ensure.mjs';
 
 const USERS = 200;
 const CONNECTIONS = 2_000;
@@ -22,11 +22,7 @@ const MOST = { listMs: 200, othersP99Ms: 50, kickMs: 100 };
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 ensureNodeModules(root);
-const built = spawnSync(process.execPath, [join('node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json'], {
-  cwd: root,
-  stdio: ['ignore', 2, 2],
-});
-if (built.status !== 0) process.exit(1);
+build(root, 'tsconfig.json');
 const { brokers, prepare, start } = await import('../bench/brokers.mjs');
 const { cpuMicroseconds } = await import('../bench/process.mjs');
 

@@ -4,8 +4,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { ensureNodeModules } from './ensure.mjs';
+import { build, ensureNodeModules } from './ensure.mjs';
+import { readOptions } from './options.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const help = `npm run bench -- [--rounds N] [--seconds N] [--only WORD] [--against REV] [--json]
@@ -22,41 +22,21 @@ and an earlier revision of it.
 Example: npm run bench -- --rounds 1 --only "QoS 1"
          npm run bench -- --against HEAD~1 --only "1 → 1"`;
 
-function readOptions() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        rounds: { type: 'string', default: '3' },
-        seconds: { type: 'string', default: '5' },
-        only: { type: 'string', default: '' },
-        against: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    });
-    for (const name of ['rounds', 'seconds']) {
-      if (!(Number(values[name]) > 0)) throw new Error(`--${name} ${values[name]}: it must be a number above 0.`);
-    }
-    return values;
-  } catch (error) {
-    console.error(`${error.message}\n\n${help}`);
-    process.exit(2);
-  }
-}
-
-const options = readOptions();
-if (options.help) {
-  console.log(help);
-  process.exit(0);
-}
+const options = readOptions({
+  help,
+  options: {
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '5' },
+    only: { type: 'string', default: '' },
+    against: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
+  positive: ['rounds', 'seconds'],
+});
 const [rounds, seconds] = [Number(options.rounds), Number(options.seconds)];
 
 ensureNodeModules(root);
-const built = spawnSync(process.execPath, [join('node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json'], {
-  cwd: root,
-  stdio: ['ignore', 2, 2],
-});
-if (built.status !== 0) process.exit(1);
+build(root, 'tsconfig.json');
 
 const { brokers, builtIn, onPath, prepare, start } = await import('../bench/brokers.mjs');
 const { rows } = await import('../bench/rows.mjs');

@@ -18,6 +18,13 @@ export function ensureNodeModules(root) {
   }
 }
 
+/** Compiles a project of the tree; what the compiler says goes to standard error. */
+export function build(root, project) {
+  const compiler = join('node_modules', 'typescript', 'bin', 'tsc');
+  const { status } = spawnSync(process.execPath, [compiler, '-p', project], { cwd: root, stdio: ['ignore', 2, 2] });
+  if (status !== 0) process.exit(1);
+}
+
 const onPath = (command) =>
   isAbsolute(command)
     ? existsSync(command)

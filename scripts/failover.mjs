@@ -1,10 +1,9 @@
 // `npm run failover`: two machines with every shard, HAProxy and a pair of PostgreSQLs, all of them real and on this
 // machine; faults under load, and what they cost.
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { ensureDebianPackages, ensureNodeModules } from './ensure.mjs';
+import { build, ensureDebianPackages, ensureNodeModules } from './ensure.mjs';
+import { readOptions } from './options.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const help = `npm run failover -- [--rounds N] [--users N] [--shards N] [--only WORD]
@@ -18,39 +17,20 @@ come one after the other; the table says how long users were out of service, and
   --shards N   how many shards (2)
   --only WORD  only the faults whose name contains this`;
 
-function readOptions() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        rounds: { type: 'string', default: '12' },
-        users: { type: 'string', default: '10' },
-        shards: { type: 'string', default: '2' },
-        only: { type: 'string', default: '' },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    });
-    for (const name of ['rounds', 'users', 'shards']) {
-      if (!(Number(values[name]) > 0)) throw new Error(`--${name} ${values[name]}: it must be a number above 0.`);
-    }
-    return values;
-  } catch (error) {
-    console.error(`${error.message}\n\n${help}`);
-    process.exit(2);
-  }
-}
-
-const options = readOptions();
-if (options.help) {
-  console.log(help);
-  process.exit(0);
-}
+const options = readOptions({
+  help,
+  options: {
+    rounds: { type: 'string', default: '12' },
+    users: { type: 'string', default: '10' },
+    shards: { type: 'string', default: '2' },
+    only: { type: 'string', default: '' },
+  },
+  positive: ['rounds', 'users', 'shards'],
+});
 process.chdir(root);
 ensureNodeModules(root);
 ensureDebianPackages({ haproxy: 'haproxy', '/usr/lib/postgresql': 'postgresql' });
-const built = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json'], {
-  stdio: 'inherit',
-});
-if (built.status !== 0) process.exit(1);
+build(root, 'tsconfig.test.json');
 
 const support = (name) => import(join(root, 'build', 'test', 'support', `${name}.js`));
 const { startScene } = await support('failover-scene');

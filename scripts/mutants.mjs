@@ -4,8 +4,8 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, syml
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
 import { ensureNodeModules } from './ensure.mjs';
+import { readOptions } from './options.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const help = `npm run mutants [-- [--list] [--seconds N] [WORD …]]
@@ -20,29 +20,12 @@ change is then killed. Exit code 1 when one survives, no longer applies or does 
 
 Example: npm run mutants -- router`;
 
-function readOptions() {
-  try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        list: { type: 'boolean', default: false },
-        seconds: { type: 'string', default: '120' },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    });
-    if (!(Number(values.seconds) > 0)) throw new Error(`--seconds ${values.seconds}: it must be a number above 0.`);
-    return { ...values, words: positionals };
-  } catch (error) {
-    console.error(`${error.message}\n\n${help}`);
-    process.exit(2);
-  }
-}
-
-const options = readOptions();
-if (options.help) {
-  console.log(help);
-  process.exit(0);
-}
+const options = readOptions({
+  help,
+  options: { list: { type: 'boolean', default: false }, seconds: { type: 'string', default: '120' } },
+  positive: ['seconds'],
+  words: true,
+});
 
 const folderOfLists = join(root, 'test', 'mutants');
 const mutants = [];

@@ -1,11 +1,10 @@
 // `npm start`: in a fresh clone installs and builds first, then serves. Arguments go to the command:
 // `npm start -- --config my.yaml`.
 import './node-version.mjs';
-import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ensureNodeModules } from './ensure.mjs';
+import { build, ensureNodeModules } from './ensure.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const entry = join(root, 'dist', 'main.js');
@@ -18,11 +17,7 @@ const newestSource = () =>
 ensureNodeModules(root);
 if (!existsSync(entry) || statSync(entry).mtimeMs < newestSource()) {
   console.error('Building …');
-  const { status } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], {
-    cwd: root,
-    stdio: 'inherit',
-  });
-  if (status !== 0) process.exit(1);
+  build(root, 'tsconfig.json');
 }
 // In this process, not in a child, and package.json starts it with exec, so without a shell in between: a signal to npm
 // start reaches the broker itself.
