@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { packageFolder } from '../../src/config/package-folder.js';
 import { useBrowser } from '../support/browser.js';
+import { eventually } from '../support/deadline.js';
 import * as mqtt from '../support/packets.js';
 import { passwordOf, RawClient } from '../support/raw-client.js';
 import { useTestBroker } from '../support/test-broker.js';
@@ -75,6 +76,10 @@ test('a student sees a denial within a second, and sends and receives in the liv
   await page.fill('#live-topic', 'iotlab/bob/greeting');
   await page.click('#live-form button');
   await open.says('#live-answer', 'Refused: ');
+  // What the broker ends the connection for is not acknowledged, and it does not look so.
+  await page.fill('#live-topic', 'iotlab/alice/+');
+  await page.click('#live-form button');
+  await open.says('#live-answer', 'Not acknowledged');
   await client.publish('iotlab/alice/kept', 'x', { retain: true, qos: 1 });
   await page.click('#retained-show');
   await open.says('#retained', 'iotlab/alice/kept');
@@ -82,6 +87,22 @@ test('a student sees a denial within a second, and sends and receives in the liv
   await open.says('#retained-more', 'You have none.');
   assert.deepEqual(await barriers(page), []);
   assert.deepEqual(open.complaints, []);
+});
+
+test('each client that failed to log in is a row, however it is told of', async () => {
+  const fail = (clientId: string) => RawClient.attempt(broker, { as: 'bob', password: 'wrong', clientId });
+  await fail('first');
+  await fail('second');
+  await using open = await browser.open(broker, '/me', 'bob');
+  const rows = () => open.page.locator('#failures tbody tr').count();
+  await eventually(5_000, 'two rows', async () => (await rows()) === 2);
+  await fail('third');
+  await eventually(5_000, 'a third one', async () => (await rows()) === 3);
+  await fail('third');
+  await eventually(5_000, 'the third to be counted twice', async () =>
+    (await open.page.locator('#failures tbody tr').first().innerText()).trim().endsWith('2'),
+  );
+  assert.equal(await rows(), 3);
 });
 
 test('names that clients choose are shown as they are, and never run', async () => {

@@ -83,10 +83,15 @@ export function liveView({ login, home }) {
       return;
     }
     const qos = Number(byId('live-qos').value);
-    const refused = await client.publish(topic.value, byId('live-payload').value, {
-      qos,
-      retain: byId('live-retain').checked,
-    });
+    answer.textContent = '';
+    let refused;
+    try {
+      const retain = byId('live-retain').checked;
+      refused = await client.publish(topic.value, byId('live-payload').value, { qos, retain });
+    } catch {
+      answer.textContent = texts.me.notSent;
+      return;
+    }
     if (refused !== '') answer.textContent = `${texts.me.refused}${refused}`;
     else answer.textContent = qos === 0 ? texts.me.sent : texts.me.sentTo;
   });

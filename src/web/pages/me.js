@@ -11,10 +11,16 @@ const SHOWN = 200;
 const time = { heading: words.time, short: true, cell: ({ time: at }) => timeOf(at) };
 const client = { heading: words.client, mono: true, cell: (it) => it.client };
 
+/* What makes a row the same as one before it: in its table, and when the broker tells of it again. */
+const denialKey = ({ client: id, action, topic, reason }) => JSON.stringify([id, action, topic, reason]);
+const trafficKey = ({ client: id, topic }) => JSON.stringify([id, topic]);
+/** Attempts of different clients are rows of their own, whose beginnings tell them apart. */
+const failureKey = ({ address, reason, first }) => JSON.stringify([address, reason, first]);
+
 const denials = new Table(byId('denials'), {
   caption: words.denials,
   empty: words.noDenials,
-  keyOf: ({ client: id, action, topic, reason }) => JSON.stringify([id, action, topic, reason]),
+  keyOf: denialKey,
   columns: [
     time,
     client,
@@ -72,7 +78,7 @@ const ended = new Table(byId('ended'), {
 const traffic = new Table(byId('traffic'), {
   caption: words.traffic,
   empty: words.noTraffic,
-  keyOf: ({ client: id, topic }) => JSON.stringify([id, topic]),
+  keyOf: trafficKey,
   columns: [
     time,
     client,
@@ -124,7 +130,7 @@ const retained = new Table(byId('retained'), {
 const failures = new Table(byId('failures'), {
   caption: words.failures,
   empty: words.noFailures,
-  keyOf: ({ address, reason }) => `${reason} ${address}`,
+  keyOf: failureKey,
   columns: [
     time,
     { heading: words.from, short: true, cell: ({ address }) => address },
@@ -187,8 +193,8 @@ function lasting(seconds) {
 }
 
 /** The newest first, what is the same once. */
-function merged(known, item, same) {
-  return [item, ...known.filter((it) => !same(it, item))].slice(0, SHOWN);
+function merged(known, item, keyOf) {
+  return [item, ...known.filter((it) => keyOf(it) !== keyOf(item))].slice(0, SHOWN);
 }
 
 /** One more call is one too many while another is on its way. */
@@ -235,24 +241,21 @@ enter(async (session) => {
       selfSoon();
     },
     denied: (item) => {
-      const same = (a, b) =>
-        a.client === b.client && a.action === b.action && a.topic === b.topic && a.reason === b.reason;
-      denied = merged(denied, item, same);
+      denied = merged(denied, item, denialKey);
       denials.show(denied);
       const text = say(words.denied, item);
       if (text !== told) tell(text);
       told = text;
     },
     failed: (item) => {
-      failed = merged(failed, item, (a, b) => a.address === b.address && a.reason === b.reason);
+      failed = merged(failed, item, failureKey);
       failures.show(failed);
     },
     traffic: ({ topics }) => {
       for (const topic of topics) {
-        const same = (a) => a.client === topic.client && a.topic === topic.topic;
-        const before = published.find(same) ?? { messages: 0, bytes: 0 };
+        const before = published.find((it) => trafficKey(it) === trafficKey(topic)) ?? { messages: 0, bytes: 0 };
         const sum = { messages: before.messages + topic.messages, bytes: before.bytes + topic.bytes };
-        published = merged(published, { ...topic, ...sum, time: Date.now() }, same);
+        published = merged(published, { ...topic, ...sum, time: Date.now() }, trafficKey);
       }
       traffic.show(published);
       selfSoon();

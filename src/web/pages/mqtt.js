@@ -46,6 +46,7 @@ export class MqttClient {
   onClose = () => {};
   #socket;
   #buffer = new Uint8Array(0);
+  /** For an answer, by its packet id. */
   #waiting = new Map();
   #nextId = 1;
   #ping;
@@ -56,7 +57,10 @@ export class MqttClient {
       const socket = new WebSocket(url, 'mqtt');
       this.#socket = socket;
       socket.binaryType = 'arraybuffer';
-      this.#waiting.set('connack', (body) => (body[1] === 0 ? resolve() : reject(new Error(`CONNACK ${body[1]}`))));
+      this.#waiting.set('connack', {
+        resolve: (body) => (body[1] === 0 ? resolve() : reject(new Error(`CONNACK ${body[1]}`))),
+        reject,
+      });
       socket.onopen = () => {
         const body = [
           ...text('MQTT'),
@@ -73,14 +77,15 @@ export class MqttClient {
       socket.onmessage = ({ data }) => this.#read(new Uint8Array(data));
       socket.onclose = () => {
         clearInterval(this.#ping);
-        reject(new Error('closed'));
+        for (const waiting of this.#waiting.values()) waiting.reject(new Error('closed'));
+        this.#waiting.clear();
         this.onClose();
       };
       this.#ping = setInterval(() => socket.readyState === WebSocket.OPEN && socket.send(packet(0xc0, [])), 50_000);
     });
   }
 
-  /** Resolves with what is wrong; empty: nothing. */
+  /** Resolves with what is wrong; empty: nothing. Rejects when the connection ends before the answer is there. */
   async subscribe(filter) {
     const id = this.#id();
     const body = await this.#ask(id, packet(0x82, [...u16(id), 0, ...text(filter), 0]));
@@ -113,8 +118,8 @@ export class MqttClient {
   }
 
   #ask(id, bytes) {
-    return new Promise((resolve) => {
-      this.#waiting.set(id, resolve);
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
       this.#socket.send(bytes);
     });
   }
@@ -145,7 +150,7 @@ export class MqttClient {
     }
     const key = type === 2 ? 'connack' : (body[0] << 8) + body[1];
     if (type !== 2 && type !== 4 && type !== 9) return;
-    this.#waiting.get(key)?.(body);
+    this.#waiting.get(key)?.resolve(body);
     this.#waiting.delete(key);
   }
 }

@@ -74,6 +74,7 @@ export const texts = {
     sent: 'Sent.',
     sentTo: 'Acknowledged.',
     refused: 'Refused: ',
+    notSent: 'Not acknowledged: the connection ended before.',
     startFirst: 'Start first.',
     clients: 'Your clients',
     noClients: 'No client of yours is connected.',
