@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import tls from 'node:tls';
 import { eventually } from './deadline.js';
 import { freePort } from './ports.js';
 import { passwordOf, type Target } from './raw-client.js';
@@ -39,7 +40,8 @@ export async function startMosquitto(
   await writeFile(join(folder, 'conf'), `${lines.join('\n')}\n`);
   const child = spawn('mosquitto', ['-c', join(folder, 'conf')], { stdio: 'ignore' });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  await eventually(20_000, 'mosquitto listens', () => canConnect(port));
+  // It listens before it handles signals, and only then answers: a SIGHUP between the two would be its end.
+  await eventually(20_000, 'mosquitto answers', () => answersTls(port));
   return {
     host: '127.0.0.1',
     port,
@@ -62,6 +64,15 @@ export interface Mosquitto extends Target {
   reload(): void;
   stop(): Promise<void>;
 }
+
+const answersTls = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
 
 export const canConnect = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
