@@ -110,10 +110,10 @@ export class Client implements ConnectedClient, Task {
     }
     if (head >> 4 === PUBLISH) {
       const { incoming } = this.account;
-      if (incoming !== null) {
-        const { reader } = this.connection;
-        reader.toll.message(incoming, end - start);
-        reader.waitFor(incoming);
+      if (incoming !== null && !this.connection.reader.toll.passes(incoming, end - start)) {
+        this.#received[PUBLISH]!--;
+        this.connection.reader.putBack(end - start);
+        return 1;
       }
       return this.#publishFlow.publish(chunk, start, bodyStart, end);
     }

@@ -211,13 +211,14 @@ export class Connection implements FrameSource, Holder {
   }
 
   /** Closes once all that was received, but for what is behind an unanswered CONNECT, is handled, and calls back then. */
-  closeHandled(reason: CloseReason, done: () => void = () => {}): void {
+  closeHandled(reason: 'taken-over' | 'broker-stopping', done: () => void = () => {}): void {
     if (this.#closed) {
       done();
       return;
     }
     this.#onClosed.push(done);
-    if (this.#answered) this.reader.handleAll(() => this.close(reason));
+    // To be taken over is no way around the user's rate.
+    if (this.#answered) this.reader.handleAll(() => this.close(reason), reason === 'broker-stopping');
     else this.close(reason);
   }
 

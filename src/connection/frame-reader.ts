@@ -3,10 +3,9 @@ import { BackgroundJob, type Job, proceed } from '../fairness/job.js';
 import type { Reader, Scheduler, Task } from '../fairness/scheduler.js';
 import type { Valve } from '../valve.js';
 import type { FrameHandler, FrameSource } from './frame-handler.js';
-import { type FrameHeader, INCOMPLETE, MALFORMED_LENGTH, PartialFrame, readFrameHeader } from './frames.js';
+import { checkSize, type FrameHeader, INCOMPLETE, PartialFrame, readFrameHeader } from './frames.js';
 import { Obstacles } from './obstacles.js';
 import { PartialCharge } from './partial-charge.js';
-import { ProtocolError } from './protocol-error.js';
 import { PublishToll } from './publish-toll.js';
 import { ReadAhead } from './read-ahead.js';
 
@@ -32,6 +31,8 @@ export class FrameReader implements Task, Reader {
   readonly #ahead: ReadAhead;
   /** What the last frame asked for and is not done: the next one waits. */
   #job: Job | null = null;
+  /** Of the frame at hand, if it was put back. */
+  #backBytes = 0;
   /** Nothing is handled until `resume`. */
   #halted = false;
   /** Nor until these have opened. */
@@ -79,9 +80,10 @@ export class FrameReader implements Task, Reader {
   read(chunk: Buffer): void {
     const scheduler = this.#scheduler;
     const { account } = this.#handler;
-    const { incoming } = account;
-    if (incoming !== null && this.toll.coming(incoming, this.#partial?.bytes ?? 0, chunk.length))
-      this.waitFor(incoming);
+    if (account.incoming !== null) {
+      this.toll.coming(account.incoming, this.#partial?.bytes ?? 0, chunk.length);
+      this.waitFor(this.toll);
+    }
     scheduler.touch();
     scheduler.received(account);
     if (this.#source.closed || this.#onHandled !== null) return;
@@ -109,13 +111,12 @@ export class FrameReader implements Task, Reader {
     if (!this.waiting && !this.#stopped) this.#source.ended();
   }
 
-  /**
-   * Reads no further, and calls back when what was read is handled, in its owner's turns and whatever it waits for: this
-   * connection has to make way.
-   */
-  handleAll(done: () => void): void {
+  /** It makes way: reads no further, and calls back when what was read is handled; `atOnce`: whatever the rate is. */
+  handleAll(done: () => void, atOnce: boolean): void {
     this.#halted = false;
     this.#obstacles.clear();
+    if (atOnce) this.toll.waive();
+    else this.#obstacles.add(this.toll);
     this.#onHandled = done;
     if (this.waiting) this.#line();
     else done();
@@ -134,6 +135,12 @@ export class FrameReader implements Task, Reader {
   /** After the frame at hand nothing is handled until `valve` opens. */
   waitFor(valve: Valve): void {
     if (this.#onHandled === null) this.#obstacles.add(valve);
+  }
+
+  /** The frame at hand, of so many bytes, is not handled, and comes again when the toll has opened. */
+  putBack(bytes: number): void {
+    this.#backBytes = bytes;
+    this.#obstacles.add(this.toll);
   }
 
   /** After the frame at hand nothing is handled until `job` is done. */
@@ -159,6 +166,7 @@ export class FrameReader implements Task, Reader {
     account.readers.delete(this);
     if (this.#job !== null) this.#scheduler.add(account, new BackgroundJob(this.#job, account, this.#scheduler));
     this.#job = null;
+    this.toll.leave();
     this.#ahead.clear();
     this.#setPartial(null);
   }
@@ -232,10 +240,8 @@ export class FrameReader implements Task, Reader {
       this.#partialCharge.update(partial);
       const { head } = partial;
       if (head !== null) {
-        const start = readFrameHeader(head, 0, head.length, this.#header);
-        if (start === MALFORMED_LENGTH) throw new ProtocolError('MQTT-2.2.3', 'a length field of five bytes');
-        if (start === INCOMPLETE) continue;
-        this.#checkSize(this.#header.end);
+        if (readFrameHeader(head, 0, head.length, this.#header) === INCOMPLETE) continue;
+        checkSize(this.#header.end, this.#handler.largestFrame);
         partial.setNeeded(this.#header.end);
       }
       const { frame } = partial;
@@ -244,7 +250,7 @@ export class FrameReader implements Task, Reader {
       const done = this.#process(frame, 0);
       if (this.#source.closed) return -1;
       if (done && !this.#stopped) return i;
-      if (i < chunk.length) this.#keep(chunk, i);
+      if (i < chunk.length) this.#keep(chunk, i, frame);
       return -1;
     }
     return -1;
@@ -258,13 +264,12 @@ export class FrameReader implements Task, Reader {
     let units = 0;
     while (i < limit) {
       const bodyStart = readFrameHeader(chunk, i, limit, header);
-      if (bodyStart < 0) {
-        if (bodyStart === MALFORMED_LENGTH) throw new ProtocolError('MQTT-2.2.3', 'a length field of five bytes');
+      if (bodyStart === INCOMPLETE) {
         this.#setPartial(new PartialFrame(chunk, i, 0));
         return true;
       }
       const { end } = header;
-      if (end - i > LARGEST_UNCHECKED) this.#checkSize(end - i);
+      if (end - i > LARGEST_UNCHECKED) checkSize(end - i, this.#handler.largestFrame);
       if (end > limit) {
         this.#setPartial(new PartialFrame(chunk, i, end - i));
         return true;
@@ -273,7 +278,11 @@ export class FrameReader implements Task, Reader {
       i = end;
       if (this.#source.closed) return false;
       if (!this.#finishJob()) break;
-      if (this.#stopped) break;
+      if (this.#stopped) {
+        i -= this.#backBytes;
+        this.#backBytes = 0;
+        break;
+      }
       if (units < UNITS_PER_LOOK) continue;
       units = 0;
       if (i < limit && this.#scheduler.sliceOver) break;
@@ -283,14 +292,9 @@ export class FrameReader implements Task, Reader {
     return i === limit && this.#job === null && !this.#stopped;
   }
 
-  /** Puts what is left of a chunk in front of what waits. */
-  #keep(chunk: Buffer, at: number): void {
-    if (!this.#ahead.unshift(chunk, at)) this.#socket.pause();
+  /** Puts what is left of a chunk in front of what waits, but behind the frame of which it had the end. */
+  #keep(chunk: Buffer, at: number, behind: Buffer | null = null): void {
+    if (!this.#ahead.unshift(chunk, at, behind)) this.#socket.pause();
     this.#line();
-  }
-
-  #checkSize(bytes: number): void {
-    const limit = this.#handler.largestFrame;
-    if (bytes > limit) throw new ProtocolError('too-large', `a packet of ${bytes} bytes; ${limit} are allowed`);
   }
 }

@@ -1,16 +1,17 @@
+import { ProtocolError } from './protocol-error.js';
+
 /** The start of a frame: where its body begins and ends. */
 export interface FrameHeader {
   bodyStart: number;
   end: number;
 }
 
-/** What the first bytes of a frame can turn out to be. */
+/** Of which there are not enough bytes yet. */
 export const INCOMPLETE = -1;
-export const MALFORMED_LENGTH = -2;
 
 /**
  * Reads the Remaining Length field [MQTT-2.2.3] of the frame that starts at `at`. Returns the offset of its body, or
- * INCOMPLETE, or MALFORMED_LENGTH for a field of more than four bytes. The length itself is left in `header`.
+ * INCOMPLETE; throws for a field of more than four bytes. The length itself is left in `header`.
  */
 export function readFrameHeader(buffer: Buffer, at: number, limit: number, header: FrameHeader): number {
   let i = at + 1;
@@ -19,7 +20,7 @@ export function readFrameHeader(buffer: Buffer, at: number, limit: number, heade
   let length = byte & 127;
   let shift = 7;
   while (byte & 128) {
-    if (shift === 28) return MALFORMED_LENGTH;
+    if (shift === 28) throw new ProtocolError('MQTT-2.2.3', 'a length field of five bytes');
     if (i >= limit) return INCOMPLETE;
     byte = buffer[i++]!;
     length |= (byte & 127) << shift;
@@ -28,6 +29,11 @@ export function readFrameHeader(buffer: Buffer, at: number, limit: number, heade
   header.bodyStart = i;
   header.end = i + length;
   return i;
+}
+
+/** Throws for a frame that is larger than `limit`. */
+export function checkSize(bytes: number, limit: number): void {
+  if (bytes > limit) throw new ProtocolError('too-large', `a packet of ${bytes} bytes; ${limit} are allowed`);
 }
 
 /** By how much the memory of a partial frame grows, when it has to. */

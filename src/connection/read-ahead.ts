@@ -42,10 +42,17 @@ export class ReadAhead {
     return this.#count(chunk.length + BYTES_PER_CHUNK);
   }
 
-  /** Puts back what is left of the chunk that was taken last, or of one that could not wait. */
-  unshift(chunk: Buffer, at: number): boolean {
-    this.#chunks.unshift(chunk);
-    this.#at = at;
+  /**
+   * Puts back what is left of the chunk that was taken last, or of one that could not wait; behind `behind`, if that is
+   * what comes first.
+   */
+  unshift(chunk: Buffer, at: number, behind: Buffer | null): boolean {
+    if (behind !== null && this.#chunks[0] === behind) {
+      this.#chunks.splice(1, 0, chunk.subarray(at));
+    } else {
+      this.#chunks.unshift(chunk);
+      this.#at = at;
+    }
     return this.#count(chunk.length - at + BYTES_PER_CHUNK);
   }
 

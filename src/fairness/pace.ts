@@ -18,6 +18,8 @@ export interface PaceState extends Rate {
   readonly bytesLeft: number | null;
   /** Since the account is known. */
   readonly closedMs: number;
+  /** So many wait for their turn. */
+  readonly waiting: number;
 }
 
 export interface PaceOptions {
@@ -40,7 +42,8 @@ const LONGEST_MS = 60_000;
 /**
  * The rate of a user's messages in one direction, for all connections together. A valve that closes when more was taken
  * than is there, and opens by itself when that is paid. Those who wait go on one after the other, in the order of their
- * coming, for as long as it stays open: a connection that sends all it can takes turns with the others of its user.
+ * coming, for as long as it stays open: a connection that sends all it can takes turns with the others of its user, and
+ * whoever comes new stands behind those who wait.
  */
 export class Pace extends Valve implements Task {
   readonly #options: PaceOptions;
@@ -48,6 +51,8 @@ export class Pace extends Valve implements Task {
   #messages: Bucket | null = null;
   #bytes: Bucket | null = null;
   readonly #waiting: (() => void)[] = [];
+  /** Whose turn it is, until it is the next one's, or it is closed again. */
+  #called: (() => void) | null = null;
   #cancelTimer: (() => void) | null = null;
   /** It is in its owner's line, to wake the next one. */
   #lined = false;
@@ -79,6 +84,7 @@ export class Pace extends Valve implements Task {
     this.#bytes?.take(bytes, nowMs);
     if (this.closed || this.#missingMs(nowMs) === 0) return;
     this.close();
+    this.#called = null;
     this.#countedAtMs = nowMs;
     this.#wakeLater(nowMs);
     this.#options.onClosed((this.#messages?.waitMs(1, nowMs) ?? 0) > 0 ? 'messages' : 'bytes');
@@ -88,6 +94,25 @@ export class Pace extends Valve implements Task {
   override whenOpen(callback: () => void): void {
     if (this.closed) this.#waiting.push(callback);
     else callback();
+  }
+
+  /** May somebody go on who would wait with `callback`? Not ahead of those who wait already. */
+  mayPass(callback: () => void): boolean {
+    if (this.closed) return false;
+    return this.#called === callback || (this.#called === null && this.#waiting.length === 0);
+  }
+
+  /** Calls back when it is the caller's turn; `first`: before the others, for it was the caller's turn already. */
+  wait(callback: () => void, first: boolean): void {
+    if (first) this.#waiting.unshift(callback);
+    else this.#waiting.push(callback);
+    if (!this.closed) this.#line();
+  }
+
+  /** Who waited with `callback` does not any more. */
+  leave(callback: () => void): void {
+    const at = this.#waiting.indexOf(callback);
+    if (at !== -1) this.#waiting.splice(at, 1);
   }
 
   /** The next one's turn. */
@@ -100,9 +125,12 @@ export class Pace extends Valve implements Task {
       this.#line();
       return false;
     }
-    this.#waiting.shift()?.();
+    const next = this.#waiting.shift() ?? null;
+    this.#called = next;
+    if (next === null) return false;
+    next();
     // Behind whatever that has put in line: then it shows whether there is something left for the next one.
-    if (this.#waiting.length > 0) this.#line();
+    this.#line();
     return false;
   }
 
@@ -113,6 +141,7 @@ export class Pace extends Valve implements Task {
       messagesLeft: this.#messages?.level(nowMs) ?? null,
       bytesLeft: this.#bytes?.level(nowMs) ?? null,
       closedMs: this.#closedMs + (this.closed ? nowMs - this.#countedAtMs : 0),
+      waiting: this.#waiting.length,
     };
   }
 

@@ -27,6 +27,8 @@ export interface SlowedUse {
   readonly slowed: boolean;
   /** For how long it has waited, in all. */
   readonly slowedMs: number;
+  /** So many connections wait for their turn. */
+  readonly waiting: number;
 }
 
 /** The same numbers that are asked when something is refused. */
@@ -53,7 +55,7 @@ export function slowedUse({ incoming, outgoing }: UserAccount): SlowedUse[] {
 }
 
 function stateOf(direction: 'in' | 'out', pace: Pace | null): SlowedUse {
-  if (pace === null) return { direction, messagesLeft: null, bytesLeft: null, slowed: false, slowedMs: 0 };
-  const { messagesLeft, bytesLeft, closedMs } = pace.state();
-  return { direction, messagesLeft, bytesLeft, slowed: pace.closed, slowedMs: closedMs };
+  if (pace === null) return { direction, messagesLeft: null, bytesLeft: null, slowed: false, slowedMs: 0, waiting: 0 };
+  const { messagesLeft, bytesLeft, closedMs, waiting } = pace.state();
+  return { direction, messagesLeft, bytesLeft, slowed: pace.closed, slowedMs: closedMs, waiting };
 }

@@ -187,6 +187,7 @@ export class Wills {
     const denied = [topic, responseTopicOf(properties)].find((each) => each !== null && !gate.mayPublish(client, each));
     if (denied == null) {
       counters.willsPublished++;
+      account.incoming?.take(1, payload.length);
       const more = { properties, expirySeconds, cameAt: clock.epochMs() };
       yield* distribution.posting(Publication.of(topic, payload, qos, retain, login, clientId, more), account);
     } else {

@@ -15,6 +15,8 @@ interface Wish {
   readonly stepMs: number;
   /** Whether what comes behind it waits for a valve. */
   readonly closes?: boolean;
+  /** Whether it is put back when it comes first. */
+  readonly back?: boolean;
 }
 
 function setup(wishes: readonly Wish[]) {
@@ -26,6 +28,7 @@ function setup(wishes: readonly Wish[]) {
   let closed = false;
   let ended = 0;
   const failures: unknown[] = [];
+  const back = new Set<number>();
   function* job(n: number, { steps, stepMs }: Wish): Job {
     for (let step = 1; step <= steps; step++) {
       time.spend(stepMs);
@@ -46,9 +49,16 @@ function setup(wishes: readonly Wish[]) {
     {
       account: alice.account,
       largestFrame: 1_000_000,
-      handle(chunk, _start, bodyStart) {
+      handle(chunk, start, bodyStart, end) {
         const n = chunk.readUInt16BE(bodyStart);
         const wish = wishes[n]!;
+        if (wish.back && !back.has(n)) {
+          back.add(n);
+          reader.toll.close();
+          valves.push(reader.toll);
+          reader.putBack(end - start);
+          return 1;
+        }
         diary.push(`${n} begins`);
         if (wish.steps > 0) reader.perform(job(n, wish));
         else {
@@ -92,6 +102,7 @@ const wish = fc.record({
   stepMs: fc.constantFrom(0.01, 0.3, 0.9, 2),
   paddingBytes: fc.oneof(fc.constant(0), fc.nat(300)),
   closes: fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+  back: fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
 });
 
 test('each frame begins when the one before it is done, however they are cut, and whoever else has work', async () => {
@@ -200,7 +211,7 @@ describe('a connection that has to make way', () => {
     reader.handleAll(() => {
       handled++;
       assert.deepEqual(diary, inOrder(3));
-    });
+    }, false);
     socket.push(frame(3));
     await nextTurn();
     await scheduler.whenIdle();
@@ -208,10 +219,31 @@ describe('a connection that has to make way', () => {
     assert.deepEqual(diary, inOrder(3));
   });
 
+  for (const atOnce of [false, true]) {
+    test(`keeps to the rate of its user${atOnce ? ', unless there is no time' : ''}`, async () => {
+      const { scheduler, diary, socket, reader, valves } = setup([
+        { steps: 0, stepMs: 0, back: true },
+        { steps: 0, stepMs: 0, closes: true },
+        { steps: 0, stepMs: 0 },
+      ]);
+      socket.push(Buffer.concat([frame(0), frame(1), frame(2)]));
+      await nextTurn();
+      let handled = 0;
+      reader.handleAll(() => handled++, atOnce);
+      await scheduler.whenIdle();
+      if (!atOnce) {
+        assert.deepEqual([handled, diary], [0, []]);
+        valves[0]!.open();
+        await scheduler.whenIdle();
+      }
+      assert.deepEqual([handled, diary], [1, inOrder(3)]);
+    });
+  }
+
   test('does so at once when nothing waits', () => {
     const { reader } = setup([]);
     let handled = 0;
-    reader.handleAll(() => handled++);
+    reader.handleAll(() => handled++, false);
     assert.equal(handled, 1);
   });
 });

@@ -85,6 +85,25 @@ test('those who wait take turns: who comes again stands behind the others', asyn
   assert.deepEqual(went.slice(0, 9), ['a', 'b', 'c', 'a', 'b', 'c', 'a', 'b', 'c']);
 });
 
+test('who comes new stands behind those who wait, in the moment that it opens too', async () => {
+  const { pace, clock, pass } = paced({ messagesPerSecond: 10, burstMs: 100 });
+  const first = () => {};
+  const other = () => {};
+  assert.equal(pace.mayPass(first), true);
+  pace.take(1, 0);
+  assert.equal(pace.mayPass(first), false);
+  pace.wait(first, false);
+  clock.advance(110);
+  assert.deepEqual([pace.closed, pace.mayPass(other), pace.mayPass(first)], [false, false, false]);
+  // Its turn comes, and is over when it has had the time.
+  pace.work();
+  assert.deepEqual([pace.mayPass(other), pace.mayPass(first)], [false, false]);
+  pace.work();
+  assert.deepEqual([pace.mayPass(other), pace.mayPass(first)], [false, true]);
+  await pass(5);
+  assert.deepEqual([pace.mayPass(other), pace.mayPass(first)], [true, true]);
+});
+
 test('who asks for nothing when woken lets the next one go on at once', async () => {
   const { pace, pass } = paced({ messagesPerSecond: 10, burstMs: 100 });
   pace.take(1, 0);

@@ -1,5 +1,6 @@
 /** Changes to how fast a user may send and be sent, and to the limits of one user. */
 const rates = ['test/session/rates.test.ts'];
+const connections = ['test/session/rate-of-connections.test.ts'];
 const pace = ['test/fairness/pace.test.ts'];
 
 export const mutants = [
@@ -19,16 +20,51 @@ export const mutants = [
   },
   {
     name: 'a message costs nothing of the rate',
-    file: 'src/connection/client.ts',
-    find: 'reader.toll.message(incoming, end - start);',
+    file: 'src/connection/publish-toll.ts',
+    find: 'pace.take(1, due);',
     replace: '',
     tests: rates,
   },
   {
+    name: 'the first message of a connection does not wait for the rate',
+    file: 'src/connection/publish-toll.ts',
+    find: 'if (!this.#waived && !pace.mayPass(this.#onTurn)) {',
+    replace: 'if (this.#prepaid > 0 && !pace.mayPass(this.#onTurn)) {',
+    tests: connections,
+  },
+  {
+    name: 'who comes new goes ahead of those who wait for the rate',
+    file: 'src/fairness/pace.ts',
+    find: 'return this.#called === callback || (this.#called === null && this.#waiting.length === 0);',
+    replace: 'return true;',
+    tests: pace,
+  },
+  {
+    name: 'who is taken over has no rate',
+    file: 'src/connection/frame-reader.ts',
+    find: 'if (atOnce) this.toll.waive();',
+    replace: 'if (atOnce || !atOnce) this.toll.waive();',
+    tests: connections,
+  },
+  {
+    name: 'who has gone stands in the line of the rate',
+    file: 'src/connection/frame-reader.ts',
+    find: 'this.toll.leave();',
+    replace: '',
+    tests: connections,
+  },
+  {
+    name: 'what comes behind a message that waits overtakes it',
+    file: 'src/connection/read-ahead.ts',
+    find: 'if (behind !== null && this.#chunks[0] === behind) {',
+    replace: 'if (behind === null && this.#chunks[0] === behind) {',
+    tests: [...connections, 'test/connection/frame-reader.test.ts'],
+  },
+  {
     name: 'a large message is paid for when it is whole, and at once',
     file: 'src/connection/publish-toll.ts',
-    find: 'if (partialBytes < LARGE_BYTES) return false;',
-    replace: 'if (partialBytes >= 0) return false;',
+    find: 'if (partialBytes < LARGE_BYTES) return;',
+    replace: 'if (partialBytes >= 0) return;',
     tests: rates,
   },
   {

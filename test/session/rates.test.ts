@@ -1,59 +1,12 @@
 // How fast the messages of a user may come and leave, and the other limits that users may have of their own. Time stands
 // still unless the test lets it pass.
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
-import type { Config } from '../../src/config/config.js';
-import type { DeepPartial } from '../../src/config/defaults.js';
+import { test } from 'node:test';
 import { limitUse, slowedUse } from '../../src/session/limit-use.js';
-import { ManualClock } from '../../src/testing/manual-clock.js';
 import { eventually } from '../support/deadline.js';
+import { collecting, numbers, worldWith } from '../support/paced-world.js';
 import * as mqtt from '../support/packets.js';
-import { RawClient, type RawConnectOptions } from '../support/raw-client.js';
-import { startTestBroker, type TestBroker, type TestBrokerOptions } from '../support/test-broker.js';
-
-interface World extends TestBroker {
-  readonly clock: ManualClock;
-  client(options?: RawConnectOptions): Promise<RawClient>;
-  /** Lets time pass until it is so, and returns how much that was. */
-  passUntil(holds: () => boolean, mostMs: number): Promise<number>;
-}
-
-async function worldWith(t: TestContext, config: DeepPartial<Config>, options: TestBrokerOptions = {}): Promise<World> {
-  const clock = new ManualClock();
-  const broker = await startTestBroker({ users: ['alice', 'bob', 'carol'], ...options, config, seams: { clock } });
-  t.after(() => broker.stop());
-  return {
-    ...broker,
-    clock,
-    async client(given = {}) {
-      const client = await RawClient.connect(broker, { keepaliveSeconds: 0, ...given });
-      t.after(() => client[Symbol.asyncDispose]());
-      return client;
-    },
-    async passUntil(holds, mostMs) {
-      for (let passed = 0; passed <= mostMs; passed += 10) {
-        // What the clock has let go on goes on, through sockets and back.
-        for (let i = 0; i < 60; i++) await turn();
-        if (holds()) return passed;
-        clock.advance(10);
-      }
-      throw new Error(`not within ${mostMs} ms`);
-    },
-  };
-}
-
-/** Acknowledges in the background, and keeps what came. */
-function collecting(client: RawClient): { readonly payloads: string[] } {
-  const payloads: string[] = [];
-  const collect = async () => {
-    for (;;) payloads.push(String((await client.receive(60_000)).payload));
-  };
-  collect().catch(() => {});
-  return { payloads };
-}
-
-const numbers = (count: number) => Array.from({ length: count }, (_, i) => String(i));
+import { RawClient } from '../support/raw-client.js';
 
 for (const qos of [0, 1, 2] as const) {
   test(`messages of QoS ${qos} beyond the rate come later, in order, and every one of them`, async (t) => {

@@ -1,0 +1,170 @@
+// A user's rate is for all connections together, also for those that bring one message each: a loop of mosquitto_pub.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { slowedUse } from '../../src/session/limit-use.js';
+import { collecting, numbers, type World, worldWith } from '../support/paced-world.js';
+import * as mqtt from '../support/packets.js';
+import { connectPacket, freshId, RawClient } from '../support/raw-client.js';
+
+const rate = { userLimits: [{ users: ['alice'], messagesInPerSecond: 10, burstMs: 1_000 }] };
+const slowedOf = (world: World) => slowedUse(world.parts().accounts.known('alice')!)[0]!;
+
+/** One of a loop of mosquitto_pub: it says all it has to say at once. */
+async function pub(world: World, payload: string, { qos = 0, clientId = freshId() } = {}): Promise<RawClient> {
+  const client = await RawClient.open(world, {}, clientId);
+  client.send(
+    connectPacket({ clientId, keepaliveSeconds: 0 }),
+    mqtt.publish('iotlab/alice/x', payload, { qos: qos as 0 | 1, ...(qos > 0 && { id: 1 }) }),
+    mqtt.disconnect(),
+  );
+  return client;
+}
+
+for (const { level, qos } of [
+  { level: 3, qos: 0 },
+  { level: 4, qos: 1 },
+  { level: 4, qos: 2 },
+  { level: 5, qos: 1 },
+] as const) {
+  test(`a connection for each message is no way around the rate, level ${level}, QoS ${qos}`, async (t) => {
+    const world = await worldWith(t, rate);
+    const reader = await world.client();
+    await reader.subscribe(['iotlab/alice/#', 0]);
+    const { payloads } = collecting(reader);
+    for (const n of numbers(30)) {
+      const client = await world.client({ level });
+      const payload = level === 5 ? Buffer.from(`\0${n}`) : n;
+      client.send(mqtt.publish('iotlab/alice/x', payload, { qos, ...(qos > 0 && { id: 1 }) }));
+    }
+    const ms = await world.passUntil(() => payloads.length === 30, 10_000);
+    assert.ok(ms >= 1_950 && ms <= 2_150, `${ms}`);
+    assert.deepEqual(
+      payloads.toSorted((a, b) => Number(a) - Number(b)),
+      numbers(30),
+    );
+    assert.equal(world.parts().counters.packetsReceived[mqtt.PUBLISH], 30);
+    assert.equal(world.parts().counters.messagesDropped.total, 0);
+  });
+}
+
+test('they come in the order of their coming, and each client is gone when its message is handled', async (t) => {
+  const world = await worldWith(t, rate);
+  const reader = await world.client();
+  await reader.subscribe(['iotlab/alice/#', 0]);
+  const { payloads } = collecting(reader);
+  for (const n of numbers(40)) {
+    await pub(world, n);
+    await world.passUntil(() => world.parts().accounts.known('alice')!.traffic.bytesReceived > 0, 0);
+  }
+  assert.equal(payloads.length, 10);
+  const { connections } = world.parts();
+  assert.equal(connections.size, 31);
+  assert.equal(slowedOf(world).waiting, 30);
+  await world.passUntil(() => payloads.length === 20, 1_050);
+  await world.passUntil(() => connections.size === 21, 0);
+  await world.passUntil(() => payloads.length === 40, 2_100);
+  assert.deepEqual(payloads, numbers(40));
+  await world.passUntil(() => connections.size === 1, 0);
+});
+
+test('nor are connections that are there already and send now and then', async (t) => {
+  const world = await worldWith(t, rate);
+  const reader = await world.client();
+  await reader.subscribe(['iotlab/alice/#', 0]);
+  const { payloads } = collecting(reader);
+  const writers: RawClient[] = [];
+  for (let i = 0; i < 20; i++) writers.push(await world.client());
+  for (const round of numbers(3)) for (const writer of writers) writer.send(mqtt.publish('iotlab/alice/x', round));
+  const ms = await world.passUntil(() => payloads.length === 60, 10_000);
+  assert.ok(ms >= 4_950 && ms <= 5_150, `${ms}`);
+});
+
+test('nor is to be taken over: what the older connection had said keeps to the rate before it makes way', async (t) => {
+  const world = await worldWith(t, rate);
+  const reader = await world.client();
+  await reader.subscribe(['iotlab/alice/#', 0]);
+  const { payloads } = collecting(reader);
+  const clientId = freshId();
+  for (const n of numbers(20)) {
+    const client = await RawClient.open(world, {}, clientId);
+    t.after(() => client.cut());
+    client.send(connectPacket({ clientId, keepaliveSeconds: 0 }), mqtt.publish('iotlab/alice/x', n));
+  }
+  const first = await world.passUntil(() => payloads.length >= 10, 100);
+  await world.passUntil(() => false, 0).catch(() => {});
+  assert.ok(payloads.length <= 11, `${payloads.length}`);
+  const ms = first + (await world.passUntil(() => payloads.length === 20, 5_000));
+  assert.ok(ms >= 950 && ms <= 1_150, `${ms}`);
+});
+
+test('who has a message to send does not wait for ever while others keep coming', async (t) => {
+  const world = await worldWith(t, rate);
+  const reader = await world.client();
+  await reader.subscribe(['iotlab/alice/#', 0]);
+  const { payloads } = collecting(reader);
+  for (const n of numbers(30)) await pub(world, n);
+  await pub(world, 'the one');
+  for (let i = 0; i < 25; i++) {
+    await pub(world, 'later');
+    await world.passUntil(() => false, 90).catch(() => {});
+  }
+  await world.passUntil(() => payloads.includes('the one'), 100);
+  assert.ok(payloads.indexOf('the one') <= 31, `${payloads.indexOf('the one')}`);
+});
+
+test('what is no message does not wait for the rate: subscribing, acknowledging, being alive, leaving', async (t) => {
+  const world = await worldWith(t, rate);
+  const loop = await world.client();
+  loop.send(...numbers(200).map((n) => mqtt.publish('iotlab/alice/x', n)));
+  await world.passUntil(() => slowedOf(world).slowed, 0);
+  const other = await world.client();
+  await other.subscribe(['iotlab/alice/y', 1]);
+  other.send(mqtt.pingreq());
+  assert.equal((await other.next()).type, mqtt.PINGRESP);
+  other.send(mqtt.disconnect());
+  await world.passUntil(() => world.parts().connections.size === 1, 0);
+});
+
+test('a message that came in pieces waits whole, and what came behind it stays behind', async (t) => {
+  const world = await worldWith(t, rate);
+  const reader = await world.client();
+  await reader.subscribe(['iotlab/alice/#', 1]);
+  const { payloads } = collecting(reader);
+  const loop = await world.client();
+  loop.send(...numbers(10).map((n) => mqtt.publish('iotlab/alice/x', n)));
+  await world.passUntil(() => payloads.length === 10 && slowedOf(world).slowed, 0);
+  const writer = await world.client();
+  const all = Buffer.concat([
+    ...['a', 'b', 'c'].map((n, i) => mqtt.publish('iotlab/alice/x', n, { qos: 1, id: i + 1 })),
+    mqtt.pingreq(),
+  ]);
+  for (const [from, to] of [
+    [0, 5],
+    [5, 30],
+    [30, all.length],
+  ] as const) {
+    writer.send(all.subarray(from, to));
+    await world.passUntil(() => false, 0).catch(() => {});
+  }
+  await world.passUntil(() => payloads.length === 13, 1_000);
+  assert.deepEqual(payloads.slice(10), ['a', 'b', 'c']);
+  for (const type of [mqtt.PUBACK, mqtt.PUBACK, mqtt.PUBACK, mqtt.PINGRESP]) {
+    assert.equal((await writer.next()).type, type);
+  }
+});
+
+test('an operator who lifts the rate lets all of them go on; who is kicked stands in no line', async (t) => {
+  const world = await worldWith(t, rate);
+  const { accounts, connections } = world.parts();
+  const reader = await world.client();
+  await reader.subscribe(['iotlab/alice/#', 0]);
+  const { payloads } = collecting(reader);
+  for (const n of numbers(60)) await pub(world, n);
+  await world.passUntil(() => slowedOf(world).waiting === 50, 0);
+  for (const connection of [...connections].slice(-20)) connection.close('kicked');
+  assert.equal(slowedOf(world).waiting, 30);
+  const limits = { messagesInPerSecond: 0 };
+  accounts.setOverride('alice', { limits, since: world.clock.epochMs(), until: null, reason: '' });
+  await world.passUntil(() => payloads.length === 40, 0);
+  await world.passUntil(() => connections.size === 1, 3_000);
+});
