@@ -68,7 +68,7 @@ export function openListenerOf({ config, seams, parts, ...common }: DoorOptions,
 /** What browsers get; null when the configuration has no port for them. */
 export async function openWebOf(
   { config, seams, parts, clock, log }: DoorOptions,
-  others: Pick<WebOptions, 'admin' | 'guard' | 'certificates' | 'mqttPort'>,
+  others: Pick<WebOptions, 'admin' | 'guard' | 'certificates' | 'mqttPort' | 'isCertified'>,
 ): Promise<Web | null> {
   if (config.web.port === 0 && !seams.web) return null;
   const { hub } = parts;

@@ -46,7 +46,7 @@ import { Wills } from './session/will.js';
 import type { Store } from './store/contract.js';
 import { openPostgres } from './store/postgres/open-postgres.js';
 import { openStore } from './store/store.js';
-import { acceptTickets } from './web/tickets.js';
+import { acceptTickets } from './web/ticket-guard.js';
 import type { Web } from './web/web.js';
 
 export type { Broker, BrokerOptions };
@@ -157,7 +157,8 @@ class ComposedBroker implements Broker {
     this.#admin = admin;
     this.#closers.push(() => admin.close());
     const mqttPort = () => config.web.mqttPort || this.port || config.listener.port;
-    this.#web = await openWebOf(doors, { admin, guard, certificates, mqttPort });
+    const isCertified = (name: string) => this.#listener?.isCertified(name) === true;
+    this.#web = await openWebOf(doors, { admin, guard, certificates, mqttPort, isCertified });
     this.#closers.push(() => this.#web?.close());
     this.#listener = await openListenerOf(doors, this.#web);
     this.#closers.push(() => this.#listener!.close());

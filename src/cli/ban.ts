@@ -84,7 +84,7 @@ hear what they hear of a wrong password; the log says "banned". To keep somebody
       arguments: ['[LOGIN]'],
       options: {
         for: { type: 'string', value: 'DURATION', help: 'such as 30m, 2h, 7d; an hour unless given' },
-        reason: { type: 'string', value: 'TEXT', help: 'for whoever looks at the list' },
+        reason: { type: 'string', value: 'TEXT', help: 'for whoever looks at the list, and for the user' },
         ...address,
       },
       run: ({ args: [login], values: { for: forText = '1h', reason = '', address }, config }, io) =>

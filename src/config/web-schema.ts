@@ -23,6 +23,14 @@ export const web = section('For browsers, over HTTPS with the certificate of the
     problem: whyNotAGroupName,
   }),
   loginMs: durationMs(43_200_000, 'After so long a browser has to log in again.', { min: 60_000 }),
+  names: texts(
+    [],
+    'Names by which browsers may reach this port, besides those of the certificate, localhost and every address.',
+    {
+      accepts: 'a host name',
+      problem: (it) => (/^[a-z\d]([a-z\d.-]*[a-z\d])?$/i.test(it) ? null : ''),
+    },
+  ),
   origins: texts([], 'Where pages with MQTT clients may be from, besides this port itself, as browsers write it.', {
     accepts: 'an origin such as https://dashboard.example.org',
     problem: (it) => (isOrigin(it) ? null : ''),

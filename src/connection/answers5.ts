@@ -50,6 +50,7 @@ const goodbyes: Readonly<Record<CloseReason, ReasonCode | null>> = {
   'keepalive-timeout': Reason.KEEP_ALIVE_TIMEOUT,
   'taken-over': Reason.SESSION_TAKEN_OVER,
   revoked: Reason.NOT_AUTHORIZED,
+  'logged-out': Reason.NOT_AUTHORIZED,
   kicked: Reason.ADMINISTRATIVE_ACTION,
   banned: Reason.ADMINISTRATIVE_ACTION,
   forgotten: Reason.ADMINISTRATIVE_ACTION,

@@ -1,4 +1,5 @@
 import type { RefusalReason } from '../credentials/backend.js';
+import type { Admitted } from '../credentials/guard.js';
 import type { Fault } from '../errors.js';
 import type { Qos } from '../mqtt/packets.js';
 import type { ClientIdentity } from '../session/gate.js';
@@ -11,6 +12,8 @@ export type Identification =
       /** Those that the credential backend knows of. */
       readonly groups: readonly string[];
       readonly stale: boolean;
+      /** Is told of the connection that this lets in. */
+      readonly onAdmitted?: (connection: Admitted) => void;
     }
   | { readonly kind: 'refused'; readonly reason: RefusalReason }
   | { readonly kind: 'unavailable'; readonly reason: string; readonly error: Fault };

@@ -192,6 +192,7 @@ export class Stranger implements FrameHandler {
     }
     // Before an older connection leaves: an account without any would be forgotten, and its limits with it.
     account.connections.add(connection);
+    who.onAdmitted?.(connection);
     const registered: RegisteredClient = {
       ...{ login, clientId, id: scopedId(login, clientId), address: connection.address },
       takenOver: (done) => connection.closeHandled('taken-over', done),

@@ -73,4 +73,6 @@ export type RefusalReason =
   | 'invalid-login'
   | 'disabled'
   | 'ambiguous'
-  | 'throttled';
+  | 'throttled'
+  /** What a page was given to connect with is good once, and not for long. */
+  | 'used-ticket';

@@ -11,7 +11,7 @@ export interface Ban {
   /** Dates, in milliseconds since 1970. */
   readonly since: number;
   readonly until: number;
-  /** For operators. */
+  /** For operators, and for whom it is about. */
   readonly reason: string;
 }
 

@@ -10,6 +10,12 @@ import { type Answer, Questions } from './questions.js';
 import { LoginThrottle } from './throttle.js';
 import { Verdicts } from './verdicts.js';
 
+/** A connection that is let in. */
+export interface Admitted {
+  readonly closed: boolean;
+  close(reason: 'revoked' | 'logged-out'): void;
+}
+
 export type AuthOutcome =
   | {
       readonly kind: 'accepted';
@@ -21,6 +27,8 @@ export type AuthOutcome =
       readonly stale: boolean;
       /** From memory: the backend was not asked for it. */
       readonly remembered: boolean;
+      /** Is told of the connection that it lets in, where that is to end with something else. */
+      readonly onAdmitted?: (connection: Admitted) => void;
     }
   | { readonly kind: 'refused'; readonly reason: RefusalReason }
   /** Nobody could say; never to be shown as a wrong password. */

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import type { SecureContext } from 'node:tls';
 import type { Clock } from '../clock.js';
 import type { ListenerConfig, WebConfig } from '../config/config.js';
@@ -24,6 +25,8 @@ export interface Listener {
   stopAccepting(): void;
   /** Ends every connection and lets go of everything. */
   close(): Promise<void>;
+  /** Does the certificate in use name this host? */
+  isCertified(name: string): boolean;
   /** When the certificates in use end; none, where a proxy has them. */
   certificates(): readonly CertificateExpiry[];
   /** Reads certificate, key and CA again, now. Never rejects: unusable files leave the old ones in use, and a log line. */
@@ -37,6 +40,7 @@ export interface Listener {
 /** What all doors show, wherever it is from. */
 class ReplaceableSource implements CertificateSource {
   #source: CertificateSource;
+  #parsed: { readonly of: CertificatePair; readonly certificate: X509Certificate } | null = null;
 
   constructor(source: CertificateSource) {
     this.#source = source;
@@ -53,6 +57,13 @@ class ReplaceableSource implements CertificateSource {
 
   pair(): CertificatePair {
     return this.#source.pair();
+  }
+
+  /** Does the server's certificate name this host? */
+  names(host: string): boolean {
+    const pair = this.#source.pair();
+    if (this.#parsed?.of !== pair) this.#parsed = { of: pair, certificate: new X509Certificate(pair.certPem) };
+    return this.#parsed.certificate.checkHost(host) !== undefined;
   }
 
   expiries(): readonly CertificateExpiry[] {
@@ -137,6 +148,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     webPort: browsers?.port ?? null,
     connections: () => reception.connections,
     certificates: () => certificates?.expiries() ?? [],
+    isCertified: (name) => certificates?.names(name) === true,
     stopAccepting() {
       for (const door of doors) door.stopAccepting();
       reception.stopAccepting();

@@ -35,6 +35,7 @@ const ends: Readonly<Record<string, string>> = {
   'taken-over':
     'another connection of the same user took its place with the same client id; two programs that share one end each other again and again: give each its own',
   revoked: 'the account was removed, disabled or given a new password',
+  'logged-out': 'whoever was logged in on the page that had opened it has logged out, or was for as long as one may be',
   kicked: 'an operator ended it',
   banned: 'an operator keeps the login, or the address, out for a while',
   forgotten: 'an operator had everything of the login forgotten',
@@ -61,6 +62,7 @@ const refusals: Readonly<Record<string, string>> = {
   disabled: 'the account is disabled',
   ambiguous: 'two entries of the directory claim the login',
   throttled: 'too many wrong passwords from this address: one guess a second is tried',
+  'used-ticket': 'a page wanted to connect with what is good once, and for half a minute: nobody guessed a password',
   'backend-unavailable': 'the credential backend does not answer',
   'other-shard': 'another shard serves this login',
   'too-many-logins': 'too many want to log in at once',

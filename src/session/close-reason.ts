@@ -18,6 +18,8 @@ export type CloseReason =
   | 'taken-over'
   /** The account was removed, disabled or given a new password. */
   | 'revoked'
+  /** The log-in of a browser, whose page had opened it, is over. */
+  | 'logged-out'
   /** An operator or a test ended it. */
   | 'kicked'
   /** An operator keeps the login, or the address, out for a while. */

@@ -1,6 +1,7 @@
 import type { Caller } from '../admin/route.js';
 import { Refusal } from '../admin/route.js';
 import type { BrokerParts } from '../broker-parts.js';
+import type { Ban } from '../credentials/bans.js';
 import type { CredentialGuard } from '../credentials/guard.js';
 import { networkOf } from '../network.js';
 import type { Log } from '../observe/log.js';
@@ -15,21 +16,26 @@ export interface LogInContext {
   readonly noisyLog: RateLimited;
 }
 
+export type LogIn =
+  /** The browser is to show the token from now on. */
+  | { readonly kind: 'in'; readonly login: string; readonly token: string }
+  | { readonly kind: 'banned'; readonly ban: Ban };
+
 /**
  * Checks who it is, as a CONNECT does: the same guard, the same throttle, the same history of failures. Whatever is
- * wrong, the answer is the same. Returns what the browser is to show from now on.
+ * wrong, the answer is the same; only who is kept out by an operator is told so, and a user not without the password.
  */
 export async function logIn(
   { parts, guard, logins, log, noisyLog }: LogInContext,
   body: Readonly<Record<string, unknown>>,
   address: string,
   forMs: number,
-): Promise<{ readonly login: string; readonly token: string }> {
+): Promise<LogIn> {
   const { login, password } = body;
   if (typeof login !== 'string' || typeof password !== 'string') {
     throw new Refusal(400, 'bad-body', 'login and password are texts');
   }
-  const refuse = (reason: string): Refusal => {
+  const note = (reason: string): void => {
     parts.history.refused(address, login, null, reason);
     noisyLog
       .network(networkOf(address))
@@ -39,18 +45,26 @@ export async function logIn(
           'log-in with a browser refused',
         ),
       );
-    return new Refusal(401, 'wrong-credentials', 'login or password is wrong');
   };
-  if (parts.bans.of('address', address) !== null) throw refuse('banned');
+  const keptOut = (ban: Ban): LogIn => {
+    note('banned');
+    return { kind: 'banned', ban };
+  };
+  const ofAddress = parts.bans.of('address', address);
+  if (ofAddress !== null) return keptOut(ofAddress);
   const outcome = await guard.authenticate({ login, password: Buffer.from(password), address });
   if (outcome.kind === 'unavailable') throw new Refusal(503, outcome.reason, 'nobody can say just now; try again');
-  if (outcome.kind === 'refused') throw refuse(outcome.reason);
-  if (parts.bans.of('login', outcome.login) !== null) throw refuse('banned');
+  if (outcome.kind === 'refused') {
+    note(outcome.reason);
+    throw new Refusal(401, 'wrong-credentials', 'login or password is wrong');
+  }
+  const ofLogin = parts.bans.of('login', outcome.login);
+  if (ofLogin !== null) return keptOut(ofLogin);
   const token = logins.begin(outcome, forMs);
   if (token === null) throw new Refusal(503, 'memory-limit', 'you hold as much as you may (limits.memoryPerUser)');
   parts.ruleChanges.setGroups(parts.accounts.open(outcome.login), outcome.groups);
   log.info({ login: outcome.login, address }, 'logged in with a browser');
-  return { login: outcome.login, token };
+  return { kind: 'in', login: outcome.login, token };
 }
 
 export function callerOf(login: string, address: string): Caller {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../admin/route.js';
+import type { Clock } from '../clock.js';
 import type { Balance } from '../fairness/account.js';
 import { Charge } from '../fairness/charge.js';
 
@@ -32,18 +33,43 @@ export function readBody(request: IncomingMessage, most: number, balance: Balanc
   const charge = new Charge(balance);
   return new Promise<string | null>((resolve, reject) => {
     const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => {
+    const read = (chunk: Buffer): void => {
       charge.add(chunk.length);
-      if (charge.bytes > most) {
-        request.pause();
-        reject(new Refusal(413, 'too-large', `a body has at most ${most} bytes`));
-      } else chunks.push(chunk);
-    });
+      chunks.push(chunk);
+      if (charge.bytes <= most) return;
+      request.off('data', read);
+      request.pause();
+      reject(new Refusal(413, 'too-large', `a body has at most ${most} bytes`));
+    };
+    request.on('data', read);
     request.on('end', () => resolve(charge.bytes === 0 ? null : Buffer.concat(chunks).toString('utf8')));
     request.on('close', () => reject(new Refusal(400, 'bad-body', 'the body did not come')));
   }).finally(() => {
     charge.balance = null;
   });
+}
+
+/** Of a body that nobody wants; sockets that are closed with bytes unread are reset, and the answer may be lost. */
+const DRAINED_BYTES = 2 * 1024 * 1024;
+const DRAIN_MS = 2_000;
+
+/** Lets the rest of a body come, and drops it; calls back at its end, or after so much of it, or so long. */
+export function drain(request: IncomingMessage, clock: Clock, done: () => void): void {
+  let left = DRAINED_BYTES;
+  const drop = (chunk: Buffer): void => {
+    left -= chunk.length;
+    if (left < 0) finish();
+  };
+  const finish = (): void => {
+    cancel();
+    for (const event of ['end', 'close']) request.off(event, finish);
+    request.off('data', drop);
+    done();
+  };
+  const cancel = clock.after(DRAIN_MS, finish);
+  request.on('data', drop);
+  for (const event of ['end', 'close']) request.on(event, finish);
+  request.resume();
 }
 
 /** `__Host-`: set by this very host over HTTPS, for all paths, and by nobody else. */

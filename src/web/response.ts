@@ -1,6 +1,8 @@
 import type { ServerResponse } from 'node:http';
+import { dateOf } from '../admin/dates.js';
 import { jsonText } from '../admin/json-text.js';
 import type { Answer, Sink } from '../admin/route.js';
+import type { Ban } from '../credentials/bans.js';
 import type { Balance } from '../fairness/account.js';
 import { Charge } from '../fairness/charge.js';
 
@@ -14,14 +16,29 @@ export const securityHeaders = {
   'cross-origin-resource-policy': 'same-origin',
 } as const;
 
-export function send(response: ServerResponse, answer: Exclude<Answer, { kind: 'stream' }>): void {
+/** `last` ends the answer, once it is written, when its moment has come. */
+export function send(
+  response: ServerResponse,
+  answer: Exclude<Answer, { kind: 'stream' }>,
+  last: (() => void) | null = null,
+): void {
   const text = answer.kind === 'json' ? `${jsonText(answer.value)}\n` : answer.text;
   const [status, type] = answer.kind === 'json' ? [answer.status, 'application/json'] : [200, answer.type];
   response.writeHead(status, {
     ...securityHeaders,
     ...{ 'cache-control': 'no-store', 'content-type': type, 'content-length': Buffer.byteLength(text) },
   });
-  response.end(text);
+  if (last === null) return void response.end(text);
+  response.write(text);
+  last();
+}
+
+/** What operators say of why is for whom it is about, too. */
+export function bannedAnswer({ kind, until, reason }: Ban): Extract<Answer, { kind: 'json' }> {
+  const who = kind === 'login' ? 'you' : 'your address';
+  const date = dateOf(until);
+  const message = `an operator keeps ${who} out until ${date}${reason === '' ? '' : `: ${reason}`}`;
+  return { kind: 'json', status: 403, value: { error: { code: 'banned', message, of: kind, until: date, reason } } };
 }
 
 /** Begins a stream. What its reader has not taken is charged. Returns what ends it. */

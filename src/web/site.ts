@@ -12,11 +12,12 @@ import { groupKey } from '../group-name.js';
 import { networkOf } from '../network.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
+import type { Hosts } from './hosts.js';
 import { callerOf, type LogInContext, logIn } from './log-in.js';
 import type { Login } from './logins.js';
 import type { Page } from './pages.js';
-import { checkOrigin, cookieOf, readBody, tokenIn } from './request.js';
-import { securityHeaders, send, sendStream } from './response.js';
+import { checkOrigin, cookieOf, drain, readBody, tokenIn } from './request.js';
+import { bannedAnswer, securityHeaders, send, sendStream } from './response.js';
 
 /** Who is not logged in has nothing long to say, and nor do users. */
 const BODY_BYTES = 4 * 1024;
@@ -33,6 +34,7 @@ export interface SiteOptions extends LogInContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly noisyLog: RateLimited;
+  readonly hosts: Hosts;
   /** Answers operators, and users about what is theirs. */
   readonly admin: Answerer & { readonly own: Answerer; readonly audit: Audit; health(): HealthState };
   readonly certificates: () => readonly { readonly role: string; readonly expiresAt: number }[];
@@ -69,6 +71,8 @@ export class Site {
     const path = (request.url ?? '/').split('?', 1)[0]!;
     const login = this.#options.logins.find(tokenIn(request));
     try {
+      const complaint = this.#options.hosts.complaint(request.headers.host, visitor.address);
+      if (complaint !== null) throw new Refusal(421, 'other-host', complaint);
       if (path.startsWith('/v1/')) await this.#answer(request, response, path, login, visitor);
       else await this.#show(request, response, path, visitor);
     } catch (error) {
@@ -143,7 +147,9 @@ export class Site {
     const body = parsed(await readBody(request, BODY_BYTES, network.balances.pages));
     visitor.received();
     const { loginMs } = this.#config;
-    const { login, token } = await logIn(this.#options, body, address, loginMs);
+    const found = await logIn(this.#options, body, address, loginMs);
+    if (found.kind === 'banned') return send(response, bannedAnswer(found.ban));
+    const { login, token } = found;
     response.setHeader('set-cookie', cookieOf(token, Math.floor(loginMs / 1_000)));
     send(response, { kind: 'json', status: 200, value: { login } });
   }
@@ -163,7 +169,7 @@ export class Site {
       case 'POST /v1/me/ticket':
         return { ticket: logins.issueTicket(login) };
       case 'POST /v1/log-out':
-        login.close('revoked');
+        login.close('logged-out');
         response.setHeader('set-cookie', cookieOf('', 0));
         return {};
       default:
@@ -205,9 +211,13 @@ export class Site {
       });
     }
     if (response.headersSent) return void response.destroy();
-    // What may follow of a body is never read.
-    if (!request.complete) response.setHeader('connection', 'close');
-    send(response, problem(status, code, message) as Extract<Answer, { kind: 'json' }>);
+    const answer = problem(status, code, message) as Extract<Answer, { kind: 'json' }>;
+    if (request.complete) {
+      send(response, answer);
+      return;
+    }
+    response.setHeader('connection', 'close');
+    send(response, answer, () => drain(request, this.#options.clock, () => response.end()));
   }
 }
 

@@ -6,6 +6,7 @@ import type { WebConfig } from '../config/config.js';
 import type { LiveSession } from '../credentials/revalidation.js';
 import { networkOf, type Transport } from '../network.js';
 import { createRateLimited } from '../observe/rate-limited.js';
+import { Hosts } from './hosts.js';
 import { type Login, Logins } from './logins.js';
 import { loadPages } from './pages.js';
 import { Site, type SiteOptions } from './site.js';
@@ -14,8 +15,10 @@ import { Visits } from './visits.js';
 import { judgeHandshake } from './websocket-handshake.js';
 import { WebSocketStream } from './websocket-stream.js';
 
-export interface WebOptions extends Omit<SiteOptions, 'pages' | 'logins' | 'noisyLog'> {
+export interface WebOptions extends Omit<SiteOptions, 'pages' | 'logins' | 'noisyLog' | 'hosts'> {
   readonly config: WebConfig;
+  /** Whether the certificate in use names this host. */
+  readonly isCertified: (name: string) => boolean;
   /** Takes over what is inside of a WebSocket: a client's bytes. */
   readonly connect: (stream: Duplex, address: string, transport: Transport) => void;
 }
@@ -28,8 +31,8 @@ export interface Web {
   configure(config: WebConfig): void;
   /** Who is logged in. */
   logins(): Iterable<LiveSession>;
-  /** Whose ticket this is. */
-  redeem(login: string, password: string): Login | null;
+  /** Whose ticket this is; `used` when it was one; null when it is none. */
+  redeem(login: string, password: string): Login | 'used' | null;
   /** A login that is not entitled any more: its pages end. */
   revoke(login: string): void;
   close(): void;
@@ -39,13 +42,14 @@ const HEADER_BYTES = 16 * 1024;
 const TICK_MS = 1_000;
 
 export async function openWeb(options: WebOptions): Promise<Web> {
-  const { parts, clock, connect } = options;
+  const { parts, clock, connect, isCertified } = options;
   let { config } = options;
   const log = options.log.child({ part: 'web' });
   const noisyLog = createRateLimited({ clock });
   const visits = new Visits({ networks: parts.networks, clock });
   const logins = new Logins({ ...parts, clock });
-  const site = new Site({ ...options, log, noisyLog, logins, pages: await loadPages() }, config);
+  const hosts = new Hosts({ isCertified, log, noisyLog }, config);
+  const site = new Site({ ...options, log, noisyLog, logins, hosts, pages: await loadPages() }, config);
   const server: Server = newHttpServer(HEADER_BYTES);
   server.on('error', (err) => log.warn({ err }, 'the web port had an error'));
   server.on('clientError', (_, socket) => socket.destroy());
@@ -66,6 +70,8 @@ export async function openWeb(options: WebOptions): Promise<Web> {
     socket.on('error', () => socket.destroy());
     const address = visits.leave(socket);
     if (address === null) return void socket.destroy();
+    const complaint = hosts.complaint(request.headers.host, address);
+    if (complaint !== null) return turnAway(socket, 421, [], complaint);
     const path = (request.url ?? '').split('?', 1)[0];
     const found = path === '/mqtt' ? judgeHandshake(request, mayComeFrom) : null;
     if (found === null) return turnAway(socket, 404, []);
@@ -90,6 +96,7 @@ export async function openWeb(options: WebOptions): Promise<Web> {
     },
     configure(next) {
       config = next;
+      hosts.configure(next);
       site.configure(next);
     },
     logins: () => logins.values(),

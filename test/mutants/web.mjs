@@ -1,6 +1,8 @@
 /** Changes to the port for browsers: WebSocket, log-in, what is whose. */
 const socket = ['test/web/websocket.test.ts'];
 const logIn = ['test/web/log-in.test.ts'];
+const tickets = ['test/web/tickets.test.ts'];
+const hosts = ['test/web/hosts.test.ts'];
 const me = ['test/web/me.test.ts'];
 
 export const mutants = [
@@ -41,8 +43,8 @@ export const mutants = [
   },
   {
     name: 'a ticket is good twice',
-    file: 'src/web/logins.ts',
-    find: '      each.ticket = null;\n',
+    file: 'src/web/tickets.ts',
+    find: '      each.tickets.delete(id);\n',
     replace: '',
     tests: logIn,
   },
@@ -63,8 +65,51 @@ export const mutants = [
   {
     name: 'who is banned stays logged in',
     file: 'src/web/logins.ts',
-    find: "if (nowMs >= each.untilMs || this.#bans.of('login', each.login) !== null)",
-    replace: 'if (nowMs >= each.untilMs)',
+    find: "      else if (this.#bans.of('login', each.login) !== null) each.close('revoked');\n",
+    replace: '',
+    tests: logIn,
+  },
+  {
+    name: 'what a log-in has opened goes on without it',
+    file: 'src/web/logins.ts',
+    find: '    for (const connection of this.#connections.get(it) ?? []) connection.close(reason);\n',
+    replace: '',
+    tests: tickets,
+  },
+  {
+    name: 'a ticket that is good no more is taken for a password',
+    file: 'src/web/ticket-guard.ts',
+    find: "if (found === 'used') return { kind: 'refused', reason: 'used-ticket' };",
+    replace: "if (found === 'used') return await guard.authenticate(presented);",
+    tests: tickets,
+  },
+  {
+    name: 'anybody may claim to have had a ticket',
+    file: 'src/web/tickets.ts',
+    find: 'if (seal.length !== SEAL_BYTES || !timingSafeEqual(seal, this.#seal(login, id))) return null;',
+    replace: 'if (seal.length !== SEAL_BYTES) return null;',
+    tests: tickets,
+  },
+  {
+    name: 'the port answers to every name',
+    file: 'src/web/hosts.ts',
+    find: 'if (host === undefined || this.#knows(host)) return null;',
+    replace: 'if (host === undefined || this.#knows(host) || host.length > 0) return null;',
+    tests: hosts,
+  },
+  {
+    name: 'the rest of a body is left unread',
+    file: 'src/web/site.ts',
+    find: 'send(response, answer, () => drain(request, this.#options.clock, () => response.end()));',
+    replace: 'send(response, answer);',
+    tests: logIn,
+  },
+  {
+    name: 'a ban is told to who does not know the password',
+    file: 'src/web/log-in.ts',
+    find: '  const outcome = await guard',
+    replace:
+      "  const early = parts.bans.of('login', login);\n  if (early !== null) return keptOut(early);\n  const outcome = await guard",
     tests: logIn,
   },
   {

@@ -24,12 +24,13 @@ export function useBrowser() {
   after(() => browser?.close());
   return {
     /** A page of the broker, in a browser where nobody is logged in, or `login` is. */
-    async open(broker: TestBroker, path: string, login?: string): Promise<OpenPage> {
+    async open(broker: TestBroker, path: string, login?: string, host = 'localhost'): Promise<OpenPage> {
       const context = await browser!.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1200, height: 900 } });
       const page = await context.newPage();
       page.setDefaultTimeout(TIMEOUT_MS);
-      const open = new OpenPage(context, page);
-      await page.goto(`https://localhost:${broker.webPort}${path}`);
+      const origin = `https://${host}:${broker.webPort}`;
+      const open = new OpenPage(context, page, origin);
+      await page.goto(`${origin}${path}`);
       if (login !== undefined) await open.logIn(login);
       return open;
     },
@@ -41,9 +42,11 @@ export class OpenPage implements AsyncDisposable {
   /** What went wrong in it: errors of scripts, and what the policy has kept from running. */
   readonly complaints: string[] = [];
   readonly #context: BrowserContext;
+  readonly #origin: string;
 
-  constructor(context: BrowserContext, page: Page) {
+  constructor(context: BrowserContext, page: Page, origin: string) {
     this.#context = context;
+    this.#origin = origin;
     this.page = page;
     page.on('pageerror', (error) => this.complaints.push(error.message));
     page.on('console', (message) => {
@@ -63,6 +66,16 @@ export class OpenPage implements AsyncDisposable {
     await this.page.keyboard.type(password);
     await this.page.keyboard.press('Enter');
     await this.page.waitForSelector('#content:not([hidden])');
+  }
+
+  /** A second window of the same browser: with the same log-in. */
+  async another(path: string): Promise<OpenPage> {
+    const page = await this.#context.newPage();
+    page.setDefaultTimeout(TIMEOUT_MS);
+    const open = new OpenPage(this.#context, page, this.#origin);
+    await page.goto(`${this.#origin}${path}`);
+    await page.waitForSelector('#content:not([hidden])');
+    return open;
   }
 
   /** Waits until it is so in the page. A text would not do: the policy lets none become a script. */

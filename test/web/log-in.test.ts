@@ -4,8 +4,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import tls from 'node:tls';
 import { askAdmin } from '../support/admin.js';
-import { eventually } from '../support/deadline.js';
-import { startTestBroker, useTestBroker } from '../support/test-broker.js';
+import { eventually, within } from '../support/deadline.js';
+import { startTestBroker, type TestBroker, useTestBroker } from '../support/test-broker.js';
 import { WebUser } from '../support/web-user.js';
 
 const broker = useTestBroker({ seams: { web: true }, config: { web: { operators: ['bob'] } } });
@@ -79,7 +79,25 @@ test('a user who is revoked, or banned, is out at once, with all streams', async
   const ban = { method: 'POST', body: { login: 'bob', seconds: 60 } };
   await askAdmin(`${own.folder}/admin.sock`, '/v1/bans', ban);
   await eventually(3_000, 'bob is out', async () => (await other.ask('/v1/me')).status === 401);
-  assert.equal((await other.logIn('bob')).status, 401);
+  assert.equal((await other.logIn('bob')).status, 403);
+});
+
+test('who is kept out is told so, until when and why, and nobody who does not know the password is', async () => {
+  await using own = await startTestBroker({ seams: { web: true } });
+  const ban = (body: object) => askAdmin(`${own.folder}/admin.sock`, '/v1/bans', { method: 'POST', body });
+  await ban({ login: 'bob', seconds: 60, reason: 'a loop in the sketch' });
+  const wrong = await new WebUser(own).logIn('bob', 'wrong');
+  assert.deepEqual([wrong.status, wrong.body.error.code], [401, 'wrong-credentials']);
+  assert.deepEqual(wrong.text, (await new WebUser(own).logIn('nobody', 'wrong')).text);
+  const { status, body, headers } = await new WebUser(own).logIn('bob');
+  assert.deepEqual([status, headers['set-cookie']], [403, undefined]);
+  const { code, of, until, reason } = body.error;
+  assert.deepEqual([code, of, reason], ['banned', 'login', 'a loop in the sketch']);
+  assert.ok(Math.abs(Date.parse(until) - Date.now() - 60_000) < 10_000, until);
+  // An address is kept out whoever comes from it: that tells nothing of any account, and no password is looked at.
+  for (const address of ['127.0.0.1', '::1']) await ban({ address, seconds: 60 });
+  const answers = [await new WebUser(own).logIn('alice'), await new WebUser(own).logIn('nobody', 'wrong')];
+  for (const each of answers) assert.deepEqual([each.status, each.body.error.of], [403, 'address']);
 });
 
 test('failed log-ins count as those of clients do: in the history, and for who it was tried on', async () => {
@@ -142,6 +160,46 @@ test('the CA is handed out, and nothing else that is in its file', async () => {
   const { text } = await new WebUser(own).ask('/ca.pem');
   assert.equal(text.trim(), own.ca.trim());
 });
+
+test('who sends a body that is too long is told so, and not cut off: again and again', async () => {
+  for (let i = 0; i < 20; i++) {
+    const { answer, error } = await sendAtOnce(broker, 1_000_000, Buffer.alloc(1_000_000, 'x'));
+    assert.equal(error, null, `attempt ${i}`);
+    assert.match(answer, /^HTTP\/1\.1 413 .*too-large/s, `attempt ${i}`);
+  }
+});
+
+test('nobody has to hear a body to its end: after two megabytes, or two seconds, the connection is closed', async () => {
+  const endless = await sendAtOnce(broker, 1e9, Buffer.alloc(8_000_000, 'x'));
+  assert.match(endless.answer, /^(HTTP\/1\.1 413|$)/);
+  const began = performance.now();
+  const silent = await sendAtOnce(broker, 1e9, Buffer.alloc(10_000, 'x'));
+  assert.match(silent.answer, /^HTTP\/1\.1 413/);
+  assert.ok(performance.now() - began < 8_000, 'it has not waited for the rest');
+});
+
+/** Sends it all, whatever is answered meanwhile; then what was answered, and how the connection ended. */
+async function sendAtOnce(to: TestBroker, length: number, body: Buffer) {
+  const socket = tls.connect({ port: to.webPort!, ca: to.ca, servername: 'localhost' });
+  let answer = '';
+  let error: Error | null = null;
+  socket.setEncoding('utf8').on('data', (text) => {
+    answer += text;
+  });
+  socket.on('error', (why) => {
+    error = why;
+  });
+  await once(socket, 'secureConnect');
+  const type = 'Content-Type: application/json';
+  const origin = `Origin: https://localhost:${to.webPort}`;
+  const host = `Host: localhost:${to.webPort}`;
+  socket.write(['POST /v1/log-in HTTP/1.1', host, origin, type, `Content-Length: ${length}`, '', ''].join('\r\n'));
+  for (let at = 0; at < body.length && !socket.destroyed; at += 16_384) {
+    await new Promise((resolve) => socket.write(body.subarray(at, at + 16_384), resolve));
+  }
+  if (!socket.closed) await within(10_000, 'the end', new Promise((resolve) => socket.once('close', resolve)));
+  return { answer, error };
+}
 
 test('requests that do not wait for answers end their connection, and everything kept is given back', async () => {
   await using own = await startTestBroker({ seams: { web: true } });

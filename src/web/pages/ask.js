@@ -2,10 +2,11 @@ import { texts } from './texts.js';
 
 /** What the broker refuses, with the code and the sentence that it gives. */
 export class Refused extends Error {
-  constructor(status, { code = 'unknown', message = '' } = {}) {
+  constructor(status, { code = 'unknown', message = '', ...details } = {}) {
     super(message);
     this.status = status;
     this.code = code;
+    this.details = details;
   }
 }
 

@@ -5,6 +5,8 @@ export const byId = (id) => document.getElementById(id);
 /** A text with its gaps filled: `{n} of {m}`. */
 export const say = (text, values) => text.replaceAll(/\{(\w+)\}/g, (_, name) => String(values[name]));
 
+export const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
+
 /** An element. Whatever is shown of clients is put in as text, never as markup. */
 export function element(name, properties = {}, ...children) {
   const made = document.createElement(name);
@@ -39,7 +41,7 @@ export function tell(text) {
 
 /**
  * A table that is told what it shows, as often as it changes: rows that stay the same are left alone, so that neither
- * the focus nor a selection is lost. `columns`: heading, what is in a cell (text or element) and whether it is a number.
+ * the focus nor a selection is lost. `columns`: heading, what is in a cell (text or element), and how: a number, in one line (`short`), or with whole words (`whole`).
  */
 export class Table {
   #rows = new Map();
@@ -97,9 +99,9 @@ export class Table {
   }
 }
 
-function cellOf({ cell, number, mono, short }, item) {
-  const value = cell(item);
-  return element('td', { class: number ? 'number' : mono ? 'mono' : short ? 'short' : '' }, value ?? '');
+function cellOf({ cell, number, mono, short, whole }, item) {
+  const kind = number ? 'number' : mono ? 'mono' : short ? 'short' : whole ? 'whole' : '';
+  return element('td', { class: kind }, cell(item) ?? '');
 }
 
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });

@@ -1,8 +1,9 @@
-import { ask, reasonOf } from './ask.js';
-import { byId, element, timeOf } from './dom.js';
+import { ask } from './ask.js';
+import { byId, element, say, sentence, timeOf } from './dom.js';
 import { MqttClient } from './mqtt.js';
 import { texts } from './texts.js';
 
+const words = texts.me;
 /** Messages that are shown, the newest first. */
 const SHOWN = 100;
 const SHOWN_CHARACTERS = 2_000;
@@ -13,6 +14,14 @@ export function liveView({ login, home }) {
     ['filter', 'topic', 'toggle', 'state', 'list', 'form'].map((name) => [name, byId(`live-${name}`)]),
   );
   let client = null;
+  let clientId = '';
+  /** While it connects: no second one is wanted. */
+  let starting = null;
+  /** The filter that is subscribed to; empty: none. */
+  let receiving = '';
+  let changing = Promise.resolve();
+  let sentTo = null;
+  const answer = byId('live-answer');
   let fresh = [];
   let drawing = false;
   // Whoever has no mouse scrolls it with the keys.
@@ -30,7 +39,7 @@ export function liveView({ login, home }) {
           {},
           element('span', { class: 'soft' }, `${timeOf(message.at)} `),
           element('strong', { class: 'mono' }, message.topic),
-          message.retain ? element('span', { class: 'soft' }, ` (${texts.me.retained})`) : '',
+          message.retain ? element('span', { class: 'soft' }, ` (${words.retained})`) : '',
           element('pre', {}, textOf(message.payload)),
         ),
       );
@@ -50,52 +59,89 @@ export function liveView({ login, home }) {
   function stop(text) {
     client?.close();
     client = null;
-    toggle.textContent = texts.me.start;
+    receiving = '';
+    toggle.textContent = words.start;
     state.textContent = text;
   }
 
-  async function start() {
-    state.textContent = texts.me.connecting;
+  async function connect() {
+    toggle.disabled = true;
+    state.textContent = words.connecting;
     const mine = new MqttClient();
     try {
       const { ticket } = await ask('/me/ticket', { method: 'POST' });
-      const clientId = `page-${Math.random().toString(36).slice(2, 10)}`;
-      const url = `wss://${location.host}/mqtt`;
+      clientId = `page-${Math.random().toString(36).slice(2, 10)}`;
       mine.onMessage = received;
-      await mine.connect({ url, clientId, login, password: ticket });
+      await mine.connect({ url: `wss://${location.host}/mqtt`, clientId, login, password: ticket });
       client = mine;
-      mine.onClose = () => client === mine && stop(texts.me.closed);
-      toggle.textContent = texts.me.stop;
-      const refused = await mine.subscribe(filter.value);
-      state.textContent = refused === '' ? texts.me.connected : `${texts.me.refusedFilter}${refused}`;
+      mine.onClose = (why) => client === mine && stop(say(words.closed, { why: sentence(why || words.noReason) }));
+      toggle.textContent = words.stop;
+      await receive();
     } catch (error) {
-      stop(reasonOf(error));
+      mine.close();
+      if (client === null || client === mine) stop(say(words.notConnected, { why: sentence(whyOf(error)) }));
+    } finally {
+      toggle.disabled = false;
     }
   }
 
-  toggle.addEventListener('click', () => (client === null ? start() : stop(texts.me.stopped)));
+  function start() {
+    starting ??= connect().finally(() => {
+      starting = null;
+    });
+    return starting;
+  }
+
+  /** Subscribes to what the field says, and leaves what it said before once that is granted. */
+  async function receive() {
+    const mine = client;
+    const wanted = filter.value;
+    if (mine === null) return;
+    const refused = wanted === receiving ? '' : await mine.subscribe(wanted);
+    if (client !== mine) return;
+    if (refused === '') {
+      if (receiving !== '' && receiving !== wanted) await mine.unsubscribe(receiving);
+      receiving = wanted;
+    }
+    const goesOn = receiving === '' ? '' : say(words.connected, { filter: receiving });
+    state.textContent = refused === '' ? goesOn : `${words.refusedFilter}${sentence(refused)} ${goesOn}`;
+  }
+
+  toggle.addEventListener('click', () => (client === null ? start() : stop(words.stopped)));
+  filter.addEventListener('change', () => {
+    changing = changing.then(receive).catch(() => {});
+  });
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
-    const answer = byId('live-answer');
     if (client === null) await start();
     if (client === null) {
-      answer.textContent = texts.me.startFirst;
+      answer.textContent = words.startFirst;
       return;
     }
     const qos = Number(byId('live-qos').value);
     answer.textContent = '';
-    let refused;
+    sentTo = topic.value;
     try {
       const retain = byId('live-retain').checked;
-      refused = await client.publish(topic.value, byId('live-payload').value, { qos, retain });
+      const refused = await client.publish(sentTo, byId('live-payload').value, { qos, retain });
+      if (refused !== '') answer.textContent = `${words.refused}${sentence(refused)}`;
+      else answer.textContent = qos === 0 ? words.sent : words.sentTo;
     } catch {
-      answer.textContent = texts.me.notSent;
-      return;
+      answer.textContent = words.notSent;
     }
-    if (refused !== '') answer.textContent = `${texts.me.refused}${refused}`;
-    else answer.textContent = qos === 0 ? texts.me.sent : texts.me.sentTo;
   });
+
+  return {
+    /** At QoS 0 nobody else says so. */
+    denied({ client: id, action, topic: where, hint }) {
+      if (id !== clientId || action !== 'publish' || sentTo?.startsWith(where.replace(/…$/, '')) !== true) return;
+      answer.textContent = `${words.refused}${sentence(hint)}`;
+    },
+  };
 }
+
+/** What `fetch` throws is nothing for people. */
+const whyOf = (error) => (error instanceof TypeError ? texts.common.lost : error.message);
 
 /** Text as text, anything else as hexadecimal. */
 function textOf(payload) {

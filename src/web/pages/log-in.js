@@ -1,5 +1,5 @@
 import { ask } from './ask.js';
-import { byId, tell } from './dom.js';
+import { byId, say, sentence, tell, timeOf } from './dom.js';
 import { texts } from './texts.js';
 
 /** Who is logged in; asks with the form until somebody is. `show` begins what is behind it. */
@@ -22,12 +22,20 @@ export async function enter(show) {
       byId('log-in').hidden = true;
       begin(await ask('/session'), show);
     } catch (error) {
-      failure.textContent = error.status === 401 ? texts.logIn.wrong : texts.logIn.unavailable;
+      failure.textContent = whyNot(error);
       byId('password').focus();
     } finally {
       submit.disabled = false;
     }
   });
+}
+
+function whyNot({ status, code, details }) {
+  if (status === 401) return texts.logIn.wrong;
+  if (code !== 'banned') return texts.logIn.unavailable;
+  const { of, until, reason } = details;
+  const why = reason === '' ? '' : ` ${say(texts.logIn.bannedWhy, { reason: sentence(reason) })}`;
+  return say(texts.logIn.banned[of], { until: timeOf(until) }) + why;
 }
 
 function begin(session, show) {

@@ -24,7 +24,7 @@ const denials = new Table(byId('denials'), {
   columns: [
     time,
     client,
-    { heading: words.what, cell: ({ action }) => words.actions[action] ?? action },
+    { heading: words.what, whole: true, cell: ({ action }) => words.actions[action] ?? action },
     { heading: words.topic, mono: true, cell: ({ topic }) => topic },
     { heading: words.hint, cell: ({ hint }) => hint },
     { heading: words.count, number: true, cell: ({ count }) => numberOf(count) },
@@ -223,7 +223,7 @@ enter(async (session) => {
   const me = await showSelf();
   const home = (me.home ?? `iotlab/${session.login}/`).replace(/\/$/, '');
   showLines(session, home);
-  liveView({ login: session.login, home });
+  const live = liveView({ login: session.login, home });
   byId('retained-show').addEventListener('click', () => showRetained().catch((error) => tell(reasonOf(error))));
   traffic.show(published);
   const everything = () => Promise.all([showConnections(), showDenials(), showSelf()]);
@@ -243,6 +243,7 @@ enter(async (session) => {
     denied: (item) => {
       denied = merged(denied, item, denialKey);
       denials.show(denied);
+      live.denied(item);
       const text = say(words.denied, item);
       if (text !== told) tell(text);
       told = text;

@@ -1,5 +1,13 @@
 /** A client of MQTT 5 over WebSocket: as much of it as the live view needs. */
 
+import { say } from './dom.js';
+import { texts } from './texts.js';
+
+/** The property (3.14.2.2.3). */
+const REASON_STRING = 0x1f;
+/** For the broker to answer CONNECT. */
+const CONNECT_MS = 15_000;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -22,15 +30,8 @@ function text(value) {
 
 const packet = (head, body) => Uint8Array.from([head, ...length(body.length), ...body]);
 
-/** The Reason String, if the properties at `at` begin with one. */
-function reasonString(body, at) {
-  if (body.length <= at + 3 || body[at + 1] !== 0x1f) return '';
-  const end = at + 4 + (body[at + 2] << 8) + body[at + 3];
-  return decoder.decode(body.subarray(at + 4, end));
-}
-
-/** Behind properties: how long they are stands before them. */
-function skipProperties(body, at) {
+/** Where properties begin and end: how long they are stands before them. */
+function propertiesAt(body, at) {
   let i = at;
   let bytes = 0;
   let shift = 0;
@@ -38,12 +39,24 @@ function skipProperties(body, at) {
     bytes |= (body[i] & 127) << shift;
     shift += 7;
   } while (body[i++] & 128);
-  return i + bytes;
+  return { start: i, end: i + bytes };
+}
+
+/** What a reason code means, and what helps: the broker's own sentence, where the properties at `at` begin with one. */
+function reasonInWords(code, body, at, words = texts.reasons) {
+  const { start, end } = body.length > at ? propertiesAt(body, at) : { start: 0, end: 0 };
+  if (start < end && body[start] === REASON_STRING) {
+    const bytes = (body[start + 1] << 8) + body[start + 2];
+    return decoder.decode(body.subarray(start + 3, start + 3 + bytes));
+  }
+  return words[code] ?? texts.reasons[code] ?? say(texts.reasons.other, { code });
 }
 
 export class MqttClient {
   onMessage = () => {};
+  /** Is told in words why; empty: nobody said. */
   onClose = () => {};
+  #why = '';
   #socket;
   #buffer = new Uint8Array(0);
   /** For an answer, by its packet id. */
@@ -58,9 +71,17 @@ export class MqttClient {
       this.#socket = socket;
       socket.binaryType = 'arraybuffer';
       this.#waiting.set('connack', {
-        resolve: (body) => (body[1] === 0 ? resolve() : reject(new Error(`CONNACK ${body[1]}`))),
+        resolve: (body) => {
+          clearTimeout(deadline);
+          if (body[1] === 0) resolve();
+          else reject(new Error(reasonInWords(body[1], body, 2, texts.connectReasons)));
+        },
         reject,
       });
+      const deadline = setTimeout(() => {
+        this.#why = texts.me.noAnswer;
+        socket.close();
+      }, CONNECT_MS);
       socket.onopen = () => {
         const body = [
           ...text('MQTT'),
@@ -77,9 +98,10 @@ export class MqttClient {
       socket.onmessage = ({ data }) => this.#read(new Uint8Array(data));
       socket.onclose = () => {
         clearInterval(this.#ping);
-        for (const waiting of this.#waiting.values()) waiting.reject(new Error('closed'));
+        clearTimeout(deadline);
+        for (const waiting of this.#waiting.values()) waiting.reject(new Error(this.#why || texts.me.noReason));
         this.#waiting.clear();
-        this.onClose();
+        this.onClose(this.#why);
       };
       this.#ping = setInterval(() => socket.readyState === WebSocket.OPEN && socket.send(packet(0xc0, [])), 50_000);
     });
@@ -89,8 +111,13 @@ export class MqttClient {
   async subscribe(filter) {
     const id = this.#id();
     const body = await this.#ask(id, packet(0x82, [...u16(id), 0, ...text(filter), 0]));
-    const code = body[skipProperties(body, 2)];
-    return code < 0x80 ? '' : reasonString(body, 2) || `${code}`;
+    const code = body[propertiesAt(body, 2).end];
+    return code < 0x80 ? '' : reasonInWords(code, body, 2);
+  }
+
+  async unsubscribe(filter) {
+    const id = this.#id();
+    await this.#ask(id, packet(0xa2, [...u16(id), 0, ...text(filter)]));
   }
 
   /** The same; at QoS 0 nobody answers. */
@@ -103,7 +130,7 @@ export class MqttClient {
       return '';
     }
     const body = await this.#ask(id, sent);
-    return body.length > 2 && body[2] >= 0x80 ? reasonString(body, 3) || `${body[2]}` : '';
+    return body.length > 2 && body[2] >= 0x80 ? reasonInWords(body[2], body, 3) : '';
   }
 
   close() {
@@ -143,13 +170,14 @@ export class MqttClient {
     const type = head >> 4;
     if (type === 3) {
       const topicEnd = 2 + (body[0] << 8) + body[1];
-      const at = skipProperties(body, topicEnd + ((head & 6) > 0 ? 2 : 0));
+      const { end: at } = propertiesAt(body, topicEnd + ((head & 6) > 0 ? 2 : 0));
       const topic = decoder.decode(body.subarray(2, topicEnd));
       this.onMessage({ topic, payload: body.slice(at), retain: (head & 1) === 1 });
       return;
     }
+    if (type === 14) this.#why = reasonInWords(body[0] ?? 0, body, 1);
     const key = type === 2 ? 'connack' : (body[0] << 8) + body[1];
-    if (type !== 2 && type !== 4 && type !== 9) return;
+    if (![2, 4, 9, 11].includes(type)) return;
     this.#waiting.get(key)?.resolve(body);
     this.#waiting.delete(key);
   }

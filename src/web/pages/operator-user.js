@@ -17,7 +17,7 @@ export function userView(changed) {
 
   const clients = new Table(byId('user-clients'), {
     caption: words.clients,
-    empty: own.noClients,
+    empty: words.noClients,
     keyOf: ({ n }) => n,
     columns: [
       client,
@@ -38,7 +38,7 @@ export function userView(changed) {
   });
   const ended = new Table(byId('user-ended'), {
     caption: words.ended,
-    empty: own.noEnded,
+    empty: words.noEnded,
     keyOf: ({ n }) => n,
     columns: [
       { heading: own.until, short: true, cell: ({ until }) => timeOf(until) },
@@ -147,14 +147,14 @@ function decisionInWords({ group, limits, until, reason }) {
 export function denialColumns({ caption, withLogin }) {
   return {
     caption,
-    empty: own.noDenials,
+    empty: words.noDenials,
     keyOf: ({ login, client: id, action, topic, reason, address }) =>
       JSON.stringify([login, id, action, topic, reason, address]),
     columns: [
       { heading: words.time, short: true, cell: ({ time }) => timeOf(time) },
-      ...(withLogin ? [{ heading: words.login, cell: ({ login }) => login }] : []),
+      ...(withLogin ? [{ heading: words.login, whole: true, cell: ({ login }) => login }] : []),
       client,
-      { heading: own.what, cell: ({ action }) => own.actions[action] ?? action },
+      { heading: own.what, whole: true, cell: ({ action }) => own.actions[action] ?? action },
       { heading: own.topic, mono: true, cell: ({ topic, address }) => topic ?? address },
       { heading: own.hint, cell: ({ hint }) => hint },
       { heading: own.count, number: true, cell: ({ count }) => numberOf(count) },
