@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 import { networkOf } from '../network.js';
-import { Rings } from './rings.js';
+import { Rings, type Slot } from './rings.js';
 
 /** What a user may not do, or could not be given; one that is repeated is counted. */
 export interface Denial {
@@ -18,6 +18,9 @@ export interface Denial {
   lastAt: number;
   count: number;
 }
+
+/** Where a denial is noted: of one login and client id. */
+export type Noted = Slot<Denial>;
 
 /** A CONNECT that was refused. What it said of itself nobody has checked. */
 export interface Refusal {
@@ -108,35 +111,49 @@ export class History {
     return () => this.#listeners.delete(listener);
   }
 
-  /** The hint is only made for what was not denied before. */
+  /**
+   * The hint is only made for what was not denied before. Returns where it is noted: handed in the next time, as `last`,
+   * it makes the same again cheap. A full queue may come here with every message of a flood, and the key, which is made
+   * of all that, would be most of what dropping one costs.
+   */
   denied(
     { login, clientId }: { readonly login: string; readonly clientId: string },
     action: Denial['action'],
     topic: string,
     reason: string,
     hint: () => string,
-  ): void {
+    last: Noted | null = null,
+  ): Noted {
     const shown = cut(topic);
     const at = this.#clock.epochMs();
-    const denial = this.#denials.put(
-      login,
-      `${action}\0${reason}\0${clientId}\0${shown}`,
-      () => ({
-        ...{ login, clientId: cut(clientId), action, topic: shown, reason, hint: hint() },
-        ...{ firstAt: at, lastAt: at, count: 1 },
-      }),
-      (known) => {
-        known.lastAt = at;
-        known.count++;
-      },
-    );
-    for (const listener of this.#listeners) listener.denied?.(denial);
+    const again = (known: Denial) => {
+      known.lastAt = at;
+      known.count++;
+    };
+    let noted = last;
+    if (last?.entry?.topic === shown && last.entry.reason === reason && last.entry.action === action) {
+      again(last.entry);
+      this.#denials.renew(login, last);
+    } else {
+      noted = this.#denials.put(
+        login,
+        `${action}\0${reason}\0${clientId}\0${shown}`,
+        () => ({
+          ...{ login, clientId: cut(clientId), action, topic: shown, reason, hint: hint() },
+          ...{ firstAt: at, lastAt: at, count: 1 },
+        }),
+        again,
+      );
+    }
+    const denial = noted!.entry;
+    if (denial !== null) for (const listener of this.#listeners) listener.denied?.(denial);
+    return noted!;
   }
 
   refused(address: string, login: string | null, clientId: string | null, reason: string): void {
     const at = this.#clock.epochMs();
     const shown = { login: login?.slice(0, 64) ?? null, clientId: clientId?.slice(0, 64) ?? null };
-    const refusal = this.#refusals.put(
+    const { entry } = this.#refusals.put(
       networkOf(address),
       `${reason}\0${address}\0${shown.login}\0${shown.clientId}`,
       () => ({ ...shown, address, reason, firstAt: at, lastAt: at, count: 1 }),
@@ -145,7 +162,7 @@ export class History {
         known.count++;
       },
     );
-    for (const listener of this.#listeners) listener.refused?.(refusal);
+    if (entry !== null) for (const listener of this.#listeners) listener.refused?.(entry);
   }
 
   began(connection: { readonly n: number; readonly login: string; readonly clientId: string }): void {

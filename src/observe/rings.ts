@@ -14,10 +14,74 @@ export interface RingsOptions<T> {
 /** What an entry takes besides itself. */
 const BYTES_PER_ENTRY = 96;
 
-interface Ring<T> {
-  /** By key, oldest first. */
-  readonly entries: Map<string, T>;
-  bytes: number;
+/** The place of an entry, for whoever is going to repeat it. */
+export interface Slot<T> {
+  readonly key: string;
+  /** Null once it is not kept any more. */
+  entry: T | null;
+  older: Slot<T> | null;
+  newer: Slot<T> | null;
+}
+
+/** A chain from the oldest to the newest: what a repeated entry costs is a few references, and no place in a map. */
+class Ring<T> {
+  readonly #slots = new Map<string, Slot<T>>();
+  #oldest: Slot<T> | null = null;
+  #newest: Slot<T> | null = null;
+  bytes = 0;
+
+  get size(): number {
+    return this.#slots.size;
+  }
+
+  get(key: string): Slot<T> | undefined {
+    return this.#slots.get(key);
+  }
+
+  add(key: string, entry: T): Slot<T> {
+    const slot: Slot<T> = { key, entry, older: null, newer: null };
+    this.#slots.set(key, slot);
+    this.#append(slot);
+    return slot;
+  }
+
+  /** It is the newest one from here on. */
+  renew(slot: Slot<T>): void {
+    if (slot === this.#newest) return;
+    this.#cut(slot);
+    this.#append(slot);
+  }
+
+  /** Lets go of the oldest one, and hands it over as it was; null when there is none. */
+  takeOldest(): { key: string; entry: T } | null {
+    const slot = this.#oldest;
+    if (slot === null) return null;
+    this.#cut(slot);
+    this.#slots.delete(slot.key);
+    const taken = { key: slot.key, entry: slot.entry! };
+    slot.entry = null;
+    return taken;
+  }
+
+  /** Oldest first. */
+  *[Symbol.iterator](): Generator<T> {
+    for (let slot = this.#oldest; slot !== null; slot = slot.newer) yield slot.entry!;
+  }
+
+  #append(slot: Slot<T>): void {
+    slot.older = this.#newest;
+    slot.newer = null;
+    if (this.#newest === null) this.#oldest = slot;
+    else this.#newest.newer = slot;
+    this.#newest = slot;
+  }
+
+  #cut({ older, newer }: Slot<T>): void {
+    if (older === null) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === null) this.#newest = older;
+    else newer.older = older;
+  }
 }
 
 /**
@@ -35,40 +99,44 @@ export class Rings<T> {
   }
 
   /** The entry with this key becomes the newest one: changed by `again`, if it is there, or else made by `first`. */
-  put(owner: string, key: string, first: () => T, again: (known: T) => void = () => {}): T {
+  put(owner: string, key: string, first: () => T, again: (known: T) => void = () => {}): Slot<T> {
     let ring = this.#rings.get(owner);
     if (ring === undefined) {
-      ring = { entries: new Map(), bytes: 0 };
+      ring = new Ring();
       this.#rings.set(owner, ring);
     }
-    const known = ring.entries.get(key);
+    const known = ring.get(key);
     if (known !== undefined) {
-      again(known);
-      ring.entries.delete(key);
-      ring.entries.set(key, known);
+      again(known.entry!);
+      ring.renew(known);
       return known;
     }
     const entry = first();
-    ring.entries.set(key, entry);
+    const slot = ring.add(key, entry);
     this.#count(ring, 1, this.#sizeOf(key, entry));
     this.#makeRoom(owner, ring);
-    return entry;
+    return slot;
+  }
+
+  /** An entry that was put becomes the newest one once more, if it is kept still. */
+  renew(owner: string, slot: Slot<T>): void {
+    if (slot.entry !== null) this.#rings.get(owner)!.renew(slot);
   }
 
   /** Nothing of the owner is kept any more. */
   drop(owner: string): void {
     const ring = this.#rings.get(owner);
-    if (ring !== undefined) this.#dropOldest(owner, ring, ring.entries.size);
+    if (ring !== undefined) this.#dropOldest(owner, ring, ring.size);
   }
 
   /** Oldest first. */
   of(owner: string): Iterable<T> {
-    return this.#rings.get(owner)?.entries.values() ?? [];
+    return this.#rings.get(owner) ?? [];
   }
 
   /** Owner by owner. */
   *[Symbol.iterator](): Generator<T> {
-    for (const { entries } of this.#rings.values()) yield* entries.values();
+    for (const ring of this.#rings.values()) yield* ring;
   }
 
   get size(): number {
@@ -84,11 +152,11 @@ export class Rings<T> {
 
   #makeRoom(owner: string, ring: Ring<T>): void {
     const { entries, entriesPerOwner, bytes } = this.#options;
-    if (ring.entries.size > entriesPerOwner) this.#dropOldest(owner, ring, 1);
+    if (ring.size > entriesPerOwner) this.#dropOldest(owner, ring, 1);
     while (this.#entries > entries || this.#bytes > bytes) {
       const [largestOwner, largest] = this.#largest();
       // Looking for it takes a while: a few at a time.
-      this.#dropOldest(largestOwner, largest, 1 + (largest.entries.size >> 3));
+      this.#dropOldest(largestOwner, largest, 1 + (largest.size >> 3));
     }
   }
 
@@ -99,13 +167,12 @@ export class Rings<T> {
   }
 
   #dropOldest(owner: string, ring: Ring<T>, count: number): void {
-    let left = count;
-    for (const [key, entry] of ring.entries) {
-      if (left-- === 0) break;
-      ring.entries.delete(key);
-      this.#count(ring, -1, -this.#sizeOf(key, entry));
+    for (let left = count; left > 0; left--) {
+      const slot = ring.takeOldest();
+      if (slot === null) break;
+      this.#count(ring, -1, -this.#sizeOf(slot.key, slot.entry));
     }
-    if (ring.entries.size === 0) this.#rings.delete(owner);
+    if (ring.size === 0) this.#rings.delete(owner);
   }
 
   #sizeOf(key: string, entry: T): number {

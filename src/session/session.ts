@@ -1,6 +1,7 @@
 import type { Grant } from '../mqtt/grant.js';
 import type { ProtocolLevel } from '../mqtt/packets.js';
 import type { Publication } from '../mqtt/publication.js';
+import type { Noted } from '../observe/history.js';
 import type { Subscriber } from '../routing/subscriber.js';
 import type { SessionWriter } from '../store/contract.js';
 import { type ClientIdentity, type Gate, scopedId } from './gate.js';
@@ -51,6 +52,8 @@ export class Session implements Subscriber, ClientIdentity {
   ended = false;
   /** Messages that were dropped on their way to the client. */
   drops = 0;
+  /** Where the last of them is noted. */
+  lastDrop: Noted | null = null;
 
   readonly #gate: Gate;
   #receivedIds: Set<number> | null = null;

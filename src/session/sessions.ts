@@ -259,7 +259,14 @@ export class Sessions {
           counters.messagesDropped.add(reason);
           countLimit(counters, reason);
           session.drops++;
-          history.denied(session, 'deliver', topic, reason, () => limitHint(reason));
+          session.lastDrop = history.denied(
+            session,
+            'deliver',
+            topic,
+            reason,
+            () => limitHint(reason),
+            session.lastDrop,
+          );
           noisyLog
             .user(account.login)
             .line(`drop:${clientId}`, (suppressed) =>

@@ -38,6 +38,23 @@ test('an owner has its last entries, and one that is repeated is the newest agai
   assert.deepEqual(texts('alice'), ['d', 'b', 'e']);
 });
 
+test('whoever knows the place of an entry makes it the newest without its key, for as long as it is kept', () => {
+  const { rings, put, texts, charged } = newRings(100, 3);
+  const [a, b] = [put('alice', 'a'), put('alice', 'b')];
+  put('alice', 'c');
+  rings.renew('alice', a);
+  rings.renew('alice', a);
+  assert.deepEqual(texts('alice'), ['b', 'c', 'a']);
+  put('alice', 'd');
+  assert.equal(b.entry, null);
+  const before = charged();
+  rings.renew('alice', b);
+  assert.deepEqual([texts('alice'), charged()], [['c', 'a', 'd'], before]);
+  rings.drop('alice');
+  rings.renew('alice', a);
+  assert.deepEqual([[...rings], charged()], [[], 0]);
+});
+
 test('when all of it is full, whoever has most gives way', () => {
   const { rings, put, texts } = newRings(20, 100);
   put('alice', 'hers');
