@@ -51,6 +51,7 @@ export class PublishFlow {
   readonly #answers: AnswerQueue;
   readonly #answersValve = new Valve();
   readonly #version5: boolean;
+  readonly #longBytes: number;
   readonly #topics: PublishTopics;
   /** The one to be filled next; null while a job goes on with it, and before the first message. */
   #publication: Publication | null = null;
@@ -61,6 +62,7 @@ export class PublishFlow {
     this.#session = client.session;
     this.#wire = client.wire;
     this.#version5 = client.wire.level === 5;
+    this.#longBytes = context.store.longBytes;
     this.#topics = new PublishTopics(context.gate, client.session);
     this.#answers = new AnswerQueue({ ...context, ...client, onLeft: () => this.#openIfRoom() });
   }
@@ -156,6 +158,10 @@ export class PublishFlow {
     if (storing.valve.closed && (retain || safeFirst || (qos > 0 && route.keeps))) {
       return this.#distributeWhenRoom(publication, packetId, route);
     }
+    if (publication.messageBytes > this.#longBytes) {
+      const preparing = distribution.prepare(publication, session.account, route);
+      if (preparing !== null) return this.#distributeAfter(publication, packetId, route, preparing);
+    }
     if (safeFirst && !session.ended) {
       session.writer!.putIncoming(packetId);
       publication.needsStore().add();
@@ -178,6 +184,12 @@ export class PublishFlow {
     } finally {
       balances.jobs.add(-messageBytes);
     }
+    yield* this.#distributeAfter(publication, packetId, route);
+  }
+
+  *#distributeAfter(publication: Publication, packetId: number, route: Route, preparing: Job | null = null): Job {
+    // A long one is written apart first.
+    if (preparing !== null) yield* preparing;
     const current = route.current ? route : yield* findRoute(this.#context.router.search(publication.topic));
     const job = this.#distribute(publication, packetId, current);
     if (job !== null) yield* job;

@@ -4,6 +4,7 @@ import type { Job } from '../fairness/job.js';
 import { grantOf } from '../mqtt/grant.js';
 import type { Qos } from '../mqtt/packets.js';
 import { isValidTopicFilter } from '../mqtt/topics.js';
+import { byTopic } from '../session/by-topic.js';
 import type { Gate } from '../session/gate.js';
 import { RetainedBatch } from '../session/retained-batch.js';
 import type { Session } from '../session/session.js';
@@ -24,8 +25,8 @@ import type {
   Wire,
 } from './wire.js';
 
-/** Retained messages that a user may have asked for and not been sent yet: eight bytes each. */
-const RETAINED_PENDING_PER_USER = 2_000_000;
+/** What a user may have asked for of retained messages and not been sent yet: eight bytes for each, and the filters. */
+const RETAINED_PENDING_BYTES = 16 * 1024 * 1024;
 /** Filters that are granted or taken away in one step. */
 const FILTERS_PER_STEP = 8;
 /** Retained messages that are judged in one step. */
@@ -87,21 +88,23 @@ export function* subscribe(context: SubscribeContext, client: Subscribing, readi
   // The rules may have changed meanwhile, and taken some back.
   const kept = granted.filter(({ filter }) => session.subscriptions.has(filter));
   if (!session.ended) session.writer?.subscribe(kept.map((subscription) => stored(subscription, identifier)));
-  if (connection.closed) {
+  if (connection.closed || session.ended) {
     for (const batch of batches) batch.cancel();
     return;
   }
   context.registry.subscribed(client.registered, granted);
+  // With the subscriptions: SUBACK promises both.
+  for (const batch of batches) session.outgoing.reserve(batch);
   const send = () => {
     const answered = connection.answer(client.wire.suback(packetId, answers, text));
     for (const batch of batches) {
       if (answered)
         session.outgoing.deliverRetained(batch); // [MQTT-3.8.4-3]
-      else batch.cancel();
+      else batch.end();
     }
   };
   whenStored(context, client, send, () => {
-    for (const batch of batches) batch.cancel();
+    for (const batch of batches) batch.end();
   });
 }
 
@@ -148,12 +151,20 @@ function* findRetained(
   const found = yield* context.store.retained.walk(filter);
   const readable: RetainedMessage[] = [];
   const now = context.clock.epochMs();
+  let keeps = false;
   for (const [index, message] of found.entries()) {
     const isOver = message.expiresAt !== null && message.expiresAt <= now;
-    if (!isOver && session.mayReceive(message.topic)) readable.push(message);
+    if (!isOver && session.mayReceive(message.topic)) {
+      readable.push(message);
+      keeps ||= message.qos > 0 && qos > 0;
+    }
     if (index % RETAINED_PER_STEP === 0) yield;
   }
-  if (readable.length > 0) batches.push(new RetainedBatch(readable, qos, session.account, identifier));
+  if (readable.length === 0) return;
+  const { account, writer } = session;
+  const asked = keeps && writer !== null ? { filter, askedAt: now, writer } : null;
+  const messages = asked === null ? readable : yield* byTopic(readable);
+  batches.push(new RetainedBatch(messages, { granted: qos, account, identifier, asked }));
 }
 
 /** Calls back at once for sessions that end with their connection, otherwise when what was written is on disk. */
@@ -182,7 +193,7 @@ function whyNot(
   const { account, subscriptions } = session;
   if (!isValidTopicFilter(filter)) return 'invalid';
   if (!gate.maySubscribe(session, filter, qos)) return 'denied';
-  if (account.retainedPending >= RETAINED_PENDING_PER_USER) return 'too-many-retained';
+  if (account.retainedPendingBytes >= RETAINED_PENDING_BYTES) return 'too-many-retained';
   if (subscriptions.has(filter)) return null;
   const room =
     subscriptions.size < limits.subscriptionsPerSession &&

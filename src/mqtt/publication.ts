@@ -20,6 +20,8 @@ export class Message {
   readonly expiresAt: number | null;
   /** Where the store has it, if it has it apart from the queues. */
   contentId = 0;
+  /** The same as it has it, when that is written and no queue has it yet. */
+  row: Buffer | null = null;
 
   constructor(
     topic: string,
@@ -126,6 +128,8 @@ export class Publication {
   ticket: SafetyTicket | null = null;
   /** Of a receiver of the publisher's own user whose queue is filling up: the publisher is to wait for it. */
   valve: Valve | null = null;
+  /** What is long of it was written apart. */
+  prepared = false;
   /** Deliveries made: what this publication cost, for fairness between users. */
   deliveries = 0;
 
@@ -176,6 +180,7 @@ export class Publication {
     this.block = null;
     this.ticket = null;
     this.valve = null;
+    this.prepared = false;
     this.deliveries = 0;
     this.#copied = null;
   }

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import { type Job, perform } from '../fairness/job.js';
+import { type Job, perform, whenThere } from '../fairness/job.js';
 import type { Scheduler } from '../fairness/scheduler.js';
 import type { Publication } from '../mqtt/publication.js';
 import type { SafetyTicket } from '../mqtt/safety-ticket.js';
@@ -31,7 +31,10 @@ export type PublicationListener = (publication: Publication) => void;
 
 export interface DistributionOptions {
   readonly router: Router;
-  readonly store: Pick<Store, 'retained' | 'committed' | 'whenStored' | 'onRecovered'>;
+  readonly store: Pick<
+    Store,
+    'retained' | 'committed' | 'whenStored' | 'onRecovered' | 'longBytes' | 'prepareContent' | 'discardContent'
+  >;
   readonly quota: RetainedQuota;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
@@ -43,6 +46,8 @@ export class Distribution {
   #listeners: PublicationListener[] = [];
   /** Tickets of messages that the store could not keep yet. */
   readonly #unsafe: SafetyTicket[] = [];
+  /** Retained messages that are written and not kept yet. */
+  readonly #prepared = new WeakMap<Publication, RetainedMessage>();
   /** When retained messages expire, by their topics, as dates. */
   readonly #expiries = new Deadlines<string>();
 
@@ -86,6 +91,36 @@ export class Distribution {
   }
 
   /**
+   * What is long is written apart first, so that others don't wait for it: whoever has such a message does this job
+   * before `publish`, and hands over no other of the user's meanwhile. Null: it is short, or known to be written.
+   */
+  prepare(publication: Publication, account: UserAccount, route: Route): Job | null {
+    const { retain, qos, prepared, messageBytes } = publication;
+    if (messageBytes <= this.#options.store.longBytes || prepared) return null;
+    const queued = qos > 0 && route.keeps;
+    return retain || queued ? this.#prepare(publication, account, queued) : null;
+  }
+
+  *#prepare(publication: Publication, account: UserAccount, queued: boolean): Job {
+    const { store, quota } = this.#options;
+    publication.prepared = true;
+    const bytes = account.storing.add(publication.messageBytes, 0);
+    try {
+      if (publication.retain && publication.payloadBytes > 0) {
+        const kept = this.#keptOf(publication, account);
+        const before = store.retained.get(kept.topic);
+        if (quota.admits(kept.topic, contentBytesOf(kept), before, account)) {
+          this.#prepared.set(publication, yield* whenThere(store.retained.prepare(kept)));
+        }
+      }
+      const message = publication.message();
+      if (queued) yield* whenThere(store.prepareContent(message, message));
+    } finally {
+      account.storing.done(bytes);
+    }
+  }
+
+  /**
    * The same from the search for the route to the disk, for what did not come from a connection. Resolves when a client
    * would have its acknowledgement: false when the message could not be stored.
    */
@@ -99,6 +134,8 @@ export class Distribution {
     const { storing } = account;
     while (storing.valve.closed) yield storing.valve;
     const route = yield* findRoute(this.#options.router.search(publication.topic));
+    const preparing = this.prepare(publication, account, route);
+    if (preparing !== null) yield* preparing;
     const job = this.publish(publication, account, route);
     if (job !== null) yield* job;
     const { ticket } = publication;
@@ -187,22 +224,34 @@ export class Distribution {
   }
 
   #tell(publication: Publication): void {
+    // Nobody's queue had room for it.
+    if (publication.prepared) this.#options.store.discardContent(publication.message());
     const listeners = this.#listeners;
     for (let i = 0; i < listeners.length; i++) listeners[i]!(publication);
   }
 
+  #keptOf(publication: Publication, { login: owner }: UserAccount): RetainedMessage {
+    const { topic, qos } = publication;
+    const { payload, properties, expiresAt } = publication.message();
+    return { topic, payload, qos, properties, expiresAt, storedAt: this.#options.clock.epochMs(), owner };
+  }
+
   /** An empty payload deletes [MQTT-3.3.1-10]; otherwise the message replaces the one before [MQTT-3.3.1-5]. */
   #retain(publication: Publication, account: UserAccount): void {
-    const { quota, clock } = this.#options;
+    const { quota } = this.#options;
     const { retained } = this.#options.store;
-    const { topic, qos } = publication;
+    const { topic } = publication;
     if (publication.payloadBytes === 0) {
       if (!this.forgetRetained(topic)) return;
     } else {
-      const { payload, properties, expiresAt } = publication.message();
-      const kept = { topic, payload, qos, properties, expiresAt, storedAt: clock.epochMs(), owner: account.login };
-      const bytes = payload.length + (properties?.length ?? 0);
-      if (!quota.admits(topic, bytes, retained.get(topic), account)) return;
+      const prepared = publication.prepared ? this.#prepared.get(publication) : undefined;
+      // One for which there was no room as it was to be prepared has been told so.
+      if (publication.prepared && !this.#prepared.delete(publication)) return;
+      const kept = prepared ?? this.#keptOf(publication, account);
+      if (!quota.admits(topic, contentBytesOf(kept), retained.get(topic), account)) {
+        retained.discard(kept);
+        return;
+      }
       const before = retained.set(kept);
       if (before !== undefined) quota.removed(before);
       quota.added(kept);
@@ -211,6 +260,8 @@ export class Distribution {
     publication.needsStore().add();
   }
 }
+
+const contentBytesOf = ({ payload, properties }: RetainedMessage): number => payload.length + (properties?.length ?? 0);
 
 /** Where a topic goes, found in steps. */
 export function* findRoute(search: RouteSearch): Generator<undefined, Route, void> {

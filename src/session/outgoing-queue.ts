@@ -12,7 +12,7 @@ import type { Outlet } from './outlet.js';
 import { PacketIds } from './packet-ids.js';
 import type { DropReason } from './queue-quota.js';
 import { BEHIND_MESSAGES, PRESSING_BYTES, ReaderPace } from './reader-pace.js';
-import { RetainedBatch } from './retained-batch.js';
+import { byPlace, RetainedBatch } from './retained-batch.js';
 import { type RetainedContext, RetainedSender } from './retained-sender.js';
 import { Sender } from './sender.js';
 import { StoredRun } from './stored-run.js';
@@ -36,7 +36,7 @@ export class OutgoingQueue {
   readonly #stored: BacklogReader | null;
   readonly #ids = new PacketIds();
   readonly #retained: RetainedSender;
-  #lastSeq = 0;
+  readonly #places = { last: 0 };
   readonly #pace: ReaderPace;
 
   constructor(context: OutgoingContext, writer: SessionWriter | null) {
@@ -47,7 +47,7 @@ export class OutgoingQueue {
     this.#waiting = new Backlog(context, writer);
     const parts = { waiting: this.#waiting, sender: this.sender, inflight: this.#inflight, ids: this.#ids };
     this.#stored = writer === null ? null : new BacklogReader(context, writer, { ...parts, pump: () => this.pump() });
-    this.#retained = new RetainedSender(context, writer, { ...parts, queue: this });
+    this.#retained = new RetainedSender(context, writer, { ...parts, places: this.#places, queue: this });
   }
 
   /** Messages sent and not acknowledged, those that wait behind them, and for how long the first has been in flight. */
@@ -106,9 +106,14 @@ export class OutgoingQueue {
     this.#enqueue(publication, qos, retain, identifiers, safeFirst);
   }
 
+  /** Retained messages that are about to be promised have their places, and those that are to be kept are stored. */
+  reserve(batch: RetainedBatch): void {
+    this.#places.last = batch.place(this.#places.last);
+  }
+
   /** Retained messages, for a new subscription, behind what is queued already. Returns how many left. */
   deliverRetained(batch: RetainedBatch): number {
-    this.#lastSeq = batch.place(this.#lastSeq);
+    this.reserve(batch);
     this.#waiting.addBatch(batch);
     return this.pump();
   }
@@ -193,19 +198,22 @@ export class OutgoingQueue {
   }
 
   /** Takes back what the store kept, in order of `seq`. Where nobody knows, the first window may have been sent. */
-  restore(messages: readonly QueuedMessage[], sentSeq: number | null): void {
+  restore(messages: readonly QueuedMessage[], sentSeq: number | null, batches: readonly RetainedBatch[] = []): void {
     const { inflightMessages } = this.#context.limits;
-    for (const [index, message] of messages.entries()) {
-      const sent = message.sent === 'yes' || (message.sent === 'unknown' && index < inflightMessages);
-      if (sent) this.sender.sentSeq = message.seq;
-      this.#lastSeq = message.seq;
-      this.#ids.continueAfter(message.packetId);
-      if (message.released) this.#inflight.add(releasedEntry(message));
-      else this.#waiting.addStored(message);
+    for (const [index, item] of byPlace(messages, batches).entries()) {
+      this.#places.last = Math.max(this.#places.last, item instanceof RetainedBatch ? item.lastSeq : item.seq);
+      if (item instanceof RetainedBatch) {
+        this.#waiting.addBatch(item);
+        continue;
+      }
+      if (item.sent === 'yes' || (item.sent === 'unknown' && index < inflightMessages)) this.sender.sentSeq = item.seq;
+      this.#ids.continueAfter(item.packetId);
+      if (item.released) this.#inflight.add(releasedEntry(item));
+      else this.#waiting.addStored(item);
     }
     // What comes later must not count as sent, also when the queue is empty.
     this.sender.sentSeq = Math.max(this.sentSeq, sentSeq ?? 0);
-    this.#lastSeq = Math.max(this.#lastSeq, this.sentSeq);
+    this.#places.last = Math.max(this.#places.last, this.sentSeq);
   }
 
   /** Sends what the window and the socket have room for. Returns how many messages that were. */
@@ -233,6 +241,7 @@ export class OutgoingQueue {
       else if (!this.sender.entry(entry)) this.#waiting.discard(entry, 'too-large');
       else if (entry.qos > 0) this.#inflight.add(entry);
     }
+    this.#retained.settle();
     if (this.#waiting.length <= window) this.#pace.caughtUp();
     return sent;
   }
@@ -243,7 +252,7 @@ export class OutgoingQueue {
       this.#context.onDropped('too-large', publication.topic);
       return;
     }
-    const entry = liveEntry(++this.#lastSeq, packetId, qos, retain, identifiers, null);
+    const entry = liveEntry(++this.#places.last, packetId, qos, retain, identifiers, null);
     this.sender.sent(entry);
     if (this.#writer !== null) this.#keep(entry, publication);
     this.#inflight.add(entry);
@@ -264,7 +273,7 @@ export class OutgoingQueue {
     }
     const packetId = qos === 0 ? 0 : this.#ids.next(this.#inflight);
     const ticket = safeFirst ? publication.needsStore() : null;
-    const entry = liveEntry(++this.#lastSeq, packetId, qos, retain, identifiers, ticket);
+    const entry = liveEntry(++this.#places.last, packetId, qos, retain, identifiers, ticket);
     entry.message = publication.message();
     if (stays)
       this.#waiting.addStored({ seq: entry.seq, bytes: entry.message.bytes, expiresAt: entry.message.expiresAt });

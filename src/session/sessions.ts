@@ -17,6 +17,7 @@ import type { Accounts } from './accounts.js';
 import { Deadlines } from './deadlines.js';
 import { type Gate, scopedId } from './gate.js';
 import { OutgoingQueue } from './outgoing-queue.js';
+import { RetainedBatch } from './retained-batch.js';
 import { Session, type SessionOptions } from './session.js';
 import { subscriptionBytes, type UserAccount } from './user-account.js';
 
@@ -188,7 +189,7 @@ export class Sessions {
    * when they were stored; queued messages, which stay in the store for now, when they are due.
    */
   restore(stored: StoredSession): Session {
-    const { session: record, subscriptions, outgoing, incoming } = stored;
+    const { session: record, subscriptions, requests, outgoing, incoming } = stored;
     const account = this.account(record.login);
     const clientId = record.clientId.slice(record.login.length + 1);
     const writer = this.#options.store.session(record.clientId);
@@ -206,7 +207,7 @@ export class Sessions {
       if (allowed) this.subscribe(session, filter, grantOf(qos, options), identifier);
       else writer.unsubscribe([filter]);
     }
-    session.outgoing.restore(outgoing, record.sentSeq);
+    session.outgoing.restore(outgoing, record.sentSeq, RetainedBatch.restore(requests, account, writer));
     for (const packetId of incoming) session.addReceived(packetId);
     if (cutOff) this.#save(session, false);
     return session;

@@ -58,6 +58,8 @@ export class UserAccount extends Account {
   receivedMessages = 0;
   /** Retained messages that were asked for and are not sent yet, of all its subscriptions. */
   retainedPending = 0;
+  /** What these requests take: they are charged with the queues. */
+  retainedPendingBytes = 0;
   #pumps = 0;
 
   constructor(login: string, ledger: Ledger, limits: UserLimits) {

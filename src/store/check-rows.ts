@@ -4,6 +4,7 @@ import {
   CONTENTS,
   contentKey,
   RETAINED,
+  readNumber,
   SCHEMA,
   SESSIONS,
   type SessionRowKind,
@@ -14,7 +15,7 @@ import {
 import { type ClientKind, FORMER_PREFIXES, FORMER_RETAINED, splitClientKey } from './keys-version-1.js';
 import { messageOf } from './migrate-version-1.js';
 import { decodeContent, decodeHead, messageIn } from './outgoing-rows.js';
-import { decodeRetained, decodeSession, decodeSubscription } from './rows.js';
+import { decodePosition, decodeRequest, decodeRetained, decodeSession, decodeSubscription } from './rows.js';
 import { SCHEMA_VERSION, storedVersion } from './schema.js';
 import { decodeUser } from './stored-users.js';
 
@@ -73,7 +74,9 @@ const sessionKinds: Record<SessionRowKind, string> = {
   '': 'session',
   i: 'incoming',
   o: 'outgoing',
+  r: 'requests',
   s: 'subscriptions',
+  t: 'positions',
 };
 
 const UNKNOWN = { kind: 'unknown', text: 'unknown kind of row' };
@@ -121,6 +124,8 @@ class TodaysRows {
       return {};
     }
     if (kind === 's') decodeSubscription(rest, value);
+    else if (kind === 'r') decodeRequest(readNumber(rest), value);
+    else if (kind === 't') decodePosition(value);
     else if (kind === 'o') {
       const head = decodeHead(value);
       const content = contentKey(head.contentId);

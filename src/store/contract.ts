@@ -11,6 +11,12 @@ export interface Store {
   loadSessions(): AsyncIterable<StoredSession>;
   session(clientId: string): SessionWriter;
   readonly retained: RetainedIndex;
+  /** Of a longer message it should be prepared what it says: everybody's next acknowledgement would wait for it. */
+  readonly longBytes: number;
+  /** Writes apart, ahead of time, what queues are going to have: soon, and with this very place. */
+  prepareContent(content: StoredContent, place: ContentPlace): Promise<void>;
+  /** If no queue has it after all. */
+  discardContent(place: ContentPlace): void;
   /** Wills of connected sessions; after a crash they are what is left here. */
   putWill(clientId: string, will: StoredWill): void;
   deleteWill(clientId: string): void;
@@ -85,6 +91,8 @@ export interface StoredContent {
 export interface ContentPlace {
   /** 0: nowhere, but in the queues' own rows. */
   contentId: number;
+  /** The row, when it was prepared and no queue has it yet. */
+  row?: Buffer | null;
 }
 
 /** One message of a session's queue. `seq` orders the queue and is never used twice in the life of a session. */
@@ -121,9 +129,38 @@ export interface QueuedMessage {
   readonly sent: 'yes' | 'no' | 'unknown';
 }
 
+/**
+ * Retained messages that a subscription asked for and that are not all sent yet: not what they say, but how they are
+ * found again. They leave in the order of their topics, and each has a place of its own in the session's order.
+ */
+export interface RetainedRequest {
+  /** The place of the first. */
+  readonly place: number;
+  /** The place of the last. */
+  readonly last: number;
+  readonly filter: string;
+  /** What was granted. */
+  readonly qos: 0 | 1 | 2;
+  readonly identifier: number | null;
+  /** A date: what was retained later was delivered as a live message. */
+  readonly askedAt: number;
+}
+
+/** How far a request has come. */
+export interface RetainedPosition {
+  /** The place of the message to be sent next. */
+  readonly next: number;
+  /** The topic of the last one that was sent; empty: none was. */
+  readonly after: string;
+}
+
+export type StoredRequest = RetainedRequest & RetainedPosition;
+
 export interface StoredSession {
   readonly session: SessionRecord;
   readonly subscriptions: StoredSubscription[];
+  /** In the order of their places. */
+  readonly requests: StoredRequest[];
   readonly outgoing: QueuedMessage[];
   /** Packet ids of QoS 2 messages received and not yet released. */
   readonly incoming: number[];
@@ -140,6 +177,10 @@ export interface SessionWriter {
   save(record: SessionRecord): void;
   subscribe(subscriptions: readonly StoredSubscription[]): void;
   unsubscribe(filters: readonly string[]): void;
+  putRequest(request: RetainedRequest): void;
+  /** In the turn in which messages of it are put, or sent. */
+  moveRequest(place: number, position: RetainedPosition): void;
+  deleteRequest(place: number): void;
   /** `place` is one for all queues that the message is put into. */
   putOutgoing(record: OutgoingRecord, place?: ContentPlace): void;
   /** Overwrites with a small record that says: PUBREL is owed. `contentId` is where its message was. */
@@ -170,6 +211,9 @@ export interface RetainedMessage extends StoredContent {
 
 /** Every retained message, in memory; changes go to the current group. */
 export interface RetainedIndex {
+  /** Writes a long one apart, ahead of time. Returns the message to be set, or discarded. */
+  prepare(message: RetainedMessage): Promise<RetainedMessage>;
+  discard(message: RetainedMessage): void;
   /** Returns the message that was replaced. */
   set(message: RetainedMessage): RetainedMessage | undefined;
   /** Returns the message that was deleted. */

@@ -7,6 +7,15 @@ export interface Database {
   get(key: string): Promise<Buffer | undefined>;
   iterator(range: ReadOptions): RowIterator;
   batch(): DatabaseBatch;
+  /** Values that are longer should be prepared; not there: however long they are, there is nothing to prepare. */
+  readonly longBytes?: number;
+  /**
+   * Writes what it can of a long value that is going to be put into a batch: this very buffer, soon. That batch
+   * takes no longer than others then.
+   */
+  prepare?(value: Buffer): Promise<void>;
+  /** It is not going to be put after all. */
+  discard?(value: Buffer): Promise<void>;
   /** Where there is such a thing. */
   compactRange?(start: string, end: string): Promise<void>;
   close(): Promise<void>;

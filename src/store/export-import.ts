@@ -8,8 +8,10 @@ export const TRANSFER_VERSION = 1;
 /** Everything kept, a JSON object a line, without the newline. Payloads and properties are base64. */
 export async function* exportLines(store: Store): AsyncGenerator<string> {
   yield write({ kind: 'iotlab-broker-store', version: TRANSFER_VERSION });
-  for await (const { session, subscriptions, outgoing, incoming } of store.loadSessions()) {
-    yield write({ kind: 'session', ...session, subscriptions, incoming });
+  for await (const { session, subscriptions, requests, outgoing, incoming } of store.loadSessions()) {
+    // Earlier releases know no requests: a file without any is one for them, too.
+    const asked = requests.length === 0 ? {} : { requests };
+    yield write({ kind: 'session', ...session, subscriptions, ...asked, incoming });
     for await (const message of messagesOf(store, session.clientId, outgoing)) {
       const { contentId: _, bytes: __, ...record } = message;
       yield write({ kind: 'message', clientId: session.clientId, ...record });
@@ -99,11 +101,15 @@ export class TransferReader {
 /** Puts one line into the store. A session that is there already is replaced, with everything it has. */
 export function importLine(store: Store, line: TransferLine): void {
   if (line.kind === 'session') {
-    const { kind: _, subscriptions, incoming, ...record } = line;
+    const { kind: _, subscriptions, requests, incoming, ...record } = line;
     const writer = store.session(line.clientId);
     writer.remove();
     writer.save(record);
     writer.subscribe(subscriptions);
+    for (const { next, after, ...request } of requests ?? []) {
+      writer.putRequest(request);
+      if (next > request.place) writer.moveRequest(request.place, { next, after });
+    }
     for (const packetId of incoming) writer.putIncoming(packetId);
   } else if (line.kind === 'message') {
     const { kind: _, clientId, ...message } = line;

@@ -2,6 +2,7 @@ import type {
   OutgoingRecord,
   RetainedMessage,
   SessionRecord,
+  StoredRequest,
   StoredSubscription,
   StoredWill,
   UserRecord,
@@ -10,7 +11,12 @@ import type {
 /** What a line of an export file can be. */
 export type TransferLine =
   | { kind: 'iotlab-broker-store'; version: number }
-  | ({ kind: 'session'; subscriptions: StoredSubscription[]; incoming: number[] } & SessionRecord)
+  | ({
+      kind: 'session';
+      subscriptions: StoredSubscription[];
+      requests?: StoredRequest[] | null;
+      incoming: number[];
+    } & SessionRecord)
   | ({ kind: 'message'; clientId: string } & OutgoingRecord)
   | ({ kind: 'retained' } & RetainedMessage)
   | ({ kind: 'will' } & StoredWill)
@@ -106,6 +112,13 @@ const message = { payload: base64, properties: orNull(base64), retain: flag };
 const expiresAt = orMissing(orNull(time));
 
 /** The fields of each kind of line. */
+const request = object(
+  fieldsOf({
+    ...{ place: seq, last: seq, filter, qos: integer(0, 2), identifier: orNull(identifier), askedAt: time },
+    ...{ next: seq, after: keep((value) => typeof value === 'string', 'a topic') },
+  }),
+);
+
 const kinds = new Map<unknown, ReadonlyMap<string, Check>>([
   ['iotlab-broker-store', fieldsOf({ version: integer(0, Number.MAX_SAFE_INTEGER) })],
   [
@@ -114,6 +127,7 @@ const kinds = new Map<unknown, ReadonlyMap<string, Check>>([
       ...{ clientId, login: text, protocol: integer(3, 5), createdAt: time, lastSeenAt: time, expiresAt: orNull(time) },
       ...{ expiryMs: orMissing(orNull(time)), sentSeq: orMissing(orNull(seq)) },
       ...{ subscriptions: listOf(subscription), incoming: listOf(packetId) },
+      ...{ requests: orMissing(orNull(listOf(request))) },
     }),
   ],
   [

@@ -1,5 +1,6 @@
 import { Level } from 'level';
 import type { Database, DatabaseBatch, OpenMode, ReadOptions, RowIterator } from './database.js';
+import { inParts } from './parted-database.js';
 import { storeFault } from './store-fault.js';
 
 const CHUNK_ROWS = 1_000;
@@ -22,11 +23,11 @@ export async function openLevel(path: string, mode: OpenMode): Promise<Database>
   });
   try {
     await level.open();
+    return await inParts(new LevelDatabase(path, level));
   } catch (error) {
     await level.close().catch(() => {});
     throw storeFault(path, error);
   }
-  return new LevelDatabase(path, level);
 }
 
 /** Whether a process, this one included, has the folder open. Nothing in it is changed to find out. */

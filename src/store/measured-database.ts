@@ -14,6 +14,9 @@ function measured(db: Database, onWritten: OnWritten): Database {
     get: (key) => db.get(key),
     iterator: (range) => db.iterator(range),
     batch: () => new MeasuredBatch(db.batch(), onWritten),
+    ...(db.longBytes !== undefined && { longBytes: db.longBytes }),
+    ...(db.prepare && { prepare: (value: Buffer) => db.prepare!(value) }),
+    ...(db.discard && { discard: (value: Buffer) => db.discard!(value) }),
     ...(db.compactRange && { compactRange: (start: string, end: string) => db.compactRange!(start, end) }),
     close: () => db.close(),
   };

@@ -2,6 +2,7 @@ import { LevelNode } from '../mqtt/level-node.js';
 import type { RetainedIndex, RetainedMessage } from './contract.js';
 import type { GroupCommit } from './group-commit.js';
 import { RETAINED, rangeOf } from './keys.js';
+import type { LongValues } from './long-values.js';
 import { decodeRetained, encodeRetained } from './rows.js';
 
 /** Nodes that are looked at in one step of a walk. */
@@ -15,8 +16,8 @@ class Node extends LevelNode<Node> {
 }
 
 /** Reads every retained message into memory. */
-export async function loadRetained(group: GroupCommit): Promise<RetainedTree> {
-  const tree = new RetainedTree(group);
+export async function loadRetained(group: GroupCommit, long: LongValues): Promise<RetainedTree> {
+  const tree = new RetainedTree(group, long);
   for await (const chunk of group.chunks(rangeOf(RETAINED))) {
     for (const [key, value] of chunk) tree.insert(decodeRetained(key.slice(RETAINED.length), value));
   }
@@ -25,12 +26,16 @@ export async function loadRetained(group: GroupCommit): Promise<RetainedTree> {
 
 export class RetainedTree implements RetainedIndex {
   readonly #group: GroupCommit;
+  readonly #long: LongValues;
+  /** The rows of those that are not set yet. */
+  readonly #prepared = new WeakMap<RetainedMessage, Buffer>();
   readonly #messages = new Map<string, RetainedMessage>();
   readonly #root = new Node();
   #serial = 0;
 
-  constructor(group: GroupCommit) {
+  constructor(group: GroupCommit, long: LongValues) {
     this.#group = group;
+    this.#long = long;
   }
 
   get size(): number {
@@ -45,10 +50,24 @@ export class RetainedTree implements RetainedIndex {
     return this.#messages.values();
   }
 
-  set(message: RetainedMessage): RetainedMessage | undefined {
+  async prepare(message: RetainedMessage): Promise<RetainedMessage> {
     const value = encodeRetained(message);
+    const prepared = decodeRetained(message.topic, value);
+    await this.#long.prepare(value);
+    this.#prepared.set(prepared, value);
+    return prepared;
+  }
+
+  discard(message: RetainedMessage): void {
+    const value = this.#prepared.get(message);
+    if (value !== undefined) this.#long.discard(value);
+  }
+
+  set(message: RetainedMessage): RetainedMessage | undefined {
+    const prepared = this.#prepared.get(message);
+    const value = prepared ?? encodeRetained(message);
     // What is kept is the copy: the payload that came may be a slice of a much larger buffer.
-    const replaced = this.insert(decodeRetained(message.topic, value));
+    const replaced = this.insert(prepared === undefined ? decodeRetained(message.topic, value) : message);
     this.#group.put(RETAINED + message.topic, value, replaced === undefined);
     return replaced;
   }

@@ -1,5 +1,11 @@
 import { Fault } from '../errors.js';
-import type { RetainedMessage, SessionRecord, StoredSubscription } from './contract.js';
+import type {
+  RetainedMessage,
+  RetainedPosition,
+  RetainedRequest,
+  SessionRecord,
+  StoredSubscription,
+} from './contract.js';
 
 /**
  * The values of rows, compact and with the version of their kind in the first byte. What a row's key says is not in its
@@ -8,6 +14,8 @@ import type { RetainedMessage, SessionRecord, StoredSubscription } from './contr
 const RETAINED_VERSION = 3;
 const SUBSCRIPTION_VERSION = 1;
 const SESSION_VERSION = 3;
+const REQUEST_VERSION = 1;
+const POSITION_VERSION = 1;
 
 /** Flags of rows that have a message. */
 export const QOS = 0b11;
@@ -80,6 +88,43 @@ export function decodeSubscription(filter: string, value: Buffer): StoredSubscri
     options: value.readUInt8(2),
     identifier: identifier === 0 ? null : identifier,
   };
+}
+
+/** [version, qos, identifier (4), asked at (8), last place (8)], filter. */
+export function encodeRequest({ qos, identifier, askedAt, last, filter }: RetainedRequest): Buffer {
+  const head = Buffer.allocUnsafe(22);
+  head[0] = REQUEST_VERSION;
+  head[1] = qos;
+  head.writeUInt32BE(identifier ?? 0, 2);
+  head.writeDoubleBE(askedAt, 6);
+  head.writeDoubleBE(last, 14);
+  return Buffer.concat([head, Buffer.from(filter)]);
+}
+
+export function decodeRequest(place: number, value: Buffer): RetainedRequest {
+  checkVersion(value, REQUEST_VERSION);
+  const identifier = value.readUInt32BE(2);
+  return {
+    place,
+    last: value.readDoubleBE(14),
+    filter: value.toString('utf8', 22),
+    qos: value.readUInt8(1) as 0 | 1 | 2,
+    identifier: identifier === 0 ? null : identifier,
+    askedAt: value.readDoubleBE(6),
+  };
+}
+
+/** [version, next place (8)], topic. */
+export function encodePosition({ next, after }: RetainedPosition): Buffer {
+  const head = Buffer.allocUnsafe(9);
+  head[0] = POSITION_VERSION;
+  head.writeDoubleBE(next, 1);
+  return Buffer.concat([head, Buffer.from(after)]);
+}
+
+export function decodePosition(value: Buffer): RetainedPosition {
+  checkVersion(value, POSITION_VERSION);
+  return { next: value.readDoubleBE(1), after: value.toString('utf8', 9) };
 }
 
 /**

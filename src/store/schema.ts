@@ -9,11 +9,14 @@ import { copyVersion1 } from './migrate-version-1.js';
 import { type MigrationContext, NewRows } from './migration.js';
 
 /** The version of the layout that this code writes. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** There as long as rows of a former version are. */
 const FORMER_KEY = 'schema:former';
 const DELETED_AT_ONCE = 10_000;
+
+/** What has its rows where they are by now; version 3 knows more kinds of them. */
+const SAME_ROWS = 2;
 
 /** By the version they start from. */
 const copiers = new Map<number, (context: MigrationContext) => Promise<void>>([
@@ -47,7 +50,9 @@ export async function ensureSchema(options: SchemaOptions): Promise<void> {
       { code: 'E_STORE_NEWER' },
     );
   }
-  if (stored < SCHEMA_VERSION) {
+  if (stored === SAME_ROWS) {
+    await new NewRows(options).end(versionRows());
+  } else if (stored < SCHEMA_VERSION) {
     // What a migration has left that did not come to its end.
     await clear(db, [SESSIONS, CONTENTS, RETAINED]);
     const rows = new NewRows(options);

@@ -1,8 +1,8 @@
 import type { Log } from '../observe/log.js';
-import type { QueuedMessage, SessionRecord, StoredSession } from './contract.js';
-import { rangeOf, readNumber, SESSIONS, splitSessionKey } from './keys.js';
+import type { QueuedMessage, RetainedPosition, SessionRecord, StoredRequest, StoredSession } from './contract.js';
+import { rangeOf, readNumber, SESSIONS, type SessionRowKind, splitSessionKey } from './keys.js';
 import { decodeHead } from './outgoing-rows.js';
-import { decodeSession, decodeSubscription } from './rows.js';
+import { decodePosition, decodeRequest, decodeSession, decodeSubscription } from './rows.js';
 import { type SessionParts, SessionRows } from './session-rows.js';
 
 /** A session whose rows are being read. */
@@ -48,19 +48,23 @@ export async function* loadSessions(parts: SessionParts, log: Log): AsyncGenerat
 
 function begin(text: string, value: Buffer): Reading {
   const session = decodeSession(value);
-  const stored = { session, subscriptions: [], outgoing: [], incoming: [] };
+  const stored = { session, subscriptions: [], requests: [], outgoing: [], incoming: [] };
   return { text, rows: new SessionRows(readNumber(text)), stored };
 }
 
 function take(
   { rows, stored }: Reading,
-  kind: 'i' | 'o' | 's',
+  kind: Exclude<SessionRowKind, ''>,
   rest: string,
   value: Buffer,
   { contents }: SessionParts,
 ): void {
   if (kind === 's') stored.subscriptions.push(decodeSubscription(rest, value));
   else if (kind === 'i') stored.incoming.push(readNumber(rest));
+  else if (kind === 'r') {
+    const place = readNumber(rest);
+    stored.requests.push({ ...decodeRequest(place, value), next: place, after: '' });
+  } else if (kind === 't') move(stored.requests, readNumber(rest), decodePosition(value));
   else {
     const seq = readNumber(rest);
     const { packetId, qos, released, expiresAt, bytes, contentId } = decodeHead(value);
@@ -69,6 +73,12 @@ function take(
     const sent = wasSent(seq, released, stored.session);
     stored.outgoing.push({ seq, packetId, qos, released, expiresAt, bytes, sent });
   }
+}
+
+/** Requests come before their positions. */
+function move(requests: StoredRequest[], place: number, position: RetainedPosition): void {
+  const index = requests.findIndex((request) => request.place === place);
+  if (index !== -1) requests[index] = { ...requests[index]!, ...position };
 }
 
 /** A record that was saved as its client left says what was sent; after it nothing was, until the client came back. */

@@ -29,6 +29,14 @@ export class SessionRows {
     return `${this.key}:i:${numberText(packetId)}`;
   }
 
+  request(place: number): string {
+    return `${this.key}:r:${numberText(place)}`;
+  }
+
+  position(place: number): string {
+    return `${this.key}:t:${numberText(place)}`;
+  }
+
   subscription(filter: string): string {
     return `${this.key}:s:${filter}`;
   }

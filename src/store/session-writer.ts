@@ -2,6 +2,8 @@ import type {
   ContentPlace,
   OutgoingRecord,
   ReadLimits,
+  RetainedPosition,
+  RetainedRequest,
   SessionRecord,
   SessionWriter,
   StoredMessage,
@@ -9,7 +11,7 @@ import type {
 } from './contract.js';
 import { readNumber } from './keys.js';
 import { contentBytes, decodeHead, encodeOutgoing, encodeReleased, messageIn, recordOf } from './outgoing-rows.js';
-import { encodeSession, encodeSubscription, INCOMING_VALUE } from './rows.js';
+import { encodePosition, encodeRequest, encodeSession, encodeSubscription, INCOMING_VALUE } from './rows.js';
 import { type SessionParts, SessionRows } from './session-rows.js';
 
 /** Several may exist for one session: they share its place. */
@@ -51,6 +53,21 @@ export class StoredSessionWriter implements SessionWriter {
     const rows = this.#found();
     if (rows === null) return;
     for (const filter of filters) this.#parts.group.delete(rows.subscription(filter));
+  }
+
+  putRequest(request: RetainedRequest): void {
+    this.#parts.group.put(this.#rows().request(request.place), encodeRequest(request));
+  }
+
+  moveRequest(place: number, position: RetainedPosition): void {
+    this.#parts.group.put(this.#rows().position(place), encodePosition(position));
+  }
+
+  deleteRequest(place: number): void {
+    const rows = this.#found();
+    if (rows === null) return;
+    this.#parts.group.delete(rows.request(place));
+    this.#parts.group.delete(rows.position(place));
   }
 
   putOutgoing(record: OutgoingRecord, place?: ContentPlace): void {

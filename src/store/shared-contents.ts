@@ -31,8 +31,11 @@ export class SharedContents {
     }
     const contentId = this.#numbers.next(session % SLOTS);
     this.#queues.set(contentId, 1);
-    this.#group.put(contentKey(contentId), encodeContent(record), true);
-    if (place !== undefined) place.contentId = contentId;
+    this.#group.put(contentKey(contentId), place?.row ?? encodeContent(record), true);
+    if (place !== undefined) {
+      place.contentId = contentId;
+      place.row = null;
+    }
     return contentId;
   }
 

@@ -5,9 +5,11 @@ import type { Store } from './contract.js';
 import type { OpenDatabase } from './database.js';
 import { GroupCommit } from './group-commit.js';
 import { CONTENTS, SESSIONS } from './keys.js';
+import { LongValues } from './long-values.js';
 import { measuring, type OnWritten } from './measured-database.js';
 import { Numbers } from './numbering.js';
 import { openDatabase } from './open-database.js';
+import { encodeContent } from './outgoing-rows.js';
 import { loadRetained } from './retained-messages.js';
 import { ensureSchema } from './schema.js';
 import { loadSessions } from './session-loader.js';
@@ -38,7 +40,8 @@ export async function openStore(options: {
   const { config, log, clock, onWritten } = options;
   const memory = config.path === 'memory';
   const unseen: OpenDatabase = options.open ?? ((mode) => openDatabase({ path: config.path, log, clock, mode }));
-  const open = onWritten === undefined ? unseen : measuring(unseen, onWritten);
+  const long = new LongValues();
+  const open = long.opening(onWritten === undefined ? unseen : measuring(unseen, onWritten));
   const db = await open('create');
   try {
     await ensureSchema({ db, path: config.path, log, clock, sessionExpiryMs: config.sessionExpiryMs });
@@ -47,7 +50,7 @@ export async function openStore(options: {
     const contents = new SharedContents(group, await Numbers.after(db, CONTENTS));
     const sweeper = new Sweeper({ group, contents, log });
     const sessions = { group, numbers, contents, sweeper };
-    const retained = await loadRetained(group);
+    const retained = await loadRetained(group, long);
     const wills = new StoredWills(group);
     const users = new StoredUsers(group);
     return {
@@ -56,6 +59,18 @@ export async function openStore(options: {
       loadSessions: () => loadSessions(sessions, log),
       session: (clientId) => new StoredSessionWriter(sessions, clientId),
       retained,
+      get longBytes() {
+        return long.longBytes;
+      },
+      async prepareContent(content, place) {
+        const row = encodeContent(content);
+        await long.prepare(row);
+        place.row = row;
+      },
+      discardContent(place) {
+        if (place.row) long.discard(place.row);
+        place.row = null;
+      },
       putWill: (clientId, will) => wills.put(clientId, will),
       deleteWill: (clientId) => wills.delete(clientId),
       loadWills: () => wills.load(),

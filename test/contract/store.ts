@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { OutgoingRecord, QueuedMessage, SessionRecord, StoredSession } from '../../src/store/contract.js';
+import type {
+  OutgoingRecord,
+  QueuedMessage,
+  RetainedMessage,
+  SessionRecord,
+  StoredSession,
+} from '../../src/store/contract.js';
 import type { OpenedStore } from '../../src/store/store.js';
 import { collect, committed, type StoreUnderTest, wholeSessions } from '../support/open-store.js';
 
@@ -87,8 +93,50 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
       await committed(store);
       writer.save(record);
       const again = await reopen();
-      const expected: StoredSession[] = [{ session: record, subscriptions: [], outgoing: [], incoming: [] }];
+      const expected: StoredSession[] = [
+        { session: record, subscriptions: [], requests: [], outgoing: [], incoming: [] },
+      ];
       assert.deepEqual(await sessions(again), expected);
+    });
+
+    withStore('keeps what was asked for of retained messages, and how far that has come', async (store, reopen) => {
+      const writer = store.session('alice/a');
+      writer.save(sessionRecord('alice/a'));
+      const common = { filter: 'iotlab/alice/é/#', qos: 2, identifier: null, askedAt: 1_700_000_000_000 } as const;
+      const requests = [9, 1_000, 1_234_567].map((place) => ({ ...common, place, last: place + 5 }));
+      for (const request of requests) writer.putRequest(request);
+      writer.putRequest({ ...common, place: 5, last: 8 });
+      await committed(store);
+      writer.moveRequest(1_000, { next: 1_003, after: 'iotlab/alice/é/c' });
+      writer.moveRequest(5, { next: 7, after: 'iotlab/alice/é/b' });
+      writer.deleteRequest(5);
+      const [session] = await sessions(await reopen());
+      const stored = requests.map((request) => ({ ...request, next: request.place, after: '' }));
+      stored[1] = { ...stored[1]!, next: 1_003, after: 'iotlab/alice/é/c' };
+      assert.deepEqual(session?.requests, stored);
+    });
+
+    withStore('keeps long messages, prepared or not', async (store, reopen) => {
+      const payloads = ['a', 'b', 'c', 'd'].map((fill) => Buffer.alloc(1_000_000, fill));
+      const retained = (name: string, payload: Buffer): RetainedMessage => ({
+        ...{ topic: `iotlab/alice/${name}`, payload, properties: null, expiresAt: null },
+        ...{ qos: 1, storedAt: 1, owner: 'alice' },
+      });
+      store.retained.set(await store.retained.prepare(retained('a', payloads[0]!)));
+      store.retained.set(retained('b', payloads[1]!));
+      store.retained.discard(await store.retained.prepare(retained('none', payloads[1]!)));
+      const writer = store.session('alice/a');
+      writer.save(sessionRecord('alice/a'));
+      for (const [index, payload] of payloads.slice(2).entries()) {
+        const place = { contentId: 0 };
+        const record = outgoingRecord(index + 1, { payload });
+        if (index === 0) await store.prepareContent(record, place);
+        writer.putOutgoing(record, place);
+      }
+      const again = await reopen();
+      const [session] = await sessions(again);
+      const found = [...again.retained, ...session!.outgoing].map(({ payload }) => payload);
+      assert.ok(found.every((payload, i) => payload.equals(payloads[i]!)) && found.length === 4);
     });
 
     withStore('keeps subscriptions with their options, and forgets those that are removed', async (store, reopen) => {

@@ -115,7 +115,7 @@ describe('exactly once', () => {
     }
     await written();
     queue.attach(outlet());
-    queue.deliverRetained(new RetainedBatch(store.retained.match('+'), 2, userAccount()));
+    queue.deliverRetained(new RetainedBatch(store.retained.match('+'), { granted: 2, account: userAccount() }));
     assert.deepEqual(sent, []);
     await written();
     assert.deepEqual(

@@ -348,7 +348,7 @@ describe('retained messages', () => {
     const session = await queueUnderTest(options);
     for (const topic of topics) session.store.retained.set(retained(topic, topic, qos));
     const kept = topics.map((topic) => session.store.retained.get(topic)!);
-    return { session, batch: (granted: Qos = 2) => new RetainedBatch(kept, granted, session.account) };
+    return { session, batch: (granted: Qos = 2) => new RetainedBatch(kept, { granted, account: session.account }) };
   }
 
   test('come with the flag, behind what is queued and before what is published later', async () => {

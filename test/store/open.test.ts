@@ -59,11 +59,11 @@ describe('opening a store', () => {
     const path = join(await tempFolder(t), 'store');
     await (await open(path)).close();
     let level = await openLevel(path);
-    await level.put('schema:version', Buffer.from('3'));
+    await level.put('schema:version', Buffer.from('4'));
     await level.close();
-    await assert.rejects(open(path), refusal('E_STORE_NEWER', /schema version 3.*up to 2/));
+    await assert.rejects(open(path), refusal('E_STORE_NEWER', /schema version 4.*up to 3/));
     level = await openLevel(path);
-    assert.equal(String(await level.get('schema:version')), '3');
+    assert.equal(String(await level.get('schema:version')), '4');
     await level.put('schema:version', Buffer.from('nonsense'));
     await level.close();
     await assert.rejects(open(path), { code: 'E_STORE_SCHEMA' });

@@ -137,7 +137,9 @@ describe('after a power cut', () => {
     scene.store.session('alice/a').save(sessionRecord('alice/a', { protocol: 3 }));
     await scene.restart();
     const session = sessionRecord('alice/a', { protocol: 3 });
-    assert.deepEqual(await scene.sessions(), [{ session, subscriptions: [], outgoing: [], incoming: [] }]);
+    assert.deepEqual(await scene.sessions(), [
+      { session, subscriptions: [], requests: [], outgoing: [], incoming: [] },
+    ]);
     assert.equal((await scene.keys()).length, 1);
   });
 

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { systemClock } from '../../src/clock.js';
 import { GroupCommit } from '../../src/store/group-commit.js';
+import { LongValues } from '../../src/store/long-values.js';
 import { RetainedTree } from '../../src/store/retained-messages.js';
 import { FlawedDisk } from '../support/flawed-database.js';
 import { silent } from '../support/open-store.js';
@@ -12,6 +13,7 @@ async function newTree(topics: readonly string[] = []): Promise<RetainedTree> {
   const db = await disk.open('create');
   const tree = new RetainedTree(
     new GroupCommit({ db, open: disk.open, durable: false, log: silent, clock: systemClock }),
+    new LongValues(),
   );
   for (const topic of topics) tree.set(retained(topic));
   return tree;

@@ -51,6 +51,8 @@ async function filledStore(t: TestContext): Promise<{ folder: string; path: stri
       );
     }
     writer.putIncoming(12);
+    writer.putRequest({ place: 30, last: 40, filter: 'iotlab/+', qos: 1, identifier: 5, askedAt: 1_700_000_000_000 });
+    writer.moveRequest(30, { next: 33, after: 'iotlab/alice' });
   }
   store.session('alice/a').releaseOutgoing(outgoingRecord(3, { qos: 2 }));
   for (const topic of ['iotlab/alice', 'iotlab/alice/x', 'iotlab/bobby/x', 'localisation/x', 'iotlab/no/y']) {
