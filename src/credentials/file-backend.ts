@@ -5,7 +5,7 @@ import { stateOf, watchFiles } from '../file-watch.js';
 import type { Log } from '../observe/log.js';
 import { AnswerTimes } from './answer-times.js';
 import type { CredentialBackend, Verdict } from './backend.js';
-import { hashPassword, type PasswordHash, parsePasswordHash } from './password-hash.js';
+import { type PasswordHash, unmatchedHash } from './password-hash.js';
 import { asUsageError, readUsersFile, type StoredUser, type UsersFile } from './users-file.js';
 
 /** What a session was accepted with. The hash is private, so that no log or inspection shows it. */
@@ -41,7 +41,7 @@ export async function openFileBackend(options: {
   const listeners: ((login: string) => void)[] = [];
   const groupListeners: ((login: string, groups: readonly string[]) => void)[] = [];
   const decoyKey = randomBytes(32);
-  const decoy = await makeDecoy();
+  const decoy = unmatchedHash();
   const times = new Map<string, AnswerTimes>();
   let state = await stateOf([path]);
   let unreadable = '';
@@ -196,10 +196,4 @@ export async function openFileBackend(options: {
 
 function calledOff(): Fault {
   return new Fault('E_CREDENTIALS_CALLED_OFF', 'the question to the credential backend was called off');
-}
-
-async function makeDecoy(): Promise<PasswordHash> {
-  const hash = parsePasswordHash(await hashPassword(randomBytes(16).toString('hex')));
-  if ('problem' in hash) throw new Fault('E_CREDENTIALS_BACKEND', 'a hash made here cannot be read here');
-  return hash;
 }

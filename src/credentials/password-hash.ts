@@ -35,9 +35,18 @@ export function randomPassword(): string {
 /** Hashes a new password: `$scrypt$ln=14,r=8,p=1$<salt>$<key>`, the PHC string format. */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(ours.saltBytes);
-  const key = await derive(password, salt, ours.keyBytes, ours.logN, ours.r, ours.p);
-  const parameters = `ln=${ours.logN},r=${ours.r},p=${ours.p}`;
-  return `$scrypt$${parameters}$${unpadded(salt)}$${unpadded(key)}`;
+  return ourText(salt, await derive(password, salt, ours.keyBytes, ours.logN, ours.r, ours.p));
+}
+
+/** As dear to check as one of `hashPassword`'s, and of no password: nobody needed to hash one for it. */
+export function unmatchedHash(): PasswordHash {
+  const hash = parsePasswordHash(ourText(randomBytes(ours.saltBytes), randomBytes(ours.keyBytes)));
+  if ('problem' in hash) throw new Error(`unreadable: ${hash.problem}`);
+  return hash;
+}
+
+function ourText(salt: Buffer, key: Buffer): string {
+  return `$scrypt$ln=${ours.logN},r=${ours.r},p=${ours.p}$${unpadded(salt)}$${unpadded(key)}`;
 }
 
 /** Reads a hash; on failure says in words what is wrong with it, without repeating any of it. */

@@ -4,7 +4,12 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { hashPassword, type PasswordHash, parsePasswordHash } from '../../src/credentials/password-hash.js';
+import {
+  hashPassword,
+  type PasswordHash,
+  parsePasswordHash,
+  unmatchedHash,
+} from '../../src/credentials/password-hash.js';
 import { UsersFile } from '../../src/credentials/users-file.js';
 import { tempFolder } from '../support/temp-folder.js';
 
@@ -23,6 +28,12 @@ test('a hash made here is salted, in PHC format, and checks', async () => {
   assert.equal(await parsed(one).check('pässwörd 🔑'), true);
   assert.equal(await parsed(one).check('pässwörd'), false);
   assert.equal(await parsed(one).check(''), false);
+});
+
+test('a hash of no password is as dear to check as one that is made here, and no password is right', async () => {
+  const unmatched = unmatchedHash();
+  assert.equal(unmatched.cost, parsed(await hashPassword('x')).cost);
+  for (const password of ['', 'x', '\0']) assert.equal(await unmatched.check(password), false);
 });
 
 test("scrypt agrees with the vectors of RFC 7914, section 12, as far as a file's limits allow them", async () => {
