@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { eventually } from '../../support/deadline.js';
 import type { Target } from './link.js';
 import { peakMegabytes } from './stalls.js';
+import { Crew } from './worker.js';
 
 /** The broker as it is shipped, seen from outside: nothing here knows its sources. */
 const main = fileURLToPath(new URL('../../../../dist/main.js', import.meta.url));
@@ -64,7 +65,13 @@ export class Ground implements AsyncDisposable {
     await mkdir(folder);
     await writeFile(join(folder, 'broker.yaml'), configuration('../'));
     const broker = new Broker(folder, this.#ca, this.#flags, this.#running);
-    await broker.start();
+    broker.crew.prepare();
+    try {
+      await broker.start();
+    } catch (error) {
+      await broker.stop('SIGKILL');
+      throw error;
+    }
     return broker;
   }
 
@@ -100,6 +107,7 @@ export class Broker {
   readonly #ca: string;
   readonly #flags: readonly string[];
   readonly #running: Set<ChildProcess>;
+  readonly crew = new Crew();
   #child: ChildProcess | null = null;
   #port = 0;
   #adminPort = 0;
@@ -165,6 +173,7 @@ export class Broker {
 
   /** SIGTERM, and then, if need be, SIGKILL. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    await this.crew[Symbol.asyncDispose]();
     const child = this.#child;
     if (child === null || !this.alive) return;
     const gone = once(child, 'exit');

@@ -5,7 +5,6 @@ import { attackerLogin, attackerPassword, type Broker, modestLogin, passwordOf, 
 import { isCalm } from './harm.js';
 import type { Group, Program, Tally } from './program.js';
 import type { WatchReport } from './watcher.js';
-import { startAttacker, startWatcher } from './worker.js';
 
 /** What happened; what is to be thought of it is the verdict's business. */
 export interface Trial {
@@ -93,7 +92,7 @@ export async function trial(
 
 /** What `act` does, and how the quiet user fares meanwhile. */
 async function watched<T>(broker: Broker, act: () => Promise<T>): Promise<{ report: WatchReport; result: T }> {
-  await using watcher = startWatcher({
+  await using watcher = broker.crew.watch({
     target: broker.target,
     brokerPid: broker.pid,
     login: quietLogin,
@@ -109,13 +108,13 @@ async function watched<T>(broker: Broker, act: () => Promise<T>): Promise<{ repo
 
 /** Resolves when the attacker's process has ended, and its connections with it. */
 async function attack(
-  { target }: Broker,
+  { target, crew }: Broker,
   { seconds }: Program,
   groups: readonly Group[],
   user: string,
   setUpSeconds = defaultSetUpSeconds,
 ): Promise<AttackReport> {
-  await using attacker = startAttacker({ target, groups, seconds, setUpSeconds, user, password: attackerPassword });
+  await using attacker = crew.attack({ target, groups, seconds, setUpSeconds, user, password: attackerPassword });
   const timeoutMs = (setUpSeconds + seconds) * 1_000 + reportTimeoutMs;
   return await within(timeoutMs, 'the report of the attacker', attacker.report);
 }

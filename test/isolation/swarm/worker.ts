@@ -10,13 +10,16 @@ const attackerNice = 10;
 
 type Message<Report> = { readonly report: Report } | { readonly error: string } | 'watching';
 
-/** A process that does one job, reports, and stays until it is ended: its connections are part of the job. */
+/**
+ * A process that does one job, once it is told which, reports, and stays until it is ended: its connections are part of
+ * the job.
+ */
 class Worker<Job, Report> implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #name: string;
   readonly report: Promise<Report>;
 
-  constructor(name: string, nice: number, job: Job) {
+  constructor(name: string, nice: number) {
     this.#name = name;
     const file = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
     this.#child = spawn('nice', ['-n', `${nice}`, process.execPath, file], {
@@ -33,7 +36,6 @@ class Worker<Job, Report> implements AsyncDisposable {
     });
     // Whoever waits for it hears of it.
     this.report.catch(() => {});
-    this.tell(job);
   }
 
   tell(what: Job | 'stop'): void {
@@ -59,5 +61,36 @@ class Worker<Job, Report> implements AsyncDisposable {
   }
 }
 
-export const startAttacker = (job: AttackJob) => new Worker<AttackJob, AttackReport>('attacker', attackerNice, job);
-export const startWatcher = (job: WatchJob) => new Worker<WatchJob, WatchReport>('watcher', 0, job);
+type Attacker = Worker<AttackJob, AttackReport>;
+type Watcher = Worker<WatchJob, WatchReport>;
+const newAttacker = (): Attacker => new Worker('attacker', attackerNice);
+const newWatcher = (): Watcher => new Worker('watcher', 0);
+
+/** Those who work on one broker. What a trial and its control need can start up beside the broker, and then wait. */
+export class Crew implements AsyncDisposable {
+  readonly #attackers: Attacker[] = [];
+  readonly #watchers: Watcher[] = [];
+
+  prepare(): void {
+    while (this.#attackers.length < 2) this.#attackers.push(newAttacker());
+    while (this.#watchers.length < 2) this.#watchers.push(newWatcher());
+  }
+
+  attack(job: AttackJob): Attacker {
+    const attacker = this.#attackers.shift() ?? newAttacker();
+    attacker.tell(job);
+    return attacker;
+  }
+
+  watch(job: WatchJob): Watcher {
+    const watcher = this.#watchers.shift() ?? newWatcher();
+    watcher.tell(job);
+    return watcher;
+  }
+
+  /** Ends those who have nothing to do. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const idle = [...this.#attackers.splice(0), ...this.#watchers.splice(0)];
+    await Promise.all(idle.map((worker) => worker[Symbol.asyncDispose]()));
+  }
+}
