@@ -72,10 +72,9 @@ function readOf(wire: Wire5, { chunk, start, bodyStart, end }: Found): unknown {
 }
 
 function outcome(packet: Buffer, before: number, fill: number): unknown {
-  const found = among(packet, before, fill);
-  if (found === null) return 'no packet';
   try {
-    return readOf(newWire(), found);
+    const found = among(packet, before, fill);
+    return found === null ? 'no packet' : readOf(newWire(), found);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     assert.ok(error.reason >= 0x80);

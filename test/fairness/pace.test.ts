@@ -153,8 +153,10 @@ test('whatever comes, no more goes than burst and rate allow, and no less than t
           const burst = Math.max(1, (rate * burstMs) / 1_000);
           const most = burst + (rate * passed) / 1_000;
           assert.ok(went <= most + 1e-6, `${went} of ${most}`);
-          // A timer wakes somebody up to 10 ms late, and the clock goes by steps of five.
-          assert.ok(went >= Math.floor(most - rate * 0.02) - 1, `${went} of ${most}`);
+          // A timer wakes somebody up to 10 ms late, and the clock goes by steps of five. What comes meanwhile is lost,
+          // each time, where a burst is hardly more than a message.
+          const lost = went * Math.max(0, rate * 0.01 - (burst - 1));
+          assert.ok(went >= Math.floor(most - rate * 0.02 - lost) - 1, `${went} of ${most}`);
         }
       },
     ),
