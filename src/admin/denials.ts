@@ -47,9 +47,9 @@ export function denialRow(denial: Denial) {
 }
 
 /** Of a CONNECT nobody can say that it was the login's: it is what was typed. */
-export function refusalRow({ address, login, clientId: client, reason, firstAt, lastAt, count }: Refusal) {
+export function refusalRow({ address, login, clientId: client, reason, detail, firstAt, lastAt, count }: Refusal) {
   return {
     ...{ time: dateOf(lastAt), first: dateOf(firstAt), count, login, client, action: 'connect' as const, topic: null },
-    ...{ reason, hint: refusalInWords(reason), address },
+    ...{ reason, hint: refusalInWords(reason, detail), address },
   };
 }

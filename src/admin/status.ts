@@ -13,11 +13,19 @@ export function statusRoutes(context: AdminContext): readonly Route[] {
     const { store, connections, sessions, ledger } = parts;
     const { status, uptime: uptimeSeconds, store: storeState, credentials: state } = healthOf(context);
     const logins = new Set<string>();
+    let slowedUsers = 0;
+    let waitingConnections = 0;
+    for (const { incoming, outgoing } of parts.accounts.values()) {
+      if (incoming?.closed === true || outgoing?.closed === true) slowedUsers++;
+      waitingConnections += incoming?.waiting ?? 0;
+    }
     for (const { client } of connections) if (client !== null) logins.add(client.login);
     return {
       ...{ status, version, uptimeSeconds, store: storeState, credentials: { backend, state } },
       connections: connections.size,
       usersOnline: logins.size,
+      slowedUsers,
+      waitingConnections,
       sessions: sessions.size,
       retainedMessages: store.retained.size,
       heldBytes: ledger.heldBytes,

@@ -25,6 +25,7 @@ interface UserLimits {
     readonly bytesLeft: number | null;
     readonly slowed: boolean;
     readonly slowedMs: number;
+    readonly waiting: number;
   }[];
   /** The one that counts first first. */
   readonly decided: readonly Override[];
@@ -125,9 +126,10 @@ function inWords(answer: UserLimits | GroupLimits): string {
   });
   const lines = rates
     .filter(({ slowedMs }) => slowedMs > 0)
-    .map(({ direction, slowed, slowedMs }) => {
+    .map(({ direction, slowed, slowedMs, waiting }) => {
       const what = direction === 'in' ? 'messages from' : 'messages to';
-      return `${what} ${login} were slowed for ${duration(slowedMs)} in all${slowed ? ', and are now' : ''}\n`;
+      const now = slowed ? `, and are now${waiting > 0 ? `: ${waiting} connections wait` : ''}` : '';
+      return `${what} ${login} were slowed for ${duration(slowedMs)} in all${now}\n`;
     });
   lines.push(...decided.map(decisionInWords));
   if (bannedUntil !== null) lines.push(`${login} is kept out until ${bannedUntil}\n`);

@@ -11,6 +11,8 @@ interface Status {
   readonly credentials: { readonly backend: string; readonly state: string };
   readonly connections: number;
   readonly usersOnline: number;
+  readonly slowedUsers: number;
+  readonly waitingConnections: number;
   readonly sessions: number;
   readonly retainedMessages: number;
   readonly heldBytes: number;
@@ -27,11 +29,15 @@ async function show(json: boolean, config: string | undefined, io: CommandIo): P
 
 function inWords(status: Status): string {
   const { credentials, connections, usersOnline, sessions, retainedMessages, heldBytes, heldBytesLimit } = status;
+  const { slowedUsers, waitingConnections } = status;
   const lines = [
     ['broker', `${status.status}, version ${status.version}, up ${duration(status.uptimeSeconds * 1_000)}`],
     ['store', status.store],
     ['credentials', `${credentials.state} (${credentials.backend})`],
     ['connections', `${connections}, of ${usersOnline} users`],
+    ...(slowedUsers > 0
+      ? [['slowed', `${slowedUsers} users by their rates; ${waitingConnections} connections wait for that`]]
+      : []),
     ['sessions', `${sessions}`],
     ['retained', `${retainedMessages} messages`],
     ['memory', `${size(heldBytes)} held for users, of ${size(heldBytesLimit)}`],

@@ -91,8 +91,10 @@ export class Answers5 {
     return this.#first(packetOf(CONNACK << 4, head, properties.block()), needed);
   }
 
-  refusal(why: ConnectRefusal): Buffer | null {
-    return this.#first(connackRefusal5(refusals[why]));
+  refusal(why: ConnectRefusal, text: string | null): Buffer | null {
+    const bare = connackRefusal5(refusals[why]);
+    if (text === null) return this.#first(bare);
+    return this.#first(packetOf(CONNACK << 4, Buffer.from([0, refusals[why]]), reasonBlock(text)), bare);
   }
 
   suback(packetId: number, answers: readonly (Qos | SubscribeRefusal)[], text: string | null): Buffer | null {

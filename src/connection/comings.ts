@@ -54,12 +54,18 @@ export interface Refused {
   readonly reason: string;
 }
 
+/** For the log; `detail` for the history too. */
+export interface RefusedMore {
+  readonly detail?: string;
+  readonly [name: string]: unknown;
+}
+
 /** Tells log and history that a CONNECT was refused. */
-export function tellRefusal(context: ComingsContext, refused: Refused, more: object): void {
+export function tellRefusal(context: ComingsContext, refused: Refused, more: RefusedMore): void {
   const { log, noisyLog, history, counters } = context;
   const { address, network, clientId, reason } = refused;
   const login = refused.login?.slice(0, 64);
-  history.refused(address, refused.login ?? null, clientId ?? null, reason);
+  history.refused(address, refused.login ?? null, clientId ?? null, reason, more.detail);
   counters.connectionsRefused.add(reason);
   countLimit(counters, reason);
   noisyLog.network(network).line(`refused:${reason}:${login}`, (suppressed) =>

@@ -7,9 +7,11 @@ import { CONNECT, LARGEST_CONNECT_BYTES } from '../mqtt/packets.js';
 import { isValidTopicName } from '../mqtt/topics.js';
 import type { Counters } from '../observe/counters.js';
 import type { History } from '../observe/history.js';
+import { refusalInWords } from '../observe/in-words.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import { scopedId } from '../session/gate.js';
+import { whyNoMore } from '../session/limit-use.js';
 import type { RuleChanges } from '../session/rule-changes.js';
 import type { Session } from '../session/session.js';
 import type { Sessions } from '../session/sessions.js';
@@ -17,7 +19,7 @@ import type { UserAccount } from '../session/user-account.js';
 import { type WillMessage, type Wills, willBytes } from '../session/will.js';
 import type { Store } from '../store/contract.js';
 import { connackRefusal5 } from './answers5.js';
-import { tellArrival, tellRefusal } from './comings.js';
+import { type RefusedMore, tellArrival, tellRefusal } from './comings.js';
 import { decodeConnect, protocolOf } from './connect-packet.js';
 import type { ConnectRequest } from './connect-request.js';
 import { decodeConnect5 } from './connect5.js';
@@ -180,8 +182,8 @@ export class Stranger implements FrameHandler {
     const clientId = request.clientId === '' ? `auto-${randomUUID()}` : request.clientId; // [MQTT-3.1.3-6]
     const takesOver = sessions.get(login, clientId)?.holder != null;
     if (account.connections.size >= account.limits.connectionsPerUser && !takesOver) {
-      const limit = account.limits.connectionsPerUser;
-      this.#turnAway(wire, 'quota', login, clientId, 'too-many-connections', { limit });
+      const { reason, more } = whyNoMore(account, this.#context.clock.epochMs());
+      this.#turnAway(wire, 'quota', login, clientId, reason, more);
       sessions.release(account);
       return;
     }
@@ -274,10 +276,10 @@ export class Stranger implements FrameHandler {
     login: string | undefined,
     clientId: string,
     reason: string,
-    more: object = {},
+    more: RefusedMore = {},
   ): void {
     this.#tellRefusal(login, clientId, reason, more);
-    this.#refuse(wire.refusal(why));
+    this.#refuse(wire.refusal(why, why === 'quota' ? refusalInWords(reason, more.detail) : null));
   }
 
   #refuse(connack: Buffer | null): void {
@@ -291,7 +293,7 @@ export class Stranger implements FrameHandler {
     counters.connectSeconds[result].observe((clock.monotonicMs() - this.#askedAtMs) / 1_000);
   }
 
-  #tellRefusal(login: string | undefined, clientId: string | undefined, reason: string, more: object): void {
+  #tellRefusal(login: string | undefined, clientId: string | undefined, reason: string, more: RefusedMore): void {
     const { address } = this.#connection;
     tellRefusal(this.#context, { address, network: this.account.name, login, clientId, reason }, more);
   }

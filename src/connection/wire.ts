@@ -132,7 +132,7 @@ export interface Wire {
 
   /** Null: the client does not take packets as large as the answer. So below. */
   welcome(details: Welcome): Buffer | null;
-  refusal(why: ConnectRefusal): Buffer | null;
+  refusal(why: ConnectRefusal, text: string | null): Buffer | null;
   /** `text` helps the user with what is refused; it is about the user's own request alone. */
   suback(packetId: number, answers: readonly (Qos | SubscribeRefusal)[], text: string | null): Buffer | null;
   unsuback(packetId: number, answers: readonly UnsubscribeAnswer[]): Buffer | null;

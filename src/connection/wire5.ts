@@ -182,8 +182,8 @@ export class Wire5 implements Wire {
     return this.#answers.welcome(details);
   }
 
-  refusal(why: ConnectRefusal): Buffer | null {
-    return this.#answers.refusal(why);
+  refusal(why: ConnectRefusal, text: string | null): Buffer | null {
+    return this.#answers.refusal(why, text);
   }
 
   suback(packetId: number, answers: readonly (Qos | SubscribeRefusal)[], text: string | null): Buffer | null {

@@ -18,8 +18,6 @@ export interface PaceState extends Rate {
   readonly bytesLeft: number | null;
   /** Since the account is known. */
   readonly closedMs: number;
-  /** So many wait for their turn. */
-  readonly waiting: number;
 }
 
 export interface PaceOptions {
@@ -134,6 +132,11 @@ export class Pace extends Valve implements Task {
     return false;
   }
 
+  /** So many wait for their turn. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   state(): PaceState {
     const nowMs = this.#options.clock.monotonicMs();
     return {
@@ -141,7 +144,6 @@ export class Pace extends Valve implements Task {
       messagesLeft: this.#messages?.level(nowMs) ?? null,
       bytesLeft: this.#bytes?.level(nowMs) ?? null,
       closedMs: this.#closedMs + (this.closed ? nowMs - this.#countedAtMs : 0),
-      waiting: this.#waiting.length,
     };
   }
 

@@ -28,6 +28,8 @@ export interface Refusal {
   readonly login: string | null;
   readonly clientId: string | null;
   readonly reason: string;
+  /** What else is known of why it was, the last time. */
+  detail: string | null;
   readonly firstAt: number;
   lastAt: number;
   count: number;
@@ -92,7 +94,7 @@ export class History {
     });
     this.#refusals = new Rings({
       ...{ entries: 2_000, entriesPerOwner: REFUSALS_PER_NETWORK, bytes: mebibyte, charge },
-      bytesOf: ({ login, clientId }) => 300 + 2 * ((login?.length ?? 0) + (clientId?.length ?? 0)),
+      bytesOf: ({ login, clientId }) => 700 + 2 * ((login?.length ?? 0) + (clientId?.length ?? 0)),
     });
     this.#ended = new Rings({
       ...{ entries: ENDED, entriesPerOwner: ENDED, bytes: 2 * mebibyte, charge },
@@ -150,15 +152,17 @@ export class History {
     return noted!;
   }
 
-  refused(address: string, login: string | null, clientId: string | null, reason: string): void {
+  refused(address: string, login: string | null, clientId: string | null, reason: string, detail?: string): void {
     const at = this.#clock.epochMs();
+    const why = detail === undefined ? null : cut(detail);
     const shown = { login: login?.slice(0, 64) ?? null, clientId: clientId?.slice(0, 64) ?? null };
     const { entry } = this.#refusals.put(
       networkOf(address),
       `${reason}\0${address}\0${shown.login}\0${shown.clientId}`,
-      () => ({ ...shown, address, reason, firstAt: at, lastAt: at, count: 1 }),
+      () => ({ ...shown, address, reason, detail: why, firstAt: at, lastAt: at, count: 1 }),
       (known) => {
         known.lastAt = at;
+        known.detail = why;
         known.count++;
       },
     );

@@ -49,7 +49,7 @@ export function endInWords(reason: string, detail: string | null): string {
   return detail === null ? words : `${words}: ${detail}`;
 }
 
-/** Why a CONNECT was refused, in a sentence for operators; users are never told. */
+/** Why a CONNECT was refused, in a sentence for operators; users are told of their own limits alone. */
 const refusals: Readonly<Record<string, string>> = {
   'unsupported-protocol': 'a version of the protocol that is not spoken here',
   'client-id-rejected': 'the client id is missing or too long',
@@ -70,11 +70,14 @@ const refusals: Readonly<Record<string, string>> = {
   'memory-limit': 'the user holds as much as is allowed (limits.memoryPerUser), or all together do',
   banned: 'an operator keeps the login, or the address, out for a while',
   'too-many-connections': 'the user has as many connections as are allowed (limits.connectionsPerUser)',
+  'connections-wait':
+    'the user has as many connections as are allowed (limits.connectionsPerUser), and most of them wait to have a message handled: more come than the rate allows (limits.messagesInPerSecond, bytesInPerSecond)',
   'too-many-sessions': 'the user has as many sessions as are allowed (limits.sessionsPerUser)',
 };
 
-export function refusalInWords(reason: string): string {
-  return refusals[reason] ?? ends[reason] ?? reason;
+export function refusalInWords(reason: string, detail: string | null = null): string {
+  const words = refusals[reason] ?? ends[reason] ?? reason;
+  return detail === null ? words : `${words}; ${detail}`;
 }
 
 /** Why a client of a connection that ends was no client any more. */

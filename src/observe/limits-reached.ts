@@ -3,6 +3,7 @@ import type { Tally } from './tally.js';
 /** The key of the limit that a reason stands for, where one does. */
 const limitOf: ReadonlyMap<string, string> = new Map([
   ['too-many-connections', 'connectionsPerUser'],
+  ['connections-wait', 'connectionsPerUser'],
   ['too-many-sessions', 'sessionsPerUser'],
   ['too-many-subscriptions', 'subscriptionsPerUser'],
   ['memory-limit', 'memoryPerUser'],
@@ -12,7 +13,7 @@ const limitOf: ReadonlyMap<string, string> = new Map([
 ]);
 
 export const limitNames: readonly string[] = [
-  ...limitOf.values(),
+  ...new Set(limitOf.values()),
   ...['messagesInPerSecond', 'bytesInPerSecond', 'messagesOutPerSecond', 'bytesOutPerSecond'],
 ];
 

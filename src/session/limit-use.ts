@@ -56,6 +56,27 @@ export function slowedUse({ incoming, outgoing }: UserAccount): SlowedUse[] {
 
 function stateOf(direction: 'in' | 'out', pace: Pace | null): SlowedUse {
   if (pace === null) return { direction, messagesLeft: null, bytesLeft: null, slowed: false, slowedMs: 0, waiting: 0 };
-  const { messagesLeft, bytesLeft, closedMs, waiting } = pace.state();
-  return { direction, messagesLeft, bytesLeft, slowed: pace.closed, slowedMs: closedMs, waiting };
+  const { messagesLeft, bytesLeft, closedMs } = pace.state();
+  return { direction, messagesLeft, bytesLeft, slowed: pace.closed, slowedMs: closedMs, waiting: pace.waiting };
+}
+
+/** Of his connections, so many are only there since their messages wait. */
+const MOST_OF_THEM = 0.5;
+
+/** Why a user who has as many connections as he may may have no more: what he has, or what his rate makes wait. */
+export function whyNoMore(
+  account: UserAccount,
+  now: number,
+): { readonly reason: string; readonly more: { readonly limit: number; readonly detail?: string } } {
+  const { connections, incoming, limits } = account;
+  const limit = limits.connectionsPerUser;
+  if (incoming === null || incoming.waiting < connections.size * MOST_OF_THEM) {
+    return { reason: 'too-many-connections', more: { limit } };
+  }
+  const { waiting } = incoming;
+  const { messagesPerSecond, bytesPerSecond, messagesLeft } = incoming.state();
+  const because = (detail: string) => ({ reason: 'connections-wait', more: { limit, detail } });
+  if (messagesLeft === null) return because(`${waiting} wait, at ${bytesPerSecond} bytes a second`);
+  const until = new Date(now + (1_000 * (waiting - messagesLeft)) / messagesPerSecond).toISOString();
+  return because(`${waiting} wait, at ${messagesPerSecond} messages a second, until ${until} if no more come`);
 }

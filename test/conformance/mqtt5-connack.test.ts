@@ -112,7 +112,8 @@ test('[MQTT-3.2.2-8] a user with as many connections as allowed is told 0x97', a
   await using first = await Client5.connect(own);
   await using second = await Client5.connect(own);
   await using third = await Client5.attempt(own);
-  assert.deepEqual(third.connack, { code: 0x97, sessionPresent: false, properties: {} });
+  const reasonString = 'the user has as many connections as are allowed (limits.connectionsPerUser)';
+  assert.deepEqual(third.connack, { code: 0x97, sessionPresent: false, properties: { reasonString } });
   await third.raw.expectClose();
   await using other = await Client5.connect(own, { as: 'bob' });
   for (const client of [first, second, other]) await client.expectNothing();

@@ -168,3 +168,39 @@ test('an operator who lifts the rate lets all of them go on; who is kicked stand
   await world.passUntil(() => payloads.length === 40, 0);
   await world.passUntil(() => connections.size === 1, 3_000);
 });
+
+test("connections that wait are the user's: when there are as many as he may have, the next one is told why", async (t) => {
+  const world = await worldWith(t, { limits: { connectionsPerUser: 10 }, ...rate });
+  const { connections, history } = world.parts();
+  for (const n of numbers(20)) await pub(world, n);
+  await world.passUntil(() => connections.size === 10 && slowedOf(world).waiting === 10, 0);
+  const refused = await RawClient.attempt(world, { keepaliveSeconds: 0 });
+  assert.equal(refused.code, 3);
+  const until = /^10 wait, at 10 messages a second, until (\S+) if no more come$/;
+  const [refusal] = [...history.refusals()];
+  assert.equal(refusal!.reason, 'connections-wait');
+  const [, date] = until.exec(refusal!.detail!)!;
+  const ms = Date.parse(date!) - world.clock.epochMs();
+  assert.ok(ms >= 900 && ms <= 1_100, `${ms}`);
+  const five = await RawClient.open(world);
+  five.send(connectPacket({ level: 5, clientId: freshId(), keepaliveSeconds: 0 }));
+  const { body } = await five.next();
+  assert.equal(body[1], 0x97);
+  assert.match(
+    body.toString(),
+    /most of them wait to have a message handled: .*; 10 wait, at 10 messages a second, until/,
+  );
+  const line = await world.logs.waitFor(/^connection refused/);
+  assert.deepEqual([line.reason, line.limit], ['connections-wait', 10]);
+  await world.passUntil(() => connections.size === 0, 1_100);
+  await world.client();
+});
+
+test('who has as many connections as he may, and waits for nothing, is told that alone', async (t) => {
+  const world = await worldWith(t, { limits: { connectionsPerUser: 2 }, ...rate });
+  await world.client();
+  await world.client();
+  assert.equal((await RawClient.attempt(world, {})).code, 3);
+  const [{ reason, detail }] = [...world.parts().history.refusals()] as [{ reason: string; detail: string | null }];
+  assert.deepEqual([reason, detail], ['too-many-connections', null]);
+});
