@@ -85,21 +85,19 @@ export class Reloading {
     const changes = changesOf(this.#config, next);
     const steps = await this.#prepare(changes, next);
     const outcome = { applied: changes.live, needsRestart: changes.atStart };
+    const otherRules = touches(changes, 'acl', 'groups') ? compileAcl(next.acl, next.groups) : null;
     if (dryRun) {
       for (const step of steps) await step.discard();
-      return { ...outcome, users: 0, subscriptionsEnded: 0, messagesDropped: 0 };
+      return { ...outcome, ...ended(otherRules === null ? nobody : await parts.ruleChanges.preview(otherRules)) };
     }
     for (const step of steps) step.apply();
     this.#config = inForce(this.#config, next);
     parts.counters.configReloads.add('success');
     parts.counters.configLoadedAt = clock.epochMs();
-    const rules = await (touches(changes, 'acl', 'groups')
-      ? parts.ruleChanges.use(compileAcl(next.acl, next.groups))
-      : { users: 0, subscriptions: 0, messages: 0 });
+    const rules = otherRules === null ? nobody : await parts.ruleChanges.use(otherRules);
     log.info(outcome, 'configuration read again');
     if (changes.atStart.length > 0) log.warn({ keys: changes.atStart }, 'these keys need a restart');
-    const { users, subscriptions: subscriptionsEnded, messages: messagesDropped } = rules;
-    return { ...outcome, users, subscriptionsEnded, messagesDropped };
+    return { ...outcome, ...ended(rules) };
   }
 
   /** Makes everything that may fail, without touching what is in force. */
@@ -164,6 +162,14 @@ export class Reloading {
   #logLevel({ log: { level } }: Config): Step {
     return { apply: () => setLogLevel(this.#options.log, level), discard() {} };
   }
+}
+
+type RuleChange = Awaited<ReturnType<BrokerParts['ruleChanges']['use']>>;
+
+const nobody: RuleChange = { users: 0, subscriptions: 0, messages: 0 };
+
+function ended({ users, subscriptions: subscriptionsEnded, messages: messagesDropped }: RuleChange) {
+  return { users, subscriptionsEnded, messagesDropped };
 }
 
 /** Is one of these keys, or one below, among those that a running broker takes over? */

@@ -43,8 +43,15 @@ function inWords({ applied, needsRestart, subscriptionsEnded, messagesDropped }:
   if (applied.length > 0) lines.push(`${dryRun ? 'would be in force' : 'in force now'}: ${applied.join(', ')}`);
   if (needsRestart.length > 0) lines.push(`needs a restart: ${needsRestart.join(', ')}`);
   if (lines.length === 0) lines.push('nothing is different from what is in force');
-  if (subscriptionsEnded > 0) lines.push(`${subscriptionsEnded} subscriptions ended: the rules deny them now`);
-  if (messagesDropped > 0) lines.push(`${messagesDropped} messages that waited for them were dropped`);
+  const rules = dryRun ? 'the rules would deny them' : 'the rules deny them now';
+  if (subscriptionsEnded > 0) {
+    lines.push(`${subscriptionsEnded} subscriptions ${dryRun ? 'would end' : 'ended'}: ${rules}`);
+  }
+  if (messagesDropped > 0) {
+    lines.push(
+      `${messagesDropped} messages that ${dryRun ? 'wait for them would be' : 'waited for them were'} dropped`,
+    );
+  }
   return lines.map((line) => `${line}\n`).join('');
 }
 

@@ -110,6 +110,17 @@ export class BacklogReader {
     return removed;
   }
 
+  /** Takes out what may not be received; or only counts it. */
+  *withhold(mayReceive: (topic: string) => boolean, onlyCounts: boolean): Generator<Valve | undefined, number, void> {
+    let denied = 0;
+    const removed = yield* this.sift(({ topic }) => {
+      if (mayReceive(topic)) return null;
+      denied++;
+      return onlyCounts ? null : 'denied';
+    });
+    return onlyCounts ? denied : removed;
+  }
+
   /** Some of it; returns where to go on. */
   *#siftFrom(
     from: number,

@@ -183,6 +183,16 @@ export class Backlog {
     return withheld;
   }
 
+  /** How many of those in memory are denied by rules that are not in force. */
+  countDenied(mayReceive: (topic: string) => boolean): number {
+    let denied = 0;
+    for (const item of this.#queue) {
+      if (item instanceof RetainedBatch) denied += item.countDenied(mayReceive);
+      else if (!(item instanceof StoredRun) && !mayReceive(item.message!.topic)) denied++;
+    }
+    return denied;
+  }
+
   /** Nobody waits for any of it any more. */
   clear(): void {
     for (let item = this.#queue.peek(); item !== undefined; item = this.#queue.peek()) {

@@ -161,15 +161,13 @@ export class OutgoingQueue {
     this.#pace.release();
   }
 
-  /** What the access rules deny by now leaves, but for what is on its way. Returns how many messages that were. */
-  *withhold(): Generator<Valve | undefined, number, void> {
+  /** What the rules deny by now leaves, but for what is on its way; what `others` would is only counted. How many? */
+  *withhold(others: ((topic: string) => boolean) | null = null): Generator<Valve | undefined, number, void> {
     const { mayReceive } = this.#context;
-    let withheld = this.#waiting.withhold(mayReceive);
-    if (this.#stored !== null) {
-      withheld += yield* this.#stored.sift(({ topic }) => (mayReceive(topic) ? null : 'denied'));
-    }
+    let denied = others === null ? this.#waiting.withhold(mayReceive) : this.#waiting.countDenied(others);
+    if (this.#stored !== null) denied += yield* this.#stored.withhold(others ?? mayReceive, others !== null);
     this.pump();
-    return withheld;
+    return denied;
   }
 
   /** A message that waits is not to be delivered any more. */

@@ -172,6 +172,11 @@ export class RetainedBatch {
     return withheld;
   }
 
+  /** How many the rules would deny, of those that are found. */
+  countDenied(mayReceive: (topic: string) => boolean): number {
+    return (this.#messages ?? []).filter(({ topic }, i) => i >= this.#index && !mayReceive(topic)).length;
+  }
+
   /** Nobody waits for it any more; its session has ended, perhaps. */
   cancel(): void {
     this.#account.retainedPending -= this.length;

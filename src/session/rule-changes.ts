@@ -1,4 +1,4 @@
-import type { Acl } from '../acl/acl.js';
+import type { Acl, UserAcl } from '../acl/acl.js';
 import type { Rulebook } from '../acl/rulebook.js';
 import { type Job, perform } from '../fairness/job.js';
 import type { Scheduler } from '../fairness/scheduler.js';
@@ -57,6 +57,19 @@ export class RuleChanges {
     return await this.#recheck(changed.map(([account]) => account));
   }
 
+  /** What would come of these rules. Nothing changes. */
+  async preview(acl: Acl): Promise<RuleChange> {
+    const { rules, accounts } = this.#options;
+    const changed = new Map<UserAccount, UserAcl>();
+    for (const account of accounts.values()) {
+      const other = acl.forLogin(account.login, account.groups);
+      if (other.grants !== rules.of(account.login).grants) changed.set(account, other);
+    }
+    return await this.#inTurns([...changed.keys()], (account, sessions, change, done) =>
+      countDenied(sessions, changed.get(account)!, change, done),
+    );
+  }
+
   /** What the credential backend says of the groups of a user. */
   setGroups(account: UserAccount, groups: readonly string[]): void {
     const { rules, accounts, log } = this.#options;
@@ -69,15 +82,25 @@ export class RuleChanges {
   }
 
   async #recheck(accounts: readonly UserAccount[]): Promise<RuleChange> {
+    if (accounts.length > 0) this.#options.router.forgetRoutes();
+    return await this.#inTurns(accounts, (account, sessions, change, done) => {
+      account.topics.clear();
+      return this.#endDenied(sessions, change, done);
+    });
+  }
+
+  /** Does something about the sessions of each of these users, when it is the user's turn. */
+  async #inTurns(
+    accounts: readonly UserAccount[],
+    work: (account: UserAccount, sessions: readonly Session[], change: RuleChange, done: () => void) => Job,
+  ): Promise<RuleChange> {
     const change: RuleChange = { users: accounts.length, subscriptions: 0, messages: 0 };
     if (accounts.length === 0) return change;
-    this.#options.router.forgetRoutes();
     const sessionsOf = new Map<UserAccount, Session[]>(accounts.map((account) => [account, []]));
     for (const session of this.#options.sessions.values()) sessionsOf.get(session.account)?.push(session);
     const jobs = [...sessionsOf].map(([account, sessions]) => {
-      account.topics.clear();
       return new Promise<void>((resolve) => {
-        perform(this.#endDenied(sessions, change, resolve), account, this.#options.scheduler);
+        perform(work(account, sessions, change, resolve), account, this.#options.scheduler);
       });
     });
     await Promise.all(jobs);
@@ -115,4 +138,17 @@ export class RuleChanges {
       'subscriptions ended: the access rules deny them now',
     );
   }
+}
+
+function* countDenied(sessions: readonly Session[], rules: UserAcl, change: RuleChange, done: () => void): Job {
+  let looked = 0;
+  for (const session of sessions) {
+    for (const filter of session.subscriptions.keys()) {
+      if (!rules.subscribe(filter).allowed) change.subscriptions++;
+      if (++looked % FILTERS_PER_STEP === 0) yield;
+    }
+    if (!session.ended) change.messages += yield* session.outgoing.withhold((topic) => rules.deliver(topic).allowed);
+    yield;
+  }
+  done();
 }

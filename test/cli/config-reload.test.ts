@@ -49,6 +49,13 @@ test('config reload: what would change, what has, what needs a restart, and what
   }
   assert.deepEqual(await client.subscribe(['news/#', 0]), [0]);
   await write({ acl: [rules[0]] });
+  const before = JSON.parse((await reload('--dry-run', '--json')).out);
+  assert.deepEqual(before, {
+    ...{ dryRun: true, applied: ['acl'], needsRestart: [] },
+    ...{ users: 1, subscriptionsEnded: 1, messagesDropped: 0 },
+  });
+  assert.match((await reload('--dry-run')).out, /^1 subscriptions would end: the rules would deny them$/m);
+  assert.deepEqual(await client.subscribe(['news/#', 0]), [0]);
   const json = JSON.parse((await reload('--json')).out);
   assert.deepEqual(json, {
     ...{ dryRun: false, applied: ['acl'], needsRestart: [] },

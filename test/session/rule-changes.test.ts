@@ -96,7 +96,10 @@ test('what waits for an absent client is not given to it under other rules, also
   const self = await client(t, broker, 'carol');
   await self.publish('iotlab/carol/a', 'her own', { qos: 1 });
   const { ruleChanges } = broker.parts();
-  assert.deepEqual(await ruleChanges.use(compileAcl([own])), { users: 2, subscriptions: 1, messages: 1 });
+  const change = { users: 2, subscriptions: 1, messages: 1 };
+  assert.deepEqual(await ruleChanges.preview(compileAcl([own])), change);
+  assert.deepEqual(await ruleChanges.preview(compileAcl([own])), change, 'looking changes nothing');
+  assert.deepEqual(await ruleChanges.use(compileAcl([own])), change);
   await broker.restart({ acl: course, groups: teachers });
   const back = await client(t, broker, 'carol', 'desk');
   assert.equal((await back.receive()).payload, 'her own');
