@@ -29,7 +29,7 @@ const folderOf = ({ url, path }: Config['storage']) => (url === '' ? path : 'mem
 export function openAdminOf(
   { config, parts, log, clock, seams }: DoorOptions,
   others: Pick<AdminOptions, 'certificates' | 'stopping' | 'controls'> & {
-    readonly guard: Pick<CredentialGuard, 'outage' | 'recheck' | 'refresh'>;
+    readonly guard: Pick<CredentialGuard, 'outage' | 'recheck' | 'refresh' | 'lookUp'>;
   },
 ): Promise<Admin> {
   const { guard, ...given } = others;
@@ -38,6 +38,7 @@ export function openAdminOf(
     ...{ backend: config.credentials.backend, storePath: folderOf(config.storage) },
     users: editableUsers(config, seams, () => guard.refresh()),
     credentialsChanged: (login) => guard.recheck(login),
+    lookUp: (login) => guard.lookUp(login),
     credentialsFault: () => (guard.outage ? 'E_CREDENTIALS_UNAVAILABLE' : null),
   });
 }

@@ -16,11 +16,18 @@ export interface Named {
 /** Who belongs to the configured groups, and to those that a credential backend tells of besides. */
 export class Membership {
   readonly #groupsOf = new Map<string, readonly string[]>();
+  readonly #keys: ReadonlySet<string>;
 
   constructor(groups: readonly { readonly name: string; readonly users: readonly string[] }[] = []) {
+    this.#keys = new Set(groups.map(({ name }) => groupKey(name)));
     for (const { name, users } of groups) {
       for (const login of users) this.#groupsOf.set(login, [...(this.#groupsOf.get(login) ?? []), groupKey(name)]);
     }
+  }
+
+  /** Is it one of the configured groups? By `groupKey`. */
+  has(key: string): boolean {
+    return this.#keys.has(key);
   }
 
   /** The login with all of its groups. */

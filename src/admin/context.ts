@@ -1,6 +1,7 @@
 import type { BrokerParts } from '../broker-parts.js';
 import type { ReloadOutcome } from '../broker-reload.js';
 import type { Clock } from '../clock.js';
+import type { LookedUp } from '../credentials/backend.js';
 import type { Tally } from '../observe/tally.js';
 import type { Departure } from './departure.js';
 import type { Rates } from './rates.js';
@@ -29,6 +30,8 @@ export interface AdminContext {
   readonly credentialsFault: () => string | null;
   /** Somebody says that the account of a login has changed: what is remembered of it counts no more. */
   readonly credentialsChanged: (login: string) => Promise<void>;
+  /** What the credential backend knows of a login without its password; nulls where it cannot tell. */
+  readonly lookUp: (login: string) => Promise<LookedUp>;
   readonly stopping: () => boolean;
   readonly departure: Departure;
   /** Which of how many brokers this is, so that numbers given here are given by no other one. */

@@ -34,9 +34,15 @@ function optionsOf(actions: ReadonlyMap<string, Action>): Options {
 
 function parse(command: string, args: readonly string[], options: Options): { values: Values; positionals: string[] } {
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+    return parseArgs({ args: withNumbers(args, options), options, allowPositionals: true, strict: true });
   } catch (error) {
     const { message } = error as Error;
+    const [, ambiguous] = /^Option '(--[a-z-]+)' argument is ambiguous/.exec(message) ?? [];
+    if (ambiguous !== undefined) {
+      throw new UsageError(`${command}: a value that begins with a dash is written ${ambiguous}=VALUE`, {
+        cause: error,
+      });
+    }
     const first = message.split(/[.\n]/, 1)[0] ?? message;
     const typed = /'--?([^' =]+)/.exec(first)?.[1];
     const near =
@@ -47,6 +53,19 @@ function parse(command: string, args: readonly string[], options: Options): { va
       cause: error,
     });
   }
+}
+
+/** `--for -1h` is a value, and a wrong one: no option begins with a digit. */
+function withNumbers(args: readonly string[], options: Options): string[] {
+  const joined: string[] = [];
+  const end = args.includes('--') ? args.indexOf('--') : args.length;
+  for (const arg of args.slice(0, end)) {
+    const before = joined.at(-1);
+    const takesValue = before?.startsWith('--') === true && options[before.slice(2)]?.type === 'string';
+    if (takesValue && /^-\d/.test(arg)) joined[joined.length - 1] = `${before}=${arg}`;
+    else joined.push(arg);
+  }
+  return [...joined, ...args.slice(end)];
 }
 
 function chooseAction(command: string, actions: ReadonlyMap<string, Action>, typed: string | undefined): string {

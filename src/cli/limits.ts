@@ -4,7 +4,7 @@ import { AdminClient } from './admin-client.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
 import { duration, size } from './quantities.js';
-import { table } from './table.js';
+import { cell, table } from './table.js';
 
 interface Override {
   readonly login?: string;
@@ -27,21 +27,38 @@ interface UserLimits {
     readonly slowedMs: number;
     readonly waiting: number;
   }[];
+  /** Over the last minute. */
+  readonly perSecond: Readonly<Record<(typeof rateOf)[keyof typeof rateOf], number>>;
   /** The one that counts first first. */
   readonly decided: readonly Override[];
   readonly bannedUntil: string | null;
+  readonly groups: readonly string[];
+  readonly notes: readonly string[];
+  readonly former?: Override;
 }
 
 interface GroupLimits {
   readonly group: string;
   readonly decided: readonly Override[];
+  readonly notes: readonly string[];
+  readonly former?: Override;
 }
 
+/** What is held against a rate. */
+const rateOf = {
+  messagesInPerSecond: 'publishesReceived',
+  bytesInPerSecond: 'bytesReceived',
+  messagesOutPerSecond: 'publishesSent',
+  bytesOutPerSecond: 'bytesSent',
+} as const;
+
 /** Of a login, or of a group behind an `@`. */
-const pathOf = (whose: string) =>
-  whose.startsWith('@')
+function pathOf(whose: string): string {
+  if (whose === '' || whose === '@') throw new UsageError('name a login, or a group behind an @, such as @students');
+  return whose.startsWith('@')
     ? `/groups/${encodeURIComponent(whose.slice(1))}/limits`
     : `/users/${encodeURIComponent(whose)}/limits`;
+}
 
 async function show(login: string, json: boolean, config: string | undefined, io: CommandIo): Promise<number> {
   const answer = await (await AdminClient.of(config, io)).get<UserLimits | GroupLimits>(pathOf(login));
@@ -58,10 +75,19 @@ async function set(
 ): Promise<number> {
   const limits = Object.fromEntries(given.map(readLimit));
   const seconds = forText === undefined ? null : secondsOf(forText);
+  const path = pathOf(login);
   const broker = await AdminClient.of(config, io);
-  io.stdout.write(
-    inWords(await broker.send<UserLimits | GroupLimits>('PUT', pathOf(login), { limits, seconds, reason })),
-  );
+  const answer = await broker.send<UserLimits | GroupLimits>('PUT', path, { limits, seconds, reason });
+  io.stdout.write(inWords(answer));
+  const { former } = answer;
+  if (former !== undefined) {
+    const lost = Object.entries(former.limits).filter(([name]) => !(name in limits));
+    io.stdout.write(`this takes the place of what was ${decisionInWords(former)}`);
+    if (lost.length > 0) {
+      const both = [...lost.map(([name, value]) => setting(name, value)), ...given].join(' ');
+      io.stdout.write(`to have both: iotlab-broker limits set ${login} ${both}\n`);
+    }
+  }
   return 0;
 }
 
@@ -106,16 +132,20 @@ const whose = ({ login, group }: Override): string => login ?? `@${group}`;
 
 function decisionInWords(it: Override): string {
   const until = it.until === null ? 'until it is taken back' : `for ${still(it.until)} still`;
-  const why = it.reason === '' ? '' : ` (${it.reason})`;
+  const why = it.reason === '' ? '' : ` (${cell(it.reason, Number.POSITIVE_INFINITY)})`;
   return `decided by an operator for ${whose(it)}, ${until}: ${settings(it.limits)}${why}\n`;
 }
 
 function inWords(answer: UserLimits | GroupLimits): string {
   if ('group' in answer) {
-    return answer.decided.map(decisionInWords).join('') || `nothing is decided for @${answer.group}\n`;
+    const decided = answer.decided.map(decisionInWords).join('') || `nothing is decided for @${answer.group}\n`;
+    return `${decided}${answer.notes.map(noteLine).join('')}`;
   }
-  const { login, limits, use, rates, decided, bannedUntil } = answer;
-  const taken = new Map(use.map((each) => [each.limit, each]));
+  const { login, limits, use, rates, perSecond, decided, bannedUntil, groups, notes } = answer;
+  const rated = Object.entries(rateOf).map(([limit, name]) => {
+    return { limit, used: perSecond[name], most: limits[limit] ?? 0 };
+  });
+  const taken = new Map([...use, ...rated].map((each) => [each.limit, each]));
   const rows = Object.entries(limits).map(([name, value]) => {
     const { used, most = value } = taken.get(name) ?? {};
     const unlimited = /PerSecond$/.test(name) && value === 0;
@@ -131,8 +161,10 @@ function inWords(answer: UserLimits | GroupLimits): string {
       const now = slowed ? `, and are now${waiting > 0 ? `: ${waiting} connections wait` : ''}` : '';
       return `${what} ${login} were slowed for ${duration(slowedMs)} in all${now}\n`;
     });
+  if (groups.length > 0) lines.push(`${login} belongs to ${groups.map((group) => `@${group}`).join(', ')}\n`);
   lines.push(...decided.map(decisionInWords));
   if (bannedUntil !== null) lines.push(`${login} is kept out until ${bannedUntil}\n`);
+  lines.push(...notes.map(noteLine));
   return `${table(['LIMIT', 'USED', 'OF', 'SHARE'], rows)}${lines.join('')}`;
 }
 
@@ -140,8 +172,12 @@ const still = (until: string | null): string => (until === null ? '' : duration(
 
 const settings = (limits: Readonly<Record<string, number>>): string =>
   Object.entries(limits)
-    .map(([name, value]) => `${name}=${amount(name, value).replace(' ', '')}`)
+    .map(([name, value]) => setting(name, value))
     .join(' ');
+
+const setting = (name: string, value: number): string => `${name}=${amount(name, value).replace(' ', '')}`;
+
+const noteLine = (note: string): string => `note: ${cell(note, Number.POSITIVE_INFINITY)}\n`;
 
 export const command = defineCommand({
   name: 'limits',
@@ -150,10 +186,12 @@ export const command = defineCommand({
 Asks the running broker. What is set counts at once, for connections that are there too, over restarts, and over what the
 configuration says (limits, userLimits), until the time of --for is over or it is taken back. Rates slow a user: its
 packets are read, or sent, later, and none is dropped for that. @GROUP in the place of LOGIN is for each of its members;
-what is decided for a login comes before what is decided for its groups.`,
+what is decided for a login comes before what is decided for its groups. For each of them there is one decision at a
+time, with one end and one reason: what is set takes the place of what was set before, which is then said.`,
   examples: [
     'iotlab-broker limits show alice',
     'iotlab-broker limits set alice messagesInPerSecond=5 --for 2h --reason "a loop in her sketch"',
+    'iotlab-broker limits set alice messagesInPerSecond=5 connectionsPerUser=50 --for 2h',
     'iotlab-broker limits set @students messagesInPerSecond=20 --for 90m',
   ],
   does: {

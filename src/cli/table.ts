@@ -4,9 +4,9 @@ import { printable } from '../observe/printable.js';
 const WIDEST = 60;
 
 /** What somebody else chose, as one line of a table: no line feed or tab of it moves what comes behind. */
-export function cell(text: string): string {
+export function cell(text: string, widest = WIDEST): string {
   const line = printable(text).replaceAll('\n', '\\n').replaceAll('\t', '\\t');
-  return line.length > WIDEST ? `${line.slice(0, WIDEST - 1)}…` : line;
+  return line.length > widest ? `${line.slice(0, widest - 1)}…` : line;
 }
 
 /** Lines of columns that are as wide as they must be; numbers to the right. The last column is never padded. */

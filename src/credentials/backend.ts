@@ -33,6 +33,12 @@ export interface CredentialBackend {
    */
   groupsOf?(login: string, signal: AbortSignal): Promise<readonly string[]>;
 
+  /**
+   * Is there such an account, and which are its groups? Asked without its password. `exists` null: it cannot be told.
+   * Absent: the backend can tell of nobody. Rejects with a `Fault` on an outage.
+   */
+  lookUp?(login: string, signal: AbortSignal): Promise<LookedUp>;
+
   /** Calls back with the canonical login and the groups of each account whose groups changed, where it can tell. */
   onGroups?(listener: (login: string, groups: readonly string[]) => void): void;
 
@@ -44,6 +50,13 @@ export interface CredentialBackend {
 
   /** Lets go of sockets, files and timers. No verdict is given afterwards. */
   close(): Promise<void>;
+}
+
+/** What is known of a login without its password. */
+export interface LookedUp {
+  readonly exists: boolean | null;
+  /** Null: not known. */
+  readonly groups: readonly string[] | null;
 }
 
 export type Verdict =

@@ -179,6 +179,12 @@ export async function openFileBackend(options: {
       return users.get(login)?.groups ?? [];
     },
 
+    async lookUp(login) {
+      assertOpen();
+      const user = users.get(login);
+      return { exists: user !== undefined, groups: user?.groups ?? [] };
+    },
+
     onGroups(listener) {
       groupListeners.push(listener);
     },

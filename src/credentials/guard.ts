@@ -4,7 +4,7 @@ import type { Fault } from '../errors.js';
 import { networkOf } from '../network.js';
 import type { Log } from '../observe/log.js';
 import type { Accepted } from './accepted-cache.js';
-import type { CredentialBackend, RefusalReason, Verdict } from './backend.js';
+import type { CredentialBackend, LookedUp, RefusalReason, Verdict } from './backend.js';
 import { createLoginRule, type PresentedCredentials, readCredentials } from './login.js';
 import { type Answer, Questions } from './questions.js';
 import { LoginThrottle } from './throttle.js';
@@ -62,6 +62,8 @@ export interface CredentialGuard {
   configure(config: GuardConfig, backend?: CredentialBackend): void;
   /** The account of a login may have changed: what is remembered of its passwords is forgotten, and it is looked at now. */
   recheck(login: string): Promise<void>;
+  /** What the backend knows of a login without its password; nulls where it cannot tell, or does not answer. Never rejects. */
+  lookUp(login: string): Promise<LookedUp>;
   /** Looks now whether accounts have changed, where the backend keeps a copy of them. */
   refresh(): Promise<void>;
   /** Calls off what is being asked and closes the backend. */
@@ -250,6 +252,14 @@ export function createCredentialGuard(options: {
     async recheck(login) {
       verdicts.forget(login);
       await backend.refresh?.();
+    },
+
+    async lookUp(login) {
+      const unknown = { exists: null, groups: null };
+      if (!isLogin(login)) return { exists: false, groups: [] };
+      if (backend.lookUp === undefined) return unknown;
+      const heard = await questions.askAboutSession(login, (signal) => backend.lookUp!(login, signal));
+      return 'value' in heard ? heard.value : unknown;
     },
 
     async refresh() {

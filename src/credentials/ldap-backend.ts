@@ -4,7 +4,7 @@ import { Fault } from '../errors.js';
 import type { Log } from '../observe/log.js';
 import { createRateLimited, type RateLimited } from '../observe/rate-limited.js';
 import { AnswerTimes } from './answer-times.js';
-import type { CredentialBackend, RefusalReason, Verdict } from './backend.js';
+import type { CredentialBackend, LookedUp, RefusalReason, Verdict } from './backend.js';
 import { accountAttributes, isAccountOf, type LdapAccount, toAccount, whyRefused } from './ldap-account.js';
 import type { LdapConnection } from './ldap-client.js';
 import { ldapFault } from './ldap-fault.js';
@@ -172,6 +172,15 @@ class LdapBackend implements CredentialBackend {
     if (this.#settings.groups.none) return [];
     const found = await this.#find(login, signal);
     return typeof found === 'string' || !isAccountOf(found, login) ? [] : this.#groupsOf(login, found, signal);
+  }
+
+  async lookUp(login: string, signal: AbortSignal): Promise<LookedUp> {
+    if (!isPlausibleLogin(login)) return { exists: false, groups: [] };
+    const found = await this.#find(login, signal);
+    if (typeof found === 'string' || !isAccountOf(found, login)) return { exists: false, groups: [] };
+    const groups = this.#settings.groups.none ? [] : await this.#groupsOf(login, found, signal);
+    // In a direct bind it is the directory that knows, once there is a password.
+    return { exists: found.entry === null ? null : true, groups };
   }
 
   async #groupsOf(login: string, { dn, entry }: LdapAccount, signal: AbortSignal): Promise<string[]> {

@@ -50,6 +50,7 @@ export class LimitRules {
   #general: UserLimits;
   #rows: readonly Row[];
   #members: Membership;
+  #named: ReadonlySet<string>;
   readonly #overrides = new Map<string, LimitOverride>();
   readonly #balance: { add(bytes: number): void };
 
@@ -59,6 +60,7 @@ export class LimitRules {
     this.#general = limits;
     this.#rows = userLimits.map((row) => ({ isFor: compileNamed(row), limits: row }));
     this.#members = new Membership(groups);
+    this.#named = new Set(userLimits.flatMap((row) => row.groups ?? []).map(groupKey));
   }
 
   /** Another configuration from now on. */
@@ -67,6 +69,7 @@ export class LimitRules {
     this.#general = other.#general;
     this.#rows = other.#rows;
     this.#members = other.#members;
+    this.#named = other.#named;
   }
 
   /** `groups`: those that the credential backend told of. */
@@ -94,6 +97,17 @@ export class LimitRules {
       const override = this.#overrides.get(subject);
       if (override !== undefined) yield [subject, override];
     }
+  }
+
+  /** All groups of a user: the configuration's, and `told`. */
+  groupsOf(login: string, told: readonly string[]): string[] {
+    return [...this.#members.person(login, told).groups].sort();
+  }
+
+  /** Does the configuration name this group, where it says who belongs to it or whom a limit is for? */
+  namesGroup(group: string): boolean {
+    const key = groupKey(group);
+    return this.#members.has(key) || this.#named.has(key);
   }
 
   /** `subject`: a login, or a `groupSubject`. */
