@@ -197,7 +197,8 @@ class ComposedBroker implements Broker {
     const connections = new Set<Connection>();
     const router = new Router();
     const limitRules = new LimitRules({ ...this.#config, limits }, operators.balances.history);
-    const accounts = new Accounts({ ledger, limitRules, scheduler, clock, store, log, noisyLog, counters });
+    const balance = operators.balances.history;
+    const accounts = new Accounts({ ledger, limitRules, scheduler, clock, store, log, noisyLog, counters, balance });
     const account = (login: string) => accounts.open(login);
     const rules = new Rulebook(acl, (login) => accounts.known(login)?.groups ?? NO_GROUPS);
     const common = { limits, log, noisyLog, clock, counters, history, store, router, scheduler, accounts, account };

@@ -98,8 +98,7 @@ function* forgetAll({ parts }: AdminContext, login: string): Steps<object> {
   const limits = limitRules.overrideOf(login) !== null;
   if (limits) accounts.setOverride(login, null);
   history.forget(login);
-  const account = accounts.known(login);
-  if (account !== undefined) accounts.release(account);
+  accounts.forget(login);
   return { login, ...ended, ...found, limits };
 }
 

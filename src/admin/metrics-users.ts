@@ -69,9 +69,11 @@ export function userMetricsRoutes({ parts, rates }: AdminContext): readonly Rout
     const first = new TopList<readonly [label: string, row: Shown]>(query.top as number, true, undefined);
     const rest: Shown = { ...nothing };
     let count = 0;
-    for (const account of accounts.values()) {
-      // What an embedder publishes, and what nobody is known to own, is nobody's.
-      if (account.login === '') continue;
+    const counted = new Set<string>();
+    for (const account of accounts.seenLately()) {
+      // What an embedder publishes, and what nobody is known to own, is nobody's; and some leave meanwhile.
+      if (account.login === '' || counted.has(account.login)) continue;
+      counted.add(account.login);
       const row = rowOf(account);
       for (const name of names) rest[name] += row[name];
       // A user of that name would be two samples in one.

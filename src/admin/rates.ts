@@ -6,6 +6,8 @@ import type { Accounts } from '../session/accounts.js';
 const PERIOD_MS = 5_000;
 /** Looks that are remembered: a minute, and the one before it. */
 const LOOKS = 13;
+/** What came within less is not taken for what would come in a second. */
+const SHORTEST_SECONDS = 1;
 /** What is remembered of one user. */
 const BYTES_PER_USER = LOOKS * 5 * 8 + 200;
 
@@ -34,22 +36,22 @@ export class Rates {
   readonly #balance: { add(bytes: number): void };
   readonly #looks = new Map<string, Look[]>();
   readonly #stop: () => void;
+  #lookedAtMs: number;
 
   constructor(accounts: Accounts, clock: Clock, balance: { add(bytes: number): void }) {
     this.#accounts = accounts;
     this.#clock = clock;
     this.#balance = balance;
+    this.#lookedAtMs = clock.monotonicMs();
     this.#stop = clock.every(PERIOD_MS, () => this.#look());
   }
 
   of(login: string): Rate {
-    const account = this.#accounts.known(login);
-    if (account === undefined) return NO_RATE;
-    const before = this.#looks.get(login)?.[0];
-    if (before === undefined) return NO_RATE;
-    const seconds = (this.#clock.monotonicMs() - before.atMs) / 1_000;
-    if (seconds <= 0) return NO_RATE;
-    const now = account.traffic;
+    const now = this.#accounts.trafficOf(login);
+    if (now === undefined) return NO_RATE;
+    // Whoever is new since the last look had nothing then.
+    const before = this.#looks.get(login)?.[0] ?? nothingAt(this.#lookedAtMs);
+    const seconds = Math.max(SHORTEST_SECONDS, (this.#clock.monotonicMs() - before.atMs) / 1_000);
     const perSecond = (name: keyof Traffic & keyof Rate) => Math.max(0, now[name] - before[name]) / seconds;
     return {
       publishesReceived: perSecond('publishesReceived'),
@@ -67,16 +69,24 @@ export class Rates {
 
   /** One look takes a tenth of a microsecond a user. */
   #look(): void {
+    const formerMs = this.#lookedAtMs;
     const atMs = this.#clock.monotonicMs();
+    this.#lookedAtMs = atMs;
     const known = this.#looks.size;
-    for (const { login, traffic } of this.#accounts.values()) {
+    for (const [login, traffic] of this.#accounts.traffic()) {
       const { publishesReceived, publishesSent, bytesReceived, bytesSent } = traffic;
-      const looks = this.#looks.get(login) ?? [];
+      const looks = this.#looks.get(login) ?? [nothingAt(formerMs)];
       looks.push({ atMs, publishesReceived, publishesSent, bytesReceived, bytesSent });
       if (looks.length > LOOKS) looks.shift();
       this.#looks.set(login, looks);
     }
-    for (const login of this.#looks.keys()) if (this.#accounts.known(login) === undefined) this.#looks.delete(login);
+    for (const login of this.#looks.keys()) {
+      if (this.#accounts.trafficOf(login) === undefined) this.#looks.delete(login);
+    }
     this.#balance.add((this.#looks.size - known) * BYTES_PER_USER);
   }
+}
+
+function nothingAt(atMs: number): Look {
+  return { atMs, ...NO_RATE };
 }

@@ -64,9 +64,11 @@ export function userRoutes(context: AdminContext): readonly Route[] {
     const queued = yield* queuedByUser();
     const found = new TopList<object>(query.limit as number, sorts[sort], query.cursor as string | undefined);
     let count = 0;
-    for (const account of accounts.values()) {
-      // What an embedder publishes, and what nobody is known to own, is nobody's.
-      if (account.login === '') continue;
+    const listed = new Set<string>();
+    for (const account of accounts.seenLately()) {
+      // What an embedder publishes, and what nobody is known to own, is nobody's; and some leave meanwhile.
+      if (account.login === '' || listed.has(account.login)) continue;
+      listed.add(account.login);
       const each = row(account, queued);
       found.add(keyOf(each, sort), each.login, each);
       if (++count % USERS_PER_STEP === 0) yield;
@@ -110,7 +112,7 @@ export function userRoutes(context: AdminContext): readonly Route[] {
 
 /** The account of a login that has something here. */
 export function known({ parts }: AdminContext, login: string): UserAccount {
-  const account = parts.accounts.known(login);
+  const account = parts.accounts.seen(login);
   if (account === undefined) throw notFound(`${JSON.stringify(login)} has nothing here: no client, session or message`);
   return account;
 }

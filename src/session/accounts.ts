@@ -2,10 +2,12 @@ import type { Clock } from '../clock.js';
 import type { Ledger } from '../fairness/ledger.js';
 import { Pace, type Rate } from '../fairness/pace.js';
 import type { Scheduler } from '../fairness/scheduler.js';
+import { Traffic } from '../mqtt/traffic.js';
 import type { Counters } from '../observe/counters.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { Store, UserRecord } from '../store/contract.js';
+import { RecentTraffic } from './recent-traffic.js';
 import { NO_GROUPS, UserAccount } from './user-account.js';
 import { isGroupSubject, type LimitOverride, type LimitRules, type LimitRulesConfig } from './user-limits.js';
 
@@ -18,6 +20,8 @@ export interface AccountsOptions {
   readonly log: Log;
   readonly noisyLog: RateLimited;
   readonly counters: Pick<Counters, 'publishesDelayedMs' | 'limitHits'>;
+  /** Is told what is kept of those who have left. */
+  readonly balance: { add(bytes: number): void };
 }
 
 /** The accounts of the users who have something here: a connection, a session, a retained message. */
@@ -26,9 +30,11 @@ export class Accounts {
   readonly #byLogin = new Map<string, UserAccount>();
   /** Who has nothing here but a rate that he has used up: coming again must not be a way to another one. */
   readonly #owing = new Set<UserAccount>();
+  readonly #recent: RecentTraffic;
 
   constructor(options: AccountsOptions) {
     this.#options = options;
+    this.#recent = new RecentTraffic(options.clock, options.balance);
   }
 
   values(): Iterable<UserAccount> {
@@ -40,11 +46,32 @@ export class Accounts {
     return this.#byLogin.get(login);
   }
 
+  /** Those too who have nothing here any more, but had lately: as an account that holds nothing. */
+  *seenLately(): Generator<UserAccount> {
+    yield* this.#byLogin.values();
+    for (const [login, traffic] of this.#recent) yield this.#make(login, traffic);
+  }
+
+  /** What went over their connections. */
+  *traffic(): Generator<readonly [login: string, traffic: Traffic]> {
+    for (const { login, traffic } of this.#byLogin.values()) yield [login, traffic];
+    yield* this.#recent;
+  }
+
+  trafficOf(login: string): Traffic | undefined {
+    return this.#byLogin.get(login)?.traffic ?? this.#recent.get(login);
+  }
+
+  /** With the same, as an account; undefined for whom nobody has seen lately. */
+  seen(login: string): UserAccount | undefined {
+    const traffic = this.#recent.get(login);
+    return traffic === undefined ? this.#byLogin.get(login) : this.#make(login, traffic);
+  }
+
   open(login: string): UserAccount {
     let account = this.#byLogin.get(login);
     if (account === undefined) {
-      const { ledger, limitRules } = this.#options;
-      account = ledger.open(new UserAccount(login, ledger, limitRules.of(login, NO_GROUPS)));
+      account = this.#options.ledger.open(this.#make(login, this.#recent.take(login)));
       this.#byLogin.set(login, account);
       this.#limit(account);
     }
@@ -63,6 +90,23 @@ export class Accounts {
     account.topics.clear();
     this.#byLogin.delete(account.login);
     this.#options.ledger.close(account);
+    if (account.traffic.bytesReceived > 0) this.#recent.keep(account.login, account.traffic);
+  }
+
+  /** Nothing is known any more of who was here lately. */
+  forget(login: string): void {
+    const account = this.#byLogin.get(login);
+    if (account !== undefined) {
+      // It may have connections that are about to close.
+      Object.assign(account.traffic, new Traffic());
+      this.release(account);
+    }
+    this.#recent.take(login);
+  }
+
+  #make(login: string, traffic: Traffic | undefined): UserAccount {
+    const { ledger, limitRules } = this.#options;
+    return new UserAccount(login, ledger, limitRules.of(login, NO_GROUPS), traffic);
   }
 
   /** Of those whom the store remembers, who has nothing else here. */
@@ -105,6 +149,7 @@ export class Accounts {
     const owing = [...this.#owing];
     this.#owing.clear();
     for (const account of owing) this.release(account);
+    this.#recent.tick();
     const { limitRules, clock, log } = this.#options;
     for (const [subject, { until, reason }] of limitRules.overrides()) {
       if (until === null || until > clock.epochMs()) continue;

@@ -46,7 +46,7 @@ export class UserAccount extends Account {
   groups = NO_GROUPS;
   limits: UserLimits;
   /** What went over its connections, those that have ended too. */
-  readonly traffic = new Traffic();
+  readonly traffic: Traffic;
   persistentSessions = 0;
   retainedMessages = 0;
   /** Messages that wait for sessions, or are in flight to persistent ones. */
@@ -62,9 +62,10 @@ export class UserAccount extends Account {
   retainedPendingBytes = 0;
   #pumps = 0;
 
-  constructor(login: string, ledger: Ledger, limits: UserLimits) {
+  constructor(login: string, ledger: Ledger, limits: UserLimits, traffic = new Traffic()) {
     super(login, ledger);
     this.limits = limits;
+    this.traffic = traffic;
     this.topics = new KnownTopics(this.balances.topics);
     this.storing = new Storing(this.balances.storing);
   }

@@ -11,7 +11,12 @@ import { userAccount } from '../support/accounts.js';
 function scene() {
   const clock = new ManualClock();
   const byLogin = new Map<string, UserAccount>([['alice', userAccount('alice')]]);
-  const accounts = { values: () => byLogin.values(), known: (login: string) => byLogin.get(login) };
+  const accounts = {
+    *traffic() {
+      for (const { login, traffic } of byLogin.values()) yield [login, traffic];
+    },
+    trafficOf: (login: string) => byLogin.get(login)?.traffic,
+  };
   let kept = 0;
   const balance = {
     add: (bytes: number) => {
