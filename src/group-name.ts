@@ -9,6 +9,10 @@ export function groupKey(name: string): string {
   return name.normalize('NFKC').trim().toLowerCase();
 }
 
+/** A group, where whom something is for is one word: behind an `@`, with which no login begins. */
+export const groupSubject = (group: string): string => `@${groupKey(group)}`;
+export const isGroupSubject = (subject: string): boolean => subject.startsWith('@');
+
 /**
  * What a group may be called: anything that fits on a line of the users file, `login:hash:group,group`. Says what is wrong
  * with a name, as the rest of a sentence that begins with it; null when nothing is.

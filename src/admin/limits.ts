@@ -1,15 +1,9 @@
 import { whyNotAUserLimit } from '../config/limits-schema.js';
 import type { LookedUp } from '../credentials/backend.js';
-import { groupKey, whyNotAGroupName } from '../group-name.js';
+import { groupKey, groupSubject, isGroupSubject, whyNotAGroupName } from '../group-name.js';
 import { limitUse, slowedUse } from '../session/limit-use.js';
 import type { UserAccount } from '../session/user-account.js';
-import {
-  groupSubject,
-  isGroupSubject,
-  type LimitOverride,
-  MOST_DECISIONS,
-  type UserLimits,
-} from '../session/user-limits.js';
+import { type LimitOverride, MOST_DECISIONS, type UserLimits } from '../session/user-limits.js';
 import type { AdminContext } from './context.js';
 import { dateOf } from './dates.js';
 import { type AdminRequest, type Answer, json, notFound, Refusal, type Route } from './route.js';

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { UsageError } from '../errors.js';
+import { isGroupSubject } from '../group-name.js';
 import { shardOf } from '../shard.js';
 import type { Store } from '../store/contract.js';
 import { exportLines, importLine, TransferReader } from '../store/export-import.js';
@@ -90,7 +91,9 @@ async function copy({ path: _, shards, ...options }: SplitOptions, source: Store
           if (line.kind === 'iotlab-broker-store') continue;
           const login = loginOfLine(line, ownerOf);
           if (login === '') homeless++;
-          importLine(targets[shardOf(login, shards)]!, line);
+          // What is decided for a group is for its members, who are everywhere.
+          const into = line.kind === 'user' && isGroupSubject(login) ? targets : [targets[shardOf(login, shards)]!];
+          for (const target of into) importLine(target, line);
           progress.at(++count);
           if (count % LINES_PER_COMMIT === 0) await Promise.all(targets.map(committed));
         }

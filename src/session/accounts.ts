@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js';
 import type { Ledger } from '../fairness/ledger.js';
 import { Pace, type Rate } from '../fairness/pace.js';
 import type { Scheduler } from '../fairness/scheduler.js';
+import { isGroupSubject } from '../group-name.js';
 import { Traffic } from '../mqtt/traffic.js';
 import type { Counters } from '../observe/counters.js';
 import type { Log } from '../observe/log.js';
@@ -9,7 +10,7 @@ import type { RateLimited } from '../observe/rate-limited.js';
 import type { Store, UserRecord } from '../store/contract.js';
 import { RecentTraffic } from './recent-traffic.js';
 import { NO_GROUPS, UserAccount } from './user-account.js';
-import { isGroupSubject, type LimitOverride, type LimitRules, type LimitRulesConfig } from './user-limits.js';
+import type { LimitOverride, LimitRules, LimitRulesConfig } from './user-limits.js';
 
 export interface AccountsOptions {
   readonly ledger: Ledger;

@@ -1,6 +1,6 @@
 import { compileNamed, Membership, type Person } from '../acl/people.js';
 import type { GroupConfig, LimitsConfig, UserLimitsConfig } from '../config/config.js';
-import { groupKey } from '../group-name.js';
+import { groupKey, groupSubject } from '../group-name.js';
 
 /** The limits that may be others for some users. */
 export const userLimitNames = [
@@ -12,10 +12,6 @@ export const userLimitNames = [
 
 export type UserLimitName = (typeof userLimitNames)[number];
 export type UserLimits = Readonly<Pick<LimitsConfig, UserLimitName>>;
-
-/** A group, where whom a decision is for is one word: behind an `@`, with which no login begins. */
-export const groupSubject = (group: string): string => `@${groupKey(group)}`;
-export const isGroupSubject = (subject: string): boolean => subject.startsWith('@');
 
 /** More decisions at a time would be a list of somebody's making. */
 export const MOST_DECISIONS = 10_000;

@@ -149,6 +149,7 @@ test("a broker alone and shards refuse each other's stores, and storage split mo
     await using other = await connect(it, as);
     await other.publish(`iotlab/${as}/t`, as, { qos: 1, retain: true });
   }
+  await cli(it, 'limits', 'set', '@lab', 'sessionsPerUser=7', '--reason', 'the class');
   assert.equal(await it.end('SIGTERM'), 0);
   await assert.rejects(
     it.start('--shards', '3'),
@@ -162,9 +163,13 @@ test("a broker alone and shards refuse each other's stores, and storage split mo
   for (const shards of ['3', '1', '2']) {
     assert.match(await cli(it, 'storage', 'split', '--shards', shards), /what was there before is in before-split-/);
     assert.deepEqual(await inOrder(), before);
+    // What is decided for a group is in every store: its members are everywhere.
+    const exported = (await cli(it, 'storage', 'export', '-')).split('\n');
+    assert.equal(exported.filter((line) => /"kind":"user","login":"@lab"/.test(line)).length, Number(shards));
   }
   assert.match(await cli(it, 'storage', 'split', '--shards', '2'), /already/);
   await it.start('--shards', `${SHARDS}`);
+  assert.match(await cli(it, 'limits', 'show', '@lab'), /sessionsPerUser=7 \(the class\)$/m);
   for (const as of users) {
     const { client, sessionPresent } = await RawClient.attempt(it.front, { as, clean: false, clientId: 'kept' });
     assert.equal(sessionPresent, true);

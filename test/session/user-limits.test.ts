@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultConfig } from '../../src/config/defaults.js';
-import { groupSubject, LimitRules } from '../../src/session/user-limits.js';
+import { groupSubject } from '../../src/group-name.js';
+import { LimitRules } from '../../src/session/user-limits.js';
 
 test('decisions are counted for as long as they are kept, and the first that names a limit counts', () => {
   let bytes = 0;
