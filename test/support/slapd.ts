@@ -143,6 +143,10 @@ export class Slapd {
     return run('ldapadd', ['-x', '-H', this.#localUrl, '-D', rootDn, '-w', rootPassword], ldif);
   }
 
+  addUser(login: string, password: string): Promise<void> {
+    return this.add(`${userLdif(login, password)}\n`);
+  }
+
   replace(login: string, attribute: string, value: string): Promise<void> {
     const line = `${attribute}:: ${Buffer.from(value).toString('base64')}`;
     return this.modify(`dn: uid=${login},${people}\nchangetype: modify\nreplace: ${attribute}\n${line}\n`);
