@@ -1,9 +1,9 @@
 import { appendFile, mkdir, open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock } from '../clock.js';
+import { jsonText } from '../observe/json-text.js';
 import type { Log } from '../observe/log.js';
 import type { AdminContext } from './context.js';
-import { jsonText } from './json-text.js';
 import { type Caller, json, type Route } from './route.js';
 
 export interface AuditEntry {

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
+import { jsonText } from '../observe/json-text.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { Audit } from './audit.js';
-import { jsonText } from './json-text.js';
 import type { Answer, Caller, Sink } from './route.js';
 import { type Answerer, problem } from './router.js';
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
+import { jsonText } from '../observe/json-text.js';
 import type { StreamCounts } from './context.js';
-import { jsonText } from './json-text.js';
 import type { Sink } from './route.js';
 
 /** What a reader may have in front of it; beyond that, events are lost and counted. */

@@ -1,4 +1,5 @@
 import { Connection } from '../connection/connection.js';
+import { jsonText } from '../observe/json-text.js';
 import { limitUse, slowedUse } from '../session/limit-use.js';
 import type { UserAccount } from '../session/user-account.js';
 import { openRow, subscriptionsOf } from './connections.js';
@@ -8,7 +9,6 @@ import { denialRow } from './denials.js';
 import { endedRow } from './ended-row.js';
 import { failedRow } from './failed-row.js';
 import { inSlicesOf, type Steps } from './in-slices.js';
-import { jsonText } from './json-text.js';
 import type { MeEvents } from './me-events.js';
 import { type AdminRequest, type Answer, json, notFound, type Route } from './route.js';
 import { deleteRetained, listRetained } from './user-data.js';

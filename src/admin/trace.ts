@@ -1,5 +1,5 @@
 import { topicMatchesFilter } from '../mqtt/topics.js';
-import { jsonText } from './json-text.js';
+import { jsonText } from '../observe/json-text.js';
 import type { Sink } from './route.js';
 
 /** What a trace is about, and for how long. */

@@ -1,5 +1,6 @@
 import { durations, readUnits } from '../config/units.js';
 import { UsageError } from '../errors.js';
+import { jsonText } from '../observe/json-text.js';
 import { AdminClient } from './admin-client.js';
 import { action, type CommandIo, type Options } from './command.js';
 import { defineCommand } from './define-command.js';
@@ -52,7 +53,7 @@ async function remove(named: Whom, config: string | undefined, io: CommandIo): P
 
 async function list(json: boolean, config: string | undefined, io: CommandIo): Promise<number> {
   const { bans } = await (await AdminClient.of(config, io)).get<{ bans: readonly Row[] }>('/bans');
-  if (json) io.stdout.write(`${JSON.stringify(bans, null, 2)}\n`);
+  if (json) io.stdout.write(`${jsonText(bans, 2)}\n`);
   else {
     const rows = bans.map(({ login, address, since, until, reason }) => [
       ...[login ?? address ?? '', `${duration(Date.now() - Date.parse(since))} ago`],

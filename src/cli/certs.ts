@@ -6,6 +6,7 @@ import { UsageError, whyNoFile } from '../errors.js';
 import { daysLeft, expiryOf, namesOf, oneLine, readBundle, rootsOf } from '../listener/bundle.js';
 import { createCertificates } from '../listener/certificate-files.js';
 import { serverDays } from '../listener/certificates.js';
+import { jsonText } from '../observe/json-text.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
 
@@ -56,7 +57,7 @@ async function show(listener: ListenerConfig, json: boolean, io: CommandIo): Pro
   const shown = (file: string, certificates: readonly X509Certificate[]) =>
     certificates.map((certificate) => factsOf(file, certificate));
   if (json) {
-    io.stdout.write(`${JSON.stringify([...shown(cert, chain), ...shown(ca, bundle)], null, 2)}\n`);
+    io.stdout.write(`${jsonText([...shown(cert, chain), ...shown(ca, bundle)], 2)}\n`);
     return 0;
   }
   const roots = rootsOf(chain, bundle);

@@ -1,4 +1,5 @@
 import { UsageError } from '../errors.js';
+import { jsonText } from '../observe/json-text.js';
 import { AdminClient } from './admin-client.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
@@ -59,7 +60,7 @@ async function list(wanted: Wanted, config: string | undefined, io: CommandIo): 
     cursor = page.next;
   }
   if (wanted.json) {
-    io.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+    io.stdout.write(`${jsonText(rows, 2)}\n`);
     return 0;
   }
   io.stdout.write(wanted.ended ? endedTable(rows) : openTable(rows));

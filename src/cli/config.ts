@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import { configFile, loadConfig } from '../config/load.js';
 import { redactValue } from '../config/redact.js';
 import { configReference } from '../config/reference.js';
+import { jsonText } from '../observe/json-text.js';
 import { AdminClient } from './admin-client.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
@@ -16,7 +17,7 @@ async function check(config: string | undefined, io: CommandIo): Promise<number>
 async function show(json: boolean, config: string | undefined, io: CommandIo): Promise<number> {
   const settings = redactValue(await loadConfig(config, io.env));
   const file = configFile(config, io.env);
-  if (json) io.stdout.write(`${JSON.stringify(settings, null, 2)}\n`);
+  if (json) io.stdout.write(`${jsonText(settings, 2)}\n`);
   else io.stdout.write(`# ${file ?? 'the defaults: there is no file'}\n${stringify(settings, { lineWidth: 0 })}`);
   return 0;
 }
@@ -33,7 +34,7 @@ interface Reloaded {
 async function reload(dryRun: boolean, json: boolean, config: string | undefined, io: CommandIo): Promise<number> {
   const client = await AdminClient.of(config, io);
   const outcome = await client.send<Reloaded>('POST', `/config/reload${dryRun ? '?dryRun=1' : ''}`);
-  if (json) io.stdout.write(`${JSON.stringify(outcome, null, 2)}\n`);
+  if (json) io.stdout.write(`${jsonText(outcome, 2)}\n`);
   else io.stdout.write(inWords(outcome, dryRun));
   return 0;
 }

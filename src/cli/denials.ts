@@ -1,3 +1,4 @@
+import { jsonText } from '../observe/json-text.js';
 import { AdminClient } from './admin-client.js';
 import { countOf } from './clients.js';
 import { action, type CommandIo } from './command.js';
@@ -28,7 +29,7 @@ async function list({ login, limit, json }: Wanted, config: string | undefined, 
   const query = new URLSearchParams({ limit: String(Math.min(1_000, limit)) });
   if (login !== undefined) query.set('login', login);
   const { denials } = await client.get<{ denials: readonly Row[] }>(`/denials?${query}`);
-  if (json) io.stdout.write(`${JSON.stringify(denials, null, 2)}\n`);
+  if (json) io.stdout.write(`${jsonText(denials, 2)}\n`);
   else {
     const rows = denials.map((row) => [
       ...[`${duration(Date.now() - Date.parse(row.time))} ago`, row.count, row.login ?? '-', row.client ?? '-'],

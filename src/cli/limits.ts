@@ -1,5 +1,6 @@
 import { durations, readUnits, sizes } from '../config/units.js';
 import { UsageError } from '../errors.js';
+import { jsonText } from '../observe/json-text.js';
 import { AdminClient } from './admin-client.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
@@ -62,7 +63,7 @@ function pathOf(whose: string): string {
 
 async function show(login: string, json: boolean, config: string | undefined, io: CommandIo): Promise<number> {
   const answer = await (await AdminClient.of(config, io)).get<UserLimits | GroupLimits>(pathOf(login));
-  io.stdout.write(json ? `${JSON.stringify(answer, null, 2)}\n` : inWords(answer));
+  io.stdout.write(json ? `${jsonText(answer, 2)}\n` : inWords(answer));
   return 0;
 }
 
@@ -101,7 +102,7 @@ async function reset(login: string, config: string | undefined, io: CommandIo): 
 async function list(json: boolean, config: string | undefined, io: CommandIo): Promise<number> {
   const broker = await AdminClient.of(config, io);
   const { overrides } = await broker.get<{ overrides: readonly Override[] }>('/limits');
-  if (json) io.stdout.write(`${JSON.stringify(overrides, null, 2)}\n`);
+  if (json) io.stdout.write(`${jsonText(overrides, 2)}\n`);
   else {
     const rows = overrides.map((it) => [whose(it), settings(it.limits), still(it.until), it.reason]);
     io.stdout.write(table(['WHO', 'LIMITS', 'STILL', 'WHY'], rows));

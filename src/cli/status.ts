@@ -1,3 +1,4 @@
+import { jsonText } from '../observe/json-text.js';
 import { AdminClient } from './admin-client.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
@@ -22,7 +23,7 @@ interface Status {
 async function show(json: boolean, config: string | undefined, io: CommandIo): Promise<number> {
   const status = await (await AdminClient.of(config, io)).get<Status>('/status');
   const healthy = status.status === 'ok' || status.status === 'degraded';
-  if (json) io.stdout.write(`${JSON.stringify(status, null, 2)}\n`);
+  if (json) io.stdout.write(`${jsonText(status, 2)}\n`);
   else io.stdout.write(inWords(status));
   return healthy ? 0 : 1;
 }

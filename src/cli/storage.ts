@@ -4,6 +4,7 @@ import { systemClock } from '../clock.js';
 import type { Config } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
 import { UsageError } from '../errors.js';
+import { jsonText } from '../observe/json-text.js';
 import { createLog } from '../observe/log.js';
 import type { Store } from '../store/contract.js';
 import type { OpenMode } from '../store/database.js';
@@ -133,7 +134,7 @@ async function usage(target: Target, io: CommandIo): Promise<number> {
       return 0;
     });
   }
-  io.stdout.write(target.json ? `${JSON.stringify(users, null, 2)}\n` : usageTable(users));
+  io.stdout.write(target.json ? `${jsonText(users, 2)}\n` : usageTable(users));
   return 0;
 }
 

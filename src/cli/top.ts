@@ -1,4 +1,5 @@
 import { setTimeout as later } from 'node:timers/promises';
+import { jsonText } from '../observe/json-text.js';
 import { AdminClient } from './admin-client.js';
 import { countOf } from './clients.js';
 import { action, type CommandIo } from './command.js';
@@ -35,14 +36,21 @@ interface Wanted {
   readonly limit: number;
   readonly slow: boolean;
   readonly once: boolean;
+  readonly json: boolean;
 }
 
 const PERIOD_MS = 2_000;
 /** To the upper left, and everything from there on away. */
 const CLEAR = '\u001b[H\u001b[J';
 
-async function top({ sort, limit, slow, once }: Wanted, config: string | undefined, io: CommandIo): Promise<number> {
+async function top(wanted: Wanted, config: string | undefined, io: CommandIo): Promise<number> {
+  const { sort, limit, slow, once, json } = wanted;
   const broker = await AdminClient.of(config, io);
+  if (json) {
+    const found = slow ? await broker.get('/slow') : await usersBy(broker, sort, limit);
+    io.stdout.write(`${jsonText(found, 2)}\n`);
+    return 0;
+  }
   const show = async () => (slow ? slowText(await broker.get('/slow')) : await usersText(broker, sort, limit));
   if (once || io.stdout.isTTY !== true) {
     io.stdout.write(await show());
@@ -57,9 +65,13 @@ async function top({ sort, limit, slow, once }: Wanted, config: string | undefin
   }
 }
 
-async function usersText(broker: AdminClient, sort: string, limit: number): Promise<string> {
+async function usersBy(broker: AdminClient, sort: string, limit: number): Promise<readonly Row[]> {
   const query = new URLSearchParams({ sort, limit: String(Math.min(1_000, limit)) });
-  const { users } = await broker.get<{ users: readonly Row[] }>(`/users?${query}`);
+  return (await broker.get<{ users: readonly Row[] }>(`/users?${query}`)).users;
+}
+
+async function usersText(broker: AdminClient, sort: string, limit: number): Promise<string> {
+  const users = await usersBy(broker, sort, limit);
   return table(
     ['LOGIN', 'CLIENTS', 'MSG IN/S', 'MSG OUT/S', 'IN/S', 'OUT/S', 'QUEUED', 'MEMORY', 'DENIALS'],
     users.map(({ login, connections, perSecond, queuedMessages, heldBytes, denials }) => [
@@ -102,8 +114,9 @@ every two seconds, until Ctrl-C. With --slow, the clients that do not keep up.`,
       limit: { type: 'string', value: 'COUNT', help: 'how many at the most; 20 unless given' },
       slow: { type: 'boolean', help: 'the clients with the oldest unacknowledged message, and those with most drops' },
       once: { type: 'boolean', help: 'show it once, also on a terminal' },
+      json: { type: 'boolean', help: 'once, and as JSON' },
     },
-    run: ({ values: { sort = 'publishes', limit, slow = false, once = false }, config }, io) =>
-      top({ sort, limit: countOf(limit, 20, 'limit'), slow, once }, config, io),
+    run: ({ values: { sort = 'publishes', limit, slow = false, once = false, json = false }, config }, io) =>
+      top({ sort, limit: countOf(limit, 20, 'limit'), slow, once, json }, config, io),
   }),
 });

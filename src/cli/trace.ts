@@ -1,5 +1,6 @@
 import { durations, readUnits } from '../config/units.js';
 import { UsageError } from '../errors.js';
+import { jsonText } from '../observe/json-text.js';
 import { AdminClient } from './admin-client.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
@@ -33,7 +34,7 @@ async function trace(wanted: Wanted, config: string | undefined, io: CommandIo):
   io.stderr.write(`tracing ${login} until ${until}; Ctrl-C ends it\n`);
   // Who leaves ends the trace.
   for await (const event of broker.lines(`/traces/${id}/stream`)) {
-    io.stdout.write(json ? `${JSON.stringify(event)}\n` : `${inWords(event as Event)}\n`);
+    io.stdout.write(json ? `${jsonText(event)}\n` : `${inWords(event as Event)}\n`);
   }
   return 0;
 }

@@ -4,6 +4,7 @@ import { editUsersFile, type UserLine } from '../credentials/users-file.js';
 import { UsageError, whyNoFile } from '../errors.js';
 import { whyNoPassword } from './ask-password.js';
 import type { CommandIo, Options } from './command.js';
+import { openPasswordList } from './password-list.js';
 import { readAll } from './read-all.js';
 
 /** Hashes that are made at the same time: there are four threads for them. */
@@ -26,6 +27,11 @@ export const several = {
   },
   count: { type: 'string', value: 'N', help: 'so many, with numbers behind --prefix, and passwords that are made up' },
   prefix: { type: 'string', value: 'NAME', help: 'course: course01, course02, …' },
+  to: {
+    type: 'string',
+    value: 'FILE',
+    help: 'of --from and --count: a new file for the list, which only you can read, instead of the standard output',
+  },
 } as const satisfies Options;
 
 /** Who is to be added when it is not one LOGIN. */
@@ -35,12 +41,14 @@ export async function severalOf(
     readonly from?: string | undefined;
     readonly count?: string | undefined;
     readonly prefix?: string | undefined;
+    readonly to?: string | undefined;
     readonly 'password-stdin'?: boolean | undefined;
   },
   io: CommandIo,
 ): Promise<NewUser[] | null> {
-  const { from, count, prefix } = values;
+  const { from, count, prefix, to } = values;
   if (from === undefined && count === undefined) {
+    if (to !== undefined) throw new UsageError('--to is where a list goes, with --count or --from');
     if (prefix !== undefined) throw new UsageError('--prefix: how many? --count N is missing');
     return null;
   }
@@ -90,7 +98,7 @@ async function listedUsers(source: string, io: CommandIo): Promise<NewUser[]> {
 
 /**
  * Adds all of them, or nobody when there is a mistake. Who is there already stays as he is, if the users are from a list:
- * it may be given again with more in it. The list for printing is all that goes to the standard output.
+ * it may be given again with more in it. The list for printing goes to `to`, or is all that goes to the standard output.
  */
 export async function addUsers(
   users: readonly NewUser[],
@@ -101,47 +109,55 @@ export async function addUsers(
     readonly groups: readonly string[];
     readonly isLogin: (login: string) => boolean;
     readonly loginPattern: string;
+    readonly to: string | undefined;
   },
   io: CommandIo,
 ): Promise<number> {
-  const { path, from, groups, isLogin, loginPattern } = options;
+  const { path, from, groups, isLogin, loginPattern, to } = options;
   for (const { login, line } of users) {
     if (isLogin(login)) continue;
     const where = line === null ? '' : `line ${line}: `;
     const why = `it does not match credentials.loginPattern (${loginPattern}); nobody was added`;
     throw new UsageError(`${where}${JSON.stringify(login)} could never log in: ${why}`);
   }
+  const list = await openPasswordList(to, io);
   const made: { readonly login: string; readonly password: string }[] = [];
   let kept = 0;
-  await editUsersFile(path, async (file) => {
-    const fresh = users.filter(({ login }) => !file.mentions(login));
-    kept = users.length - fresh.length;
-    const there = users.find(({ login, line }) => line === null && file.mentions(login));
-    if (there !== undefined) {
-      throw new UsageError(`${there.login} is in ${path} already; nobody was added: choose another --prefix`);
-    }
-    if (fresh.length === 0) return null;
-    const lines = new Map<string, UserLine>();
-    for (let i = 0; i < fresh.length; i += AT_ONCE) {
-      const hashed = fresh.slice(i, i + AT_ONCE).map(async ({ login, password: chosen }) => {
-        const password = chosen ?? randomPassword();
-        made.push({ login, password });
-        const hashText = await hashPassword(password);
-        lines.set(login, { hashText, ...(groups.length > 0 && { groups }) });
-      });
-      await Promise.all(hashed);
-    }
-    return file.withAll(lines);
-  });
-  io.stdout.write(printable(made));
+  try {
+    await editUsersFile(path, async (file) => {
+      const fresh = users.filter(({ login }) => !file.mentions(login));
+      kept = users.length - fresh.length;
+      const there = users.find(({ login, line }) => line === null && file.mentions(login));
+      if (there !== undefined) {
+        throw new UsageError(`${there.login} is in ${path} already; nobody was added: choose another --prefix`);
+      }
+      if (fresh.length === 0) return null;
+      const lines = new Map<string, UserLine>();
+      for (let i = 0; i < fresh.length; i += AT_ONCE) {
+        const hashed = fresh.slice(i, i + AT_ONCE).map(async ({ login, password: chosen }) => {
+          const password = chosen ?? randomPassword();
+          made.push({ login, password });
+          const hashText = await hashPassword(password);
+          lines.set(login, { hashText, ...(groups.length > 0 && { groups }) });
+        });
+        await Promise.all(hashed);
+      }
+      return file.withAll(lines);
+    });
+  } catch (error) {
+    await list.discard();
+    throw error;
+  }
+  if (made.length === 0) await list.discard();
+  else await list.write(printable(made));
   const there = kept === 0 ? '' : `; ${kept} there already, who stay as they are`;
-  io.stderr.write(`${made.length} added to ${path}${from}${there}\n`);
+  const where = to === undefined || made.length === 0 ? '' : `; their passwords are in ${to}`;
+  io.stderr.write(`${made.length} added to ${path}${from}${there}${where}\n`);
   return 0;
 }
 
 /** To print and cut. */
 function printable(made: readonly { readonly login: string; readonly password: string }[]): string {
-  if (made.length === 0) return '';
   const widest = Math.max(...made.map(({ login }) => login.length));
   return made.map(({ login, password }) => `login  ${login.padEnd(widest)}    password  ${password}\n`).join('');
 }

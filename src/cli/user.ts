@@ -180,7 +180,10 @@ export const command = defineCommand({
 Edits the users file of the "file" credential backend. A running broker notices within two seconds, and disconnects
 the sessions of a user who was removed or has a new password. Groups are for the access rules that name them. What the
 broker keeps of a user is forgotten by way of the running broker, or out of the store when there is none.`,
-  examples: ['iotlab-broker user add alice --random', 'iotlab-broker user add --count 40 --prefix course > course.txt'],
+  examples: [
+    'iotlab-broker user add alice --random',
+    'iotlab-broker user add --count 40 --prefix course --to course.txt',
+  ],
   does: {
     add: action({
       summary: 'make a user, or many at once and a list of their passwords to print',
@@ -194,7 +197,7 @@ broker keeps of a user is forgotten by way of the running broker, or out of the 
         if (users !== null) {
           assertGroupNames(groups);
           await makeFolder(target.path);
-          return addUsers(users, { ...target, groups }, io);
+          return addUsers(users, { ...target, groups, to: values.to }, io);
         }
         if (login === undefined) throw new UsageError('user add: LOGIN is missing, or --from FILE, or --count N');
         return setPassword(target, { login, source, groups }, io);

@@ -3,6 +3,7 @@ import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'p
 import { prettyFactory } from 'pino-pretty';
 import type { LogConfig } from '../config/config.js';
 import { redactUrls } from '../config/redact.js';
+import { harmlessJson } from './json-text.js';
 import { printable } from './printable.js';
 
 export type Log = Logger;
@@ -27,8 +28,8 @@ export function createLog(config: LogConfig, destination?: DestinationStream): L
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     serializers: { err: (error: unknown) => describe(error, stacks) },
-    // Also a log in JSON is looked at on a terminal.
-    hooks: { streamWrite: printable },
+    // Also a log in JSON is looked at, on a terminal or a page.
+    hooks: { streamWrite: harmlessJson },
     // Nobody logs these; should somebody ever, this is the second lock.
     redact: { paths: secretPaths(['password', 'hash', 'key', 'proof']), censor: '[hidden]' },
   };

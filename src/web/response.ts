@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import { dateOf } from '../admin/dates.js';
-import { jsonText } from '../admin/json-text.js';
 import type { Answer, Sink } from '../admin/route.js';
 import type { Ban } from '../credentials/bans.js';
 import type { Balance } from '../fairness/account.js';
 import { Charge } from '../fairness/charge.js';
+import { jsonText } from '../observe/json-text.js';
 
 /** Nothing from elsewhere, no script in a page's text, no page around it, and nothing told to where a link leads. */
 export const securityHeaders = {

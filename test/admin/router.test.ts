@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AuditEntry } from '../../src/admin/audit.js';
-import { jsonText } from '../../src/admin/json-text.js';
 import { json, type Route } from '../../src/admin/route.js';
 import { Router } from '../../src/admin/router.js';
+import { jsonText } from '../../src/observe/json-text.js';
 import { captureLog } from '../support/captured-log.js';
 
 const caller = { door: 'socket', address: null, claims: 'root' } as const;

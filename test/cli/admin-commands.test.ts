@@ -38,6 +38,23 @@ test('clients: who is connected, and whose connection has ended', async () => {
   assert.equal((await run('clients', '--limit', '0')).code, 2);
 });
 
+test('JSON has no markup in it, whatever clients call themselves; a table shows the name as it is', async () => {
+  const clientId = `${freshId()}<script>&`;
+  await using bob = await RawClient.connect(broker, { as: 'bob', clientId });
+  await bob.subscribe(['iotlab/alice/<b>', 0]);
+  for (const args of [
+    ['clients', 'bob', '--json'],
+    ['denials', 'bob', '--json'],
+    ['top', '--json'],
+  ]) {
+    const { code, out } = await run(...args);
+    assert.equal(code, 0);
+    assert.doesNotMatch(out, /[<>&]/, args.join(' '));
+  }
+  assert.equal(JSON.parse((await run('clients', 'bob', '--json')).out)[0].client, clientId);
+  assert.ok((await run('clients', 'bob')).out.includes(clientId), 'kick --client wants it as it is');
+});
+
 test('clients: more than a page is read page by page, and what is left out is said', async () => {
   const clients = await Promise.all([1, 2, 3].map(() => RawClient.connect(broker, { as: 'bob' })));
   const { out, err } = await run('clients', 'bob', '--limit', '2');
@@ -112,6 +129,9 @@ test('top and limits: who uses how much', async () => {
   await alice.publish('iotlab/alice/x', 'y', { qos: 1, retain: true });
   const top = await run('top', '--sort', 'connections');
   assert.match(top.out, /^LOGIN +CLIENTS +MSG IN\/S .*\nalice +1 /);
+  const [row] = JSON.parse((await run('top', '--sort', 'connections', '--json')).out);
+  assert.deepEqual([row.login, row.connections], ['alice', 1]);
+  assert.ok(Array.isArray(JSON.parse((await run('top', '--slow', '--json')).out).oldest));
   assert.match((await run('top', '--slow')).out, /^Longest without an acknowledgement:\nLOGIN +CLIENT/);
   const limits = await run('limits', 'show', 'alice');
   assert.match(limits.out, /^connectionsPerUser +1 +1000 +0 %$/m);

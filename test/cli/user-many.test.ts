@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { runCli } from '../../src/cli/command-line.js';
+import { openPasswordList } from '../../src/cli/password-list.js';
 import { UsersFile } from '../../src/credentials/users-file.js';
 import { captureIo } from '../support/command-io.js';
 import { tempFolder } from '../support/temp-folder.js';
@@ -97,4 +98,45 @@ test('a mistake adds nobody, and is named with its line', async (t) => {
     assert.match(err, why);
   }
   assert.equal((await users()).size, 0);
+});
+
+test('--to: a new file that only its owner reads; nothing is overwritten, and nobody added without it', async (t) => {
+  const { add, users, list } = await setup(t);
+  const { code, out, err } = await add(['--count', '3', '--prefix', 'course', '--to', list]);
+  assert.deepEqual([code, out], [0, '']);
+  assert.match(err, /^3 added to .*; their passwords are in .*list\.txt\n$/);
+  assert.equal((await stat(list)).mode & 0o777, 0o600);
+  const text = await readFile(list, 'utf8');
+  assert.equal(printed(text).length, 3);
+  for (const [login, password] of printed(text)) assert.ok(await (await users()).get(login!)!.hash.check(password!));
+
+  const again = await add(['--count', '3', '--prefix', 'lab', '--to', list]);
+  assert.equal(again.code, 2);
+  assert.match(again.err, /list\.txt is there already; its passwords are not overwritten; nobody was added/);
+  assert.equal(await readFile(list, 'utf8'), text);
+  const nowhere = await add(['--count', '3', '--prefix', 'lab', '--to', `${list}.d/x`]);
+  assert.match(nowhere.err, /list\.txt\.d\/x cannot be made: .*; nobody was added/);
+  // A mistake leaves no file behind.
+  const other = `${list}.other`;
+  assert.equal((await add(['--count', '3', '--prefix', 'course', '--to', other])).code, 2);
+  await assert.rejects(stat(other), { code: 'ENOENT' });
+  assert.equal((await users()).size, 3);
+  assert.match((await add(['alice', '--to', other])).err, /--to is where a list goes, with --count or --from/);
+});
+
+test('a list in a file that a shell has made says that others can read it', async (t) => {
+  const { list } = await setup(t);
+  for (const [mode, told] of [
+    [0o644, true],
+    [0o600, false],
+  ] as const) {
+    await rm(list, { force: true });
+    const file = await open(list, 'w', mode);
+    await file.chmod(mode);
+    const io = captureIo();
+    Object.defineProperty(io.stdout, 'fd', { value: file.fd });
+    await (await openPasswordList(undefined, io)).write('login  a  password  b\n');
+    await file.close();
+    assert.equal(io.err().includes('chmod 600'), told);
+  }
 });

@@ -117,6 +117,17 @@ test('JSON: what would act on a terminal is escaped, and the values are the same
   assert.deepEqual([first.topic, first.nested.list[0], first.msg], [hostile, hostile, hostile]);
 });
 
+test('JSON: what begins markup is escaped, and the values are the same; on a terminal it is shown', () => {
+  const topic = 'iotlab/alice/<script>alert(1)</script>&lt;';
+  const json = capture();
+  createLog({ level: 'info', format: 'json' }, json.destination).info({ topic }, topic);
+  assert.doesNotMatch(json.lines[0]!, /[<>&]/);
+  assert.equal(JSON.parse(json.lines[0]!).topic, topic);
+  const pretty = capture();
+  createLog({ level: 'info', format: 'pretty' }, pretty.destination).info({ topic }, topic);
+  assert.equal(pretty.lines[0]!.split(topic).length, 3);
+});
+
 test('pretty: what would act on a terminal is shown instead, on one line', () => {
   const { lines, destination } = capture();
   logHostile(createLog({ level: 'info', format: 'pretty' }, destination));
