@@ -32,7 +32,7 @@ async function list({ login, limit, json }: Wanted, config: string | undefined, 
   if (json) io.stdout.write(`${jsonText(denials, 2)}\n`);
   else {
     const rows = denials.map((row) => [
-      ...[`${duration(Date.now() - Date.parse(row.time))} ago`, row.count, row.login ?? '-', row.client ?? '-'],
+      ...[`${duration(Date.now() - Date.parse(row.time))} ago`, row.count, row.login ?? '-', row.client || '-'],
       ...[row.action, row.topic ?? row.address ?? '', row.reason, row.hint],
     ]);
     io.stdout.write(table(['WHEN', 'TIMES', 'LOGIN', 'CLIENT', 'WHAT', 'TOPIC', 'REASON', 'WHAT HELPS'], rows));

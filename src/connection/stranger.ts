@@ -183,7 +183,7 @@ export class Stranger implements FrameHandler {
     const takesOver = sessions.get(login, clientId)?.holder != null;
     if (account.connections.size >= account.limits.connectionsPerUser && !takesOver) {
       const { reason, more } = whyNoMore(account, this.#context.clock.epochMs());
-      this.#turnAway(wire, 'quota', login, clientId, reason, more);
+      this.#turnAway(wire, 'quota', login, request.clientId, reason, more);
       sessions.release(account);
       return;
     }

@@ -93,13 +93,13 @@ test('a table is as wide as it must be, and nothing in it begins a line', () => 
     ['N', 'NAME', 'LAST'],
     [
       [1, 'a\nb', 'x'],
-      [100, `${'y'.repeat(70)}`, ''],
+      [100, `${'y'.repeat(70)}`, 'z'.repeat(70)],
     ],
   );
   assert.deepEqual(text.split('\n'), [
     `  N  NAME${' '.repeat(56)}  LAST`,
     `  1  a\\nb${' '.repeat(56)}  x`,
-    `100  ${'y'.repeat(59)}…`,
+    `100  ${'y'.repeat(59)}…  ${'z'.repeat(70)}`,
     '',
   ]);
 });

@@ -176,6 +176,16 @@ test("connections that wait are the user's: when there are as many as he may hav
   await world.passUntil(() => connections.size === 10 && slowedOf(world).waiting === 10, 0);
   const refused = await RawClient.attempt(world, { keepaliveSeconds: 0 });
   assert.equal(refused.code, 3);
+  for (let i = 0; i < 3; i++) {
+    const nameless = await RawClient.open(world);
+    nameless.send(connectPacket({ clientId: '', keepaliveSeconds: 0 }));
+    await nameless.closed();
+  }
+  const counts = [...history.refusals()].map(({ clientId, count }) => [clientId === '', count]);
+  assert.deepEqual(counts.toSorted(), [
+    [false, 1],
+    [true, 3],
+  ]);
   const until = /^10 wait, at 10 messages a second, until (\S+) if no more come$/;
   const [refusal] = [...history.refusals()];
   assert.equal(refusal!.reason, 'connections-wait');

@@ -159,7 +159,8 @@ export const texts = {
       'unsupported-protocol': 'a version of MQTT that is not spoken here',
       'client-id-rejected': 'the client id was missing or too long',
       'too-many-connections': 'you had as many connections as are allowed',
-      'connections-wait': 'you had as many connections as are allowed, and they waited: you send faster than your rate allows',
+      'connections-wait':
+        'you had as many connections as are allowed, and they waited: you send faster than your rate allows',
       'too-many-sessions': 'you had as many kept sessions as are allowed',
       'memory-limit': 'you held as much memory as is allowed',
       'backend-unavailable': 'nobody could say whether the password was right',
