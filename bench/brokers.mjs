@@ -33,8 +33,8 @@ export const onPath = (command) =>
     .map((directory) => join(directory, command))
     .find((file) => existsSync(file));
 
-/** This broker as it is in `tree`, built. It collects its garbage when it is asked to: see collect.mjs. */
-export const builtIn = (tree) => ({
+/** This broker as it is in `tree`, built, with `more` lines in its configuration. It collects its garbage when it is asked to: see collect.mjs. */
+export const builtIn = (tree, more = []) => ({
   version: () => JSON.parse(readFileSync(join(tree, 'package.json'), 'utf8')).version,
   collects: true,
   command(folder, port) {
@@ -47,6 +47,7 @@ export const builtIn = (tree) => ({
         `storage: { path: store-${port} }`,
         'admin: { port: 0 }',
         'log: { format: json }',
+        ...more,
         '',
       ].join('\n'),
     );
@@ -112,7 +113,7 @@ export async function start(name, broker, folder) {
   };
 }
 
-async function freePort() {
+export async function freePort() {
   const server = net.createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address();

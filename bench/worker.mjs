@@ -6,11 +6,12 @@ import { connections } from './connections.mjs';
 import { crowd, probe } from './crowd.mjs';
 import { load } from './load.mjs';
 import { keepRetained, keepSubscriptions, subscribing } from './others.mjs';
+import { pages } from './pages.mjs';
 
 const { work, target, ...options } = JSON.parse(process.argv[2]);
 const connected = { ...target, secureContext: tls.createSecureContext({ ca: target.ca }) };
 const measures = { load, connections, subscribing };
-const keepers = { keepSubscriptions, keepRetained, crowd, probe };
+const keepers = { keepSubscriptions, keepRetained, crowd, probe, pages };
 
 process.on('disconnect', () => process.exit(0));
 try {

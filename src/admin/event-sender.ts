@@ -8,6 +8,10 @@ export const UNSENT_EVENT_BYTES = 256 * 1024;
 /** So that a reader, and whatever is between, sees that the broker is there. */
 const BEAT_MS = 15_000;
 
+export function eventText(event: string, value: object): string {
+  return `event: ${event}\ndata: ${jsonText(value)}\n\n`;
+}
+
 /** Server-sent events to one reader, for whom nobody waits. */
 export class EventSender {
   readonly #sink: Sink;
@@ -25,19 +29,20 @@ export class EventSender {
     streams.open++;
   }
 
-  readonly send = (event: string, value: object): void => {
+  readonly send = (event: string, value: object): void => this.sendText(eventText(event, value), 1);
+
+  /** So many events at once, each as `eventText` has made it. */
+  sendText(text: string, events: number): void {
     const sink = this.#sink;
     if (sink.unsentBytes > UNSENT_EVENT_BYTES) {
-      this.#lost++;
-      this.#streams.dropped++;
+      this.#lost += events;
+      this.#streams.dropped += events;
       return;
     }
-    if (this.#lost > 0) {
-      sink.write(`event: lost\ndata: ${jsonText({ events: this.#lost })}\n\n`);
-      this.#lost = 0;
-    }
-    sink.write(`event: ${event}\ndata: ${jsonText(value)}\n\n`);
-  };
+    const lost = this.#lost === 0 ? '' : eventText('lost', { events: this.#lost });
+    this.#lost = 0;
+    sink.write(lost + text);
+  }
 
   /** The reader is gone. */
   close(): void {

@@ -6,12 +6,14 @@ import type { UserAccount } from '../session/user-account.js';
 import type { AdminContext } from './context.js';
 import { denialRow } from './denials.js';
 import { endedRow } from './ended-row.js';
-import { EventSender } from './event-sender.js';
+import { EventSender, eventText } from './event-sender.js';
 import { failedRow } from './failed-row.js';
 import { Refusal, type Sink } from './route.js';
 
 /** How long what happens may gather. */
 const FLUSH_MS = 250;
+/** Not all users are told in the same moment: what that costs is spread. */
+const PHASES = 10;
 /** Of one kind, within that time; the others are counted. */
 const MOST = 50;
 /** Longer topics are cut. */
@@ -34,6 +36,7 @@ interface Published {
 /** Those who look on at one user, who is the user. */
 interface Following {
   readonly account: UserAccount;
+  readonly phase: number;
   readonly senders: Set<EventSender>;
   readonly charge: Charge;
   denials: Set<Denial>;
@@ -49,7 +52,10 @@ interface Following {
 export class MeEvents {
   readonly #context: Pick<AdminContext, 'parts' | 'clock' | 'streams'>;
   readonly #byLogin = new Map<string, Following>();
-  readonly #dirty = new Set<Following>();
+  /** Those of whom there is something to tell, by their phase. */
+  readonly #dirty = Array.from({ length: PHASES }, () => new Set<Following>());
+  #nextPhase = 0;
+  #phase = 0;
   #stop: (() => void) | null = null;
 
   constructor(context: Pick<AdminContext, 'parts' | 'clock' | 'streams'>) {
@@ -86,7 +92,12 @@ export class MeEvents {
     let following = this.#byLogin.get(account.login);
     if (following === undefined) {
       following = {
-        ...{ account, senders: new Set(), charge: new Charge(account.balances.pages) },
+        ...{
+          account,
+          phase: this.#nextPhase++ % PHASES,
+          senders: new Set(),
+          charge: new Charge(account.balances.pages),
+        },
         ...{ denials: new Set(), others: [], topics: new Map(), lost: 0 },
       };
       this.#byLogin.set(account.login, following);
@@ -96,7 +107,7 @@ export class MeEvents {
 
   #forget(following: Following): void {
     following.charge.balance = null;
-    this.#dirty.delete(following);
+    this.#dirty[following.phase]!.delete(following);
     if (this.#byLogin.get(following.account.login) === following) this.#byLogin.delete(following.account.login);
     this.#context.parts.accounts.release(following.account);
     if (this.#byLogin.size > 0) return;
@@ -115,7 +126,7 @@ export class MeEvents {
       began: ({ n, login, clientId: client }) => this.#happened(login, 'connected', () => ({ n, client })),
       ended: (ended) => this.#happened(ended.login, 'disconnected', () => endedRow(ended)),
     });
-    const stopFlushing = clock.every(FLUSH_MS, () => this.#flush());
+    const stopFlushing = clock.every(FLUSH_MS / PHASES, () => this.#flush());
     return () => {
       parts.distribution.offPublication(published);
       stopHistory();
@@ -153,7 +164,7 @@ export class MeEvents {
   }
 
   #mayKeep(following: Following, count: number): boolean {
-    this.#dirty.add(following);
+    this.#dirty[following.phase]!.add(following);
     if (count < MOST && following.account.hasRoom(BYTES_PER_ITEM)) {
       following.charge.add(BYTES_PER_ITEM);
       return true;
@@ -164,8 +175,9 @@ export class MeEvents {
 
   #flush(): void {
     const { scheduler } = this.#context.parts;
-    for (const following of this.#dirty) perform(this.#tell(following), following.account, scheduler);
-    this.#dirty.clear();
+    const dirty = this.#dirty[++this.#phase % PHASES]!;
+    for (const following of dirty) perform(this.#tell(following), following.account, scheduler);
+    dirty.clear();
   }
 
   *#tell(following: Following): Generator<undefined, void, void> {
@@ -175,8 +187,14 @@ export class MeEvents {
     const events = [...others, ...[...denials].map((denial) => ({ event: 'denied', value: denialRow(denial) }))];
     if (topics.size > 0) events.push({ event: 'traffic', value: { topics: [...topics.values()] } });
     if (lost > 0) events.push({ event: 'lost', value: { events: lost } });
+    let text = '';
     for (const { event, value } of events) {
-      for (const { send } of senders) send(event, value);
+      text += eventText(event, value);
+      yield;
+    }
+    // One write each: however many windows look on, a write is what costs.
+    for (const sender of senders) {
+      sender.sendText(text, events.length);
       yield;
     }
   }

@@ -125,7 +125,7 @@ test('no word of a table is broken where it could stand whole, on a phone too', 
   for (const width of [1_200, 600, 360]) {
     await open.page.setViewportSize({ width, height: 740 });
     const lines = await open.page.evaluate(`(() => {
-      const cells = [...document.querySelectorAll('#denials td.whole')].filter((it) => it.textContent === 'publish');
+      const cells = [...document.querySelectorAll('#denials td')].filter((it) => it.textContent === 'publish');
       return cells.map((it) => { const range = document.createRange(); range.selectNodeContents(it); return range.getClientRects().length; });
     })()`);
     assert.ok(
@@ -240,6 +240,7 @@ test('a user who is removed is out at once; whoever is no operator is told so', 
   await writeFile(broker.usersFile, text.replace(/^carol:.*\n/m, ''), { mode: 0o600 });
   await open.page.waitForSelector('#log-in:not([hidden])');
   await open.page.waitForSelector('#content', { state: 'hidden' });
+  await open.says('#log-in-failure', 'You were logged out');
 });
 
 test('the status says that the broker is up, and mqtt.js does there what the documentation shows', async () => {

@@ -41,7 +41,7 @@ export function tell(text) {
 
 /**
  * A table that is told what it shows, as often as it changes: rows that stay the same are left alone, so that neither
- * the focus nor a selection is lost. `columns`: heading, what is in a cell (text or element), and how: a number, in one line (`short`), or with whole words (`whole`).
+ * the focus nor a selection is lost. `columns`: heading, what is in a cell (text or element), and how: a number, in one line (`short`), or a sentence (`long`).
  */
 export class Table {
   #rows = new Map();
@@ -99,8 +99,8 @@ export class Table {
   }
 }
 
-function cellOf({ cell, number, mono, short, whole }, item) {
-  const kind = number ? 'number' : mono ? 'mono' : short ? 'short' : whole ? 'whole' : '';
+function cellOf({ cell, number, mono, short, long }, item) {
+  const kind = number ? 'number' : mono ? 'mono' : short ? 'short' : long ? 'long' : '';
   return element('td', { class: kind }, cell(item) ?? '');
 }
 

@@ -2,6 +2,9 @@ import { ask } from './ask.js';
 import { byId, say, sentence, tell, timeOf } from './dom.js';
 import { texts } from './texts.js';
 
+/** Says to the page that is loaded next, in this window, that its user did not ask for the form. */
+const ENDED = 'ended';
+
 /** Who is logged in; asks with the form until somebody is. `show` begins what is behind it. */
 export async function enter(show) {
   const session = await ask('/session').catch(() => null);
@@ -10,6 +13,8 @@ export async function enter(show) {
   const form = byId('log-in-form');
   const failure = byId('log-in-failure');
   byId('log-in').hidden = false;
+  if (sessionStorage.getItem(ENDED) !== null) failure.textContent = texts.common.ended;
+  sessionStorage.removeItem(ENDED);
   byId('login').focus();
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
@@ -54,5 +59,7 @@ function begin(session, show) {
 /** Is somebody still logged in? If not, the form is there again. */
 export async function checkStillIn() {
   const session = await ask('/session').catch(() => null);
-  if (session !== null && session.login === null) location.reload();
+  if (session === null || session.login !== null) return;
+  sessionStorage.setItem(ENDED, 'yes');
+  location.reload();
 }

@@ -24,9 +24,9 @@ const denials = new Table(byId('denials'), {
   columns: [
     time,
     client,
-    { heading: words.what, whole: true, cell: ({ action }) => words.actions[action] ?? action },
+    { heading: words.what, cell: ({ action }) => words.actions[action] ?? action },
     { heading: words.topic, mono: true, cell: ({ topic }) => topic },
-    { heading: words.hint, cell: ({ hint }) => hint },
+    { heading: words.hint, long: true, cell: ({ hint }) => hint },
     { heading: words.count, number: true, cell: ({ count }) => numberOf(count) },
   ],
 });
@@ -69,7 +69,7 @@ const ended = new Table(byId('ended'), {
   columns: [
     { heading: words.until, short: true, cell: ({ until }) => timeOf(until) },
     client,
-    { heading: words.why, cell: ({ inWords }) => inWords },
+    { heading: words.why, long: true, cell: ({ inWords }) => inWords },
     { heading: words.from, short: true, cell: ({ address }) => address },
     { heading: words.since, short: true, cell: ({ since }) => timeOf(since) },
   ],
@@ -134,7 +134,7 @@ const failures = new Table(byId('failures'), {
   columns: [
     time,
     { heading: words.from, short: true, cell: ({ address }) => address },
-    { heading: words.reason, cell: ({ reason }) => words.reasons[reason] ?? reason },
+    { heading: words.reason, long: true, cell: ({ reason }) => words.reasons[reason] ?? reason },
     { heading: words.count, number: true, cell: ({ count }) => numberOf(count) },
   ],
 });
@@ -187,9 +187,9 @@ async function showSelf() {
 }
 
 function lasting(seconds) {
-  if (seconds >= 86_400) return say(words.days, { n: Math.round(seconds / 86_400) });
-  if (seconds >= 3_600) return say(words.hours, { n: Math.round(seconds / 3_600) });
-  return say(words.minutes, { n: Math.round(seconds / 60) });
+  const [unit, length] = seconds >= 86_400 ? ['day', 86_400] : seconds >= 3_600 ? ['hour', 3_600] : ['minute', 60];
+  const format = new Intl.NumberFormat('en', { style: 'unit', unit, unitDisplay: 'long' });
+  return format.format(Math.round(seconds / length));
 }
 
 /** The newest first, what is the same once. */
@@ -244,7 +244,7 @@ enter(async (session) => {
       denied = merged(denied, item, denialKey);
       denials.show(denied);
       live.denied(item);
-      const text = say(words.denied, item);
+      const text = say(item.hint.startsWith(item.topic) ? words.deniedHint : words.denied, item);
       if (text !== told) tell(text);
       told = text;
     },

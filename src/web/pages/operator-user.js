@@ -43,7 +43,7 @@ export function userView(changed) {
     columns: [
       { heading: own.until, short: true, cell: ({ until }) => timeOf(until) },
       client,
-      { heading: own.why, cell: ({ inWords }) => inWords },
+      { heading: own.why, long: true, cell: ({ inWords }) => inWords },
       { heading: own.from, short: true, cell: ({ address }) => address },
     ],
   });
@@ -152,11 +152,11 @@ export function denialColumns({ caption, withLogin }) {
       JSON.stringify([login, id, action, topic, reason, address]),
     columns: [
       { heading: words.time, short: true, cell: ({ time }) => timeOf(time) },
-      ...(withLogin ? [{ heading: words.login, whole: true, cell: ({ login }) => login }] : []),
+      ...(withLogin ? [{ heading: words.login, cell: ({ login }) => login }] : []),
       client,
-      { heading: own.what, whole: true, cell: ({ action }) => own.actions[action] ?? action },
+      { heading: own.what, cell: ({ action }) => own.actions[action] ?? action },
       { heading: own.topic, mono: true, cell: ({ topic, address }) => topic ?? address },
-      { heading: own.hint, cell: ({ hint }) => hint },
+      { heading: own.hint, long: true, cell: ({ hint }) => hint },
       { heading: own.count, number: true, cell: ({ count }) => numberOf(count) },
     ],
   };

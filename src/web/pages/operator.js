@@ -17,7 +17,7 @@ const users = new Table(byId('users'), {
   caption: words.users,
   keyOf: ({ login }) => login,
   columns: [
-    { heading: words.login, whole: true, cell: ({ login }) => login },
+    { heading: words.login, cell: ({ login }) => login },
     { heading: texts.me.limitNames.connectionsPerUser, number: true, cell: ({ connections }) => numberOf(connections) },
     {
       heading: words.perSecond,
@@ -26,7 +26,7 @@ const users = new Table(byId('users'), {
     },
     { heading: words.queued, number: true, cell: ({ queuedMessages }) => numberOf(queuedMessages) },
     { heading: words.memory, number: true, cell: ({ heldBytes }) => bytesOf(heldBytes) },
-    { heading: words.fullest, cell: ({ fullest }) => bar(fullest) },
+    { heading: words.fullest, long: true, cell: ({ fullest }) => bar(fullest) },
     { heading: words.denialsCount, number: true, cell: ({ denials }) => numberOf(denials) },
     {
       heading: texts.common.actions,
@@ -39,7 +39,7 @@ const slow = new Table(byId('slow'), {
   caption: words.slow,
   keyOf: ({ login, client }) => JSON.stringify([login, client]),
   columns: [
-    { heading: words.login, whole: true, cell: ({ login }) => login },
+    { heading: words.login, cell: ({ login }) => login },
     { heading: words.client, mono: true, cell: ({ client }) => client },
     {
       heading: words.oldest,
@@ -71,11 +71,11 @@ const audit = new Table(byId('audit'), {
     { heading: words.time, short: true, cell: ({ time }) => timeOf(time) },
     {
       heading: words.who,
-      whole: true,
+
       cell: ({ login, claims, door, address }) => [login ?? claims, door, address].filter(Boolean).join(' '),
     },
     { heading: words.what, mono: true, cell: ({ what, body }) => [what, body].filter(Boolean).join(' ') },
-    { heading: words.result, whole: true, cell: ({ result }) => result },
+    { heading: words.result, cell: ({ result }) => result },
   ],
 });
 

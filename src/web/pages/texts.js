@@ -9,7 +9,8 @@ export const texts = {
     status: 'Status',
     lost: 'The broker cannot be reached. Trying again …',
     back: 'Connected again.',
-    ended: 'You were logged out.',
+    ended:
+      'You were logged out: in another window, by a change of your account, by an operator, or because it was long ago. Log in again.',
     yes: 'yes',
     no: 'no',
     never: 'never',
@@ -128,9 +129,6 @@ export const texts = {
     waiting: 'Waiting',
     dropped: 'Dropped',
     keptFor: 'Kept for',
-    days: '{n} days',
-    hours: '{n} hours',
-    minutes: '{n} minutes',
     retainedTitle: 'Retained messages',
     show: 'Show',
     refresh: 'Refresh',
@@ -173,7 +171,8 @@ export const texts = {
     traced: '{since} to {until}',
     ongoing: '{since}, still going on',
     kicked: 'A connection ended: {client}: {why}',
-    denied: 'Denied: {topic}. {hint}',
+    denied: 'Denied: {topic}: {hint}',
+    deniedHint: 'Denied: {hint}',
   },
   /** Of MQTT 5 (2.4), where the broker has not said more; what helps is behind the colon. */
   reasons: {
