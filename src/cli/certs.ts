@@ -6,16 +6,23 @@ import { UsageError, whyNoFile } from '../errors.js';
 import { daysLeft, expiryOf, namesOf, oneLine, readBundle, rootsOf } from '../listener/bundle.js';
 import { createCertificates } from '../listener/certificate-files.js';
 import { serverDays } from '../listener/certificates.js';
+import type { KeyType } from '../listener/issue.js';
 import { jsonText } from '../observe/json-text.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
 
 interface Wanted {
-  readonly key?: 'ec' | 'rsa' | undefined;
+  readonly key?: string | undefined;
   readonly name?: readonly string[] | undefined;
   readonly days?: string | undefined;
   readonly force?: boolean | undefined;
 }
+
+const kinds: ReadonlyMap<string, readonly KeyType[]> = new Map([
+  ['ec', ['ec']],
+  ['rsa', ['rsa']],
+  ['both', ['ec', 'rsa']],
+]);
 
 async function create(
   { key = 'ec', name = [], days = String(serverDays), force = false }: Wanted,
@@ -23,11 +30,13 @@ async function create(
   io: CommandIo,
 ): Promise<number> {
   if (!/^[1-9]\d{0,4}$/.test(days)) throw new UsageError(`certs: --days ${days} is not a number from 1 to 99999`);
+  const keyTypes = kinds.get(key);
+  if (keyTypes === undefined) throw new UsageError(`certs: --key ${key}: ec, rsa or both is meant.`);
   const { cert, key: keyFile, ca } = (await loadConfig(config, io.env)).listener;
   const files = { cert, key: keyFile, ca };
   const { authorityCreated } = await createCertificates({
     files,
-    keyType: key,
+    keyTypes,
     names: name,
     days: Number(days),
     force,
@@ -117,8 +126,8 @@ certificate up by itself, without dropping a connection.`,
       options: {
         key: {
           type: 'string',
-          value: 'ec|rsa',
-          help: 'ec (P-256) by default; rsa (2048 bits) for clients without elliptic curves',
+          value: 'ec|rsa|both',
+          help: 'ec (P-256) by default; rsa (2048 bits) for clients without elliptic curves; both for all, ec for most',
         },
         name: {
           type: 'string',

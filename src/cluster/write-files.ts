@@ -1,6 +1,7 @@
 import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import type { Config } from '../config/config.js';
 import { UsageError, whyNoFile } from '../errors.js';
+import { pemsOf } from '../listener/identities.js';
 import { haproxyConfig, type ProxyFiles } from './haproxy-config.js';
 
 /** Writes what HAProxy needs into `cluster.proxy.folder`. The list of mail addresses that is there stays. */
@@ -26,14 +27,15 @@ export async function writeProxyFiles(
   }
 }
 
-/** What clients are shown, from the files: HAProxy wants certificate and key in one. */
+/** What clients are shown, from the files: HAProxy wants certificate and key in one, and one of each. */
 export async function frontCertificate({ listener: { cert, key } }: Pick<Config, 'listener'>): Promise<string> {
   const [certPem, keyPem] = await Promise.all([readPem('listener.cert', cert), readPem('listener.key', key)]);
   return frontPem({ certPem, keyPem });
 }
 
 export function frontPem({ certPem, keyPem }: { readonly certPem: string; readonly keyPem: string }): string {
-  return `${certPem.trimEnd()}\n${keyPem.trimEnd()}\n`;
+  const { cert, key } = pemsOf(certPem, keyPem);
+  return `${[cert].flat()[0]!.trimEnd()}\n${[key].flat()[0]!.trimEnd()}\n`;
 }
 
 async function readPem(name: string, file: string): Promise<string> {

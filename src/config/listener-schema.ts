@@ -38,8 +38,14 @@ const proxy = section(
 export const listener = section('Where clients connect. TLS only: there is no key for a plaintext port.', {
   host: atStart(text('::', 'Address to listen on. "::" is every IPv6 and IPv4 address of the machine.')),
   port: atStart(integer(8883, 'TCP port; 0 takes any free one.', { max: 65_535 })),
-  cert: path('certs/server.pem', 'Server certificate (PEM), with its intermediate certificates behind it.'),
-  key: path('certs/server.key', 'Private key of the certificate (PEM).'),
+  cert: path(
+    'certs/server.pem',
+    'Server certificate (PEM), with its intermediate certificates behind it. A second one, for a key of the other kind (ECDSA, RSA), may follow: each client is shown the ECDSA one if it can check it.',
+  ),
+  key: path(
+    'certs/server.key',
+    'Private key of the certificate (PEM); or both keys, where there are two certificates.',
+  ),
   ca: path(
     'certs/iot-lab-ca.pem',
     'What clients trust (PEM, may be a bundle). Shown to people, never asked of clients.',

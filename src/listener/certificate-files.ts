@@ -37,7 +37,7 @@ export async function ensureCertificates(
     throw new UsageError(`${there} is there but ${missing} is not. Put the missing file there${remake}`);
   }
   try {
-    await issueInto(files, 'ec', serverNames(names), serverDays);
+    await issueInto(files, ['ec'], serverNames(names), serverDays);
   } catch (cause) {
     if (!(cause instanceof UsageError)) throw cause;
     throw new UsageError(`listener.cert: ${files.cert} is not there, and none can be made: ${cause.message}`, {
@@ -53,13 +53,14 @@ export async function ensureCertificates(
  */
 export async function createCertificates(options: {
   readonly files: CertificateFiles;
-  readonly keyType?: KeyType;
+  /** A certificate is made for each. */
+  readonly keyTypes?: readonly KeyType[];
   /** In addition to `serverNames()`. */
   readonly names?: readonly string[];
   readonly days?: number;
   readonly force?: boolean;
 }): Promise<{ authorityCreated: boolean }> {
-  const { files, keyType = 'ec', names = [], days = serverDays, force = false } = options;
+  const { files, keyTypes = ['ec'], names = [], days = serverDays, force = false } = options;
   const wrong = names.find((name) => !isName(name));
   if (wrong !== undefined) throw new UsageError(`--name ${wrong}: neither a host name nor an IP address.`);
   for (const file of [files.cert, files.key]) {
@@ -69,20 +70,21 @@ export async function createCertificates(options: {
       );
     }
   }
-  return { authorityCreated: await issueInto(files, keyType, serverNames(names), days) };
+  return { authorityCreated: await issueInto(files, keyTypes, serverNames(names), days) };
 }
 
 /** True when the certificate was one of our own CA's, and lacked one of the names. */
 async function addNames(files: CertificateFiles, names: readonly string[]): Promise<boolean> {
   if (names.length === 0) return false;
   try {
-    const [server, ...others] = readBundle(await readFile(files.cert, 'utf8'));
-    const own = namesOf(server!);
-    if (names.every((name) => own.includes(name))) return false;
+    const servers = readBundle(await readFile(files.cert, 'utf8'));
+    const own = servers.flatMap(namesOf);
+    if (servers.every((server) => names.every((name) => namesOf(server).includes(name)))) return false;
     const { pair } = await readAuthority(files);
-    if (others.length > 0 || !isDevelopment(pair.certificate) || !leadsTo([server!], [pair.certificate])) return false;
-    const keyType = server!.publicKey.asymmetricKeyType === 'rsa' ? 'rsa' : 'ec';
-    await issueInto(files, keyType, serverNames([...own, ...names]), serverDays);
+    const ours = servers.every((server) => leadsTo([server], [pair.certificate]) && !server.ca);
+    if (!isDevelopment(pair.certificate) || !ours) return false;
+    const keyTypes = servers.map(({ publicKey }) => (publicKey.asymmetricKeyType === 'rsa' ? 'rsa' : 'ec'));
+    await issueInto(files, keyTypes, serverNames([...own, ...names]), serverDays);
     return true;
   } catch {
     // Not ours to change. Whether it is any good is seen when it is used.
@@ -100,21 +102,22 @@ const authorityFile = ({ ca, cert }: CertificateFiles) => (ca === '' ? join(dirn
 
 async function issueInto(
   files: CertificateFiles,
-  keyType: KeyType,
+  keyTypes: readonly KeyType[],
   names: readonly string[],
   days: number,
 ): Promise<boolean> {
   const caFile = authorityFile(files);
   const found = await exists(caFile);
-  const authority = found ? await openAuthority(files) : makeAuthority({ keyType });
+  const authority = found ? await openAuthority(files) : makeAuthority({ keyType: keyTypes[0]! });
   const end = Math.min(Date.now() + days * dayMs, Date.parse(new X509Certificate(authority.cert).validTo));
-  const server = authority.issue({ names, keyType, notAfter: new Date(end) });
+  const servers = keyTypes.map((keyType) => authority.issue({ names, keyType, notAfter: new Date(end) }));
+  const textOf = (part: 'key' | 'cert') => servers.map((server) => server[part]).join('');
   if (!found) {
     await writeFile(authorityKeyFile(caFile), authority.key, 0o600, files);
     await writeFile(caFile, authority.cert, 0o644, files);
   }
-  await writeFile(files.key, server.key, 0o600, files);
-  await writeFile(files.cert, server.cert, 0o644, files);
+  await writeFile(files.key, textOf('key'), 0o600, files);
+  await writeFile(files.cert, textOf('cert'), 0o644, files);
   return !found;
 }
 

@@ -6,7 +6,8 @@ import { stateOf, watchFiles } from '../file-watch.js';
 import type { Log } from '../observe/log.js';
 import { daysLeft, expiryOf, oneLine } from './bundle.js';
 import type { CertificateFiles } from './certificates.js';
-import { type Material, makeSecureContext, readMaterial } from './secure-context.js';
+import type { Identity } from './identities.js';
+import { type Material, makeSecureContext, readMaterial, TICKETS_MS } from './secure-context.js';
 
 /** The certificate that new connections get, kept up to date with the files. */
 export interface CertificateSource {
@@ -30,8 +31,6 @@ export interface CertificateExpiry {
 export type CertificatePair = Pick<Material, 'certPem' | 'keyPem'>;
 
 const dayMs = 86_400_000;
-/** Ticket keys live in the context: whoever steals them reads TLS 1.2 sessions resumed with them, so not for long. */
-const ticketKeysMs = dayMs / 2;
 /** Certificate and key are written one after the other: a mismatch gets this much time to become a match. */
 const patienceMs = 15_000;
 /** From so many days before its end a certificate is warned about every day. */
@@ -66,7 +65,9 @@ export async function openCertificateSource(options: {
     try {
       const next = await load(files);
       if (closed) return;
-      const expired = next.material.chain.find((certificate) => Date.parse(certificate.validTo) <= clock.epochMs());
+      const expired = certificatesOf(next.material).find(
+        (certificate) => Date.parse(certificate.validTo) <= clock.epochMs(),
+      );
       if (expired !== undefined && !sameText(next.material, material)) {
         throw new UsageError(
           `listener.cert: ${files.cert} has expired (${expired.validTo}). Put a valid one in place.`,
@@ -98,7 +99,7 @@ export async function openCertificateSource(options: {
 
   const stopWatching = watchFiles({ files: watched, clock, seen: () => seen, onChange: () => inTurn(patienceMs) });
   const stopDaily = clock.every(dayMs, () => report(false));
-  const stopRotation = clock.every(ticketKeysMs, () => {
+  const stopRotation = clock.every(TICKETS_MS, () => {
     context = makeSecureContext(material);
   });
 
@@ -130,11 +131,21 @@ async function load(files: CertificateFiles): Promise<{ material: Material; cont
   }
 }
 
+const certificatesOf = ({ identities }: Pick<Material, 'identities'>) => identities.flatMap(({ chain }) => chain);
+
 /** The ends of a server's certificate, of those that come with it, and of those that clients trust. */
-export function expiriesOf({ chain, roots }: Pick<Material, 'chain' | 'roots'>): CertificateExpiry[] {
+export function expiriesOf({
+  identities,
+  roots,
+}: {
+  readonly identities: readonly Pick<Identity, 'chain'>[];
+  readonly roots: readonly X509Certificate[];
+}): CertificateExpiry[] {
   const first = (role: CertificateExpiry['role'], certificates: readonly X509Certificate[]) =>
     certificates.length === 0 ? [] : [{ role, expiresAt: Math.min(...certificates.map(expiryOf)) }];
-  return [...first('server', chain.slice(0, 1)), ...first('intermediate', chain.slice(1)), ...first('ca', roots)];
+  const servers = identities.map(({ chain }) => chain[0]!);
+  const intermediates = identities.flatMap(({ chain }) => chain.slice(1));
+  return [...first('server', servers), ...first('intermediate', intermediates), ...first('ca', roots)];
 }
 
 function sameText(a: Material, b: Material): boolean {
@@ -147,7 +158,9 @@ function sameText(a: Material, b: Material): boolean {
  */
 function reportExpiry(material: Material, files: CertificateFiles, now: number, log: Log, all: boolean): void {
   const entries = [
-    ...material.chain.map((certificate, index) => ({ certificate, file: files.cert, own: true, first: index === 0 })),
+    ...material.identities.flatMap(({ chain }) =>
+      chain.map((certificate, index) => ({ certificate, file: files.cert, own: true, first: index === 0 })),
+    ),
     ...material.roots.map((certificate) => ({ certificate, file: files.ca, own: false, first: false })),
   ];
   for (const { certificate, file, own, first } of entries) {

@@ -1,18 +1,19 @@
-import { constants, createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
+import { constants, type X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import tls from 'node:tls';
 import { UsageError } from '../errors.js';
 import { oneLine, readBundle, rootsOf } from './bundle.js';
 import type { CertificateFiles } from './certificates.js';
+import { type Identity, identitiesOf, pemsOf, readKeys } from './identities.js';
 
 /** What was in the files, checked, and whatever a log should say about it. */
 export interface Material {
   readonly certPem: string;
   readonly keyPem: string;
   readonly caPem: string;
-  /** The server's own certificate first. */
-  readonly chain: readonly X509Certificate[];
-  /** Of `listener.ca`, those that the chain leads to. */
+  /** Of each kind of key at most one; the first of the file first. */
+  readonly identities: readonly Identity[];
+  /** Of `listener.ca`, those that their chains lead to. */
   readonly roots: readonly X509Certificate[];
   readonly warnings: readonly string[];
 }
@@ -21,11 +22,12 @@ export interface Material {
 export async function readMaterial(files: CertificateFiles): Promise<Material> {
   const certPem = await readPemFile('listener.cert', files.cert);
   const keyPem = await readPemFile('listener.key', files.key);
-  const chain = parse('listener.cert', files.cert, () => readBundle(certPem));
-  const key = parse('listener.key', files.key, () => readKey(keyPem));
-  if (!chain[0]!.checkPrivateKey(key)) {
+  const certificates = parse('listener.cert', files.cert, () => readBundle(certPem));
+  const keys = parse('listener.key', files.key, () => readKeys(keyPem));
+  const identities = parse('listener.key', files.key, () => identitiesOf(certificates, keys));
+  if (identities === null) {
     throw new UsageError(
-      `listener.key: ${files.key} is not the key of the certificate in ${files.cert} (${oneLine(chain[0]!.subject)}). ` +
+      `listener.key: ${files.key} is not the key of the certificate in ${files.cert} (${oneLine(certificates[0]!.subject)}). ` +
         'Put the matching pair in place; the server certificate must be the first of its file.',
       { code: 'E_CERTIFICATE' },
     );
@@ -40,13 +42,17 @@ export async function readMaterial(files: CertificateFiles): Promise<Material> {
     }
   }
   const authorities = caPem === '' ? [] : parse('listener.ca', files.ca, () => readBundle(caPem));
-  const roots = rootsOf(chain, authorities);
-  if (authorities.length > 0 && roots.length === 0) {
+  const roots = new Set<X509Certificate>();
+  for (const { chain } of identities) {
+    const found = rootsOf(chain, authorities);
+    for (const root of found) roots.add(root);
+    if (authorities.length === 0 || found.length > 0) continue;
+    const which = identities.length === 1 ? '' : ` (the one with the ${chain[0]!.publicKey.asymmetricKeyType} key)`;
     warnings.push(
-      `listener.cert: ${files.cert} was not issued by a CA in ${files.ca}: clients that trust that file will refuse the broker`,
+      `listener.cert: ${files.cert}${which} was not issued by a CA in ${files.ca}: clients that trust that file will refuse the broker`,
     );
   }
-  return { certPem, keyPem, caPem, chain, roots, warnings };
+  return { certPem, keyPem, caPem, identities, roots: [...roots], warnings };
 }
 
 const preferred = [
@@ -59,6 +65,12 @@ const preferred = [
 ];
 // Node's own list behind them, with the older suites that small TLS 1.2 stacks still depend on.
 const ciphers = [...new Set([...preferred, ...constants.defaultCoreCipherList.split(':')])].join(':');
+
+/**
+ * For so long a session can be resumed, milliseconds: a device that sleeps for an hour does without the signature. Ticket
+ * keys live in the context, and whoever steals them reads TLS 1.2 sessions that were resumed with them: so not for longer.
+ */
+export const TICKETS_MS = 12 * 3_600_000;
 
 /**
  * TLS 1.2 and 1.3, whatever Node's command line says. Each context has session ticket keys of its own, known to nobody
@@ -76,13 +88,14 @@ export function secureOptions(
   authorities: string[],
 ): tls.SecureContextOptions {
   return {
-    cert: certPem,
-    key: keyPem,
+    ...pemsOf(certPem, keyPem),
     ca: authorities,
     minVersion: 'TLSv1.2',
     maxVersion: 'TLSv1.3',
     ciphers,
+    // Also of the kinds of signature: ECDSA before RSA, which costs the broker ten times as much.
     honorCipherOrder: true,
+    sessionTimeout: TICKETS_MS / 1_000,
     // A client without AES instructions puts ChaCha20 first, and then gets it. Renegotiation costs a handshake for free.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_PRIORITIZE_CHACHA,
   };
@@ -112,18 +125,6 @@ function parse<T>(key: string, file: string, read: () => T): T {
       code: 'E_CERTIFICATE',
       cause,
     });
-  }
-}
-
-function readKey(pem: string): KeyObject {
-  if (/BEGIN ENCRYPTED PRIVATE KEY|Proc-Type: 4,ENCRYPTED/.test(pem)) {
-    throw new Error('the key is protected by a passphrase; remove it with `openssl pkey`');
-  }
-  // OpenSSL's own words may quote the input, which here is a secret.
-  try {
-    return createPrivateKey(pem);
-  } catch {
-    throw new Error('holds no PEM private key');
   }
 }
 

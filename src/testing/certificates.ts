@@ -74,7 +74,11 @@ export function testCertificates(faults: FaultBoard): CertificateSource {
       return context;
     },
     pair: () => pair('valid'),
-    expiries: () => expiriesOf({ chain: readBundle(certificateOf('valid').cert), roots: readBundle(throwAwayCa()) }),
+    expiries: () =>
+      expiriesOf({
+        identities: [{ chain: readBundle(certificateOf('valid').cert) }],
+        roots: readBundle(throwAwayCa()),
+      }),
     reload: async () => {},
     close: () => contexts.clear(),
   };

@@ -148,7 +148,7 @@ test('the server certificate is renewed under the same CA', async (t) => {
   const renewed = await createCertificates({
     files,
     force: true,
-    keyType: 'rsa',
+    keyTypes: ['rsa'],
     names: ['broker.example.org', '192.0.2.7'],
     days: 10,
   });
@@ -172,6 +172,21 @@ test('the server certificate is renewed under the same CA', async (t) => {
   assert.ok(['::1', '192.0.2.7', 'broker.example.org'].every((name) => namesOf(server!).includes(name)));
   const left = Date.parse(server!.validTo) - Date.now();
   assert.ok(left > 9 * dayMs && left <= 10 * dayMs);
+});
+
+test('a certificate of each kind goes into the same files, and both get a name that is missing', async (t) => {
+  const { files } = await filesIn(t);
+  await createCertificates({ files, keyTypes: ['ec', 'rsa'] });
+  const kinds = async () =>
+    readBundle(await readFile(files.cert, 'utf8')).map(({ publicKey }) => publicKey.asymmetricKeyType);
+  assert.deepEqual(await kinds(), ['ec', 'rsa']);
+  assert.deepEqual(await ensureCertificates(files, ['more.example']), { created: true });
+  assert.deepEqual(await kinds(), ['ec', 'rsa']);
+  for (const server of readBundle(await readFile(files.cert, 'utf8'))) {
+    assert.ok(namesOf(server).includes('more.example'));
+    assert.ok(leadsTo([server], readBundle(await readFile(files.ca, 'utf8'))));
+  }
+  assert.deepEqual(await ensureCertificates(files, ['more.example']), { created: false });
 });
 
 test('a server certificate never outlives its CA, and a wrong name is refused before anything is made', async (t) => {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
+import { promisify } from 'node:util';
 import { makeAuthority } from '../../src/listener/certificates.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import type { CapturedLog } from '../support/captured-log.js';
@@ -122,6 +124,24 @@ test('touching a file is no news', async (t) => {
   await utimes(tested.files.cert, new Date(), new Date());
   await tested.waitFor(/Certificates unchanged/);
   assert.ok(!tested.text().includes('reloaded'));
+});
+
+test('a session can be resumed for half a day, and the client is told', async (t) => {
+  const { port, files } = await testListener(t);
+  const args = [
+    's_client',
+    '-tls1_2',
+    '-connect',
+    `127.0.0.1:${port}`,
+    '-CAfile',
+    files.ca,
+    '-servername',
+    'localhost',
+  ];
+  const asking = promisify(execFile)('openssl', args, { timeout: 20_000 });
+  asking.child.stdin!.end();
+  const { stdout: said } = await asking;
+  assert.match(said, /TLS session ticket lifetime hint: 43200 \(seconds\)/);
 });
 
 test('ticket keys rotate: a session of yesterday is not resumed', async (t) => {
