@@ -21,7 +21,9 @@ export function attacksOnTime(scale: Scale, seconds: number): Named[] {
     replacementCharacters(seconds),
     deepFilters(seconds),
     wills(scale, seconds),
-    ...[64, 256, 1_024].map((kilobytes) => fanOut(kilobytes, scale, seconds)),
+    ...[64, 256, 1_024].map((kilobytes) => fanOut({ kilobytes, readers: 1_000, modestly: 10 }, scale, seconds)),
+    // A firmware image for every node: as large as a packet may be.
+    fanOut({ kilobytes: 16_383, readers: 100, modestly: 2 }, scale, seconds),
     shareGroups(scale, seconds),
     largeRetained(seconds),
     endOfSession(seconds),
@@ -95,22 +97,28 @@ function wills(scale: Scale, seconds: number): Named {
   };
 }
 
-function fanOut(kilobytes: number, scale: Scale, seconds: number): Named {
+function fanOut(it: { kilobytes: number; readers: number; modestly: number }, scale: Scale, seconds: number): Named {
+  const { kilobytes } = it;
   const publish: Step = { do: 'publish', topics: 'iotlab/{user}/all', bytes: kilobytes * 1_024, qos: 1 };
   const readers = (count: number, after: Step) =>
     group(count, connect, subscribe('iotlab/{user}/all'), answers, meet('all'), after);
   return {
     attack: program(
       `fan-out-${kilobytes}k`,
-      `1 000 readers of one topic, and messages of ${kilobytes} KB.`,
+      `${it.readers === 1_000 ? '1 000' : it.readers} readers of one topic, and messages of ${kilobytes} KB.`,
       seconds,
-      readers(scale(999), step.wait(seconds)),
+      readers(scale(it.readers - 1), step.wait(seconds)),
       group(1, connect, meet('all'), forEver(publish, answers)),
     ),
     modest: modestly(
-      { connected: 11, published: 2, messages: 20, messageBytes: 20 * kilobytes * 1_024 },
-      readers(10, step.messages(2)),
-      group(1, connect, meet('all'), publish, answers, publish, answers),
+      {
+        connected: it.modestly + 1,
+        published: 1,
+        messages: it.modestly,
+        messageBytes: it.modestly * kilobytes * 1_024,
+      },
+      readers(it.modestly, step.messages(1)),
+      group(1, connect, meet('all'), publish, answers),
     ),
   };
 }
