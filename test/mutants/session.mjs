@@ -30,14 +30,14 @@ export const mutants = [
   {
     name: 'the place in the queue starts anew after a restart',
     file: 'src/session/outgoing-queue.ts',
-    find: 'this.#lastSeq = message.seq;',
+    find: 'this.#places.last = Math.max(this.#places.last, item instanceof RetainedBatch ? item.lastSeq : item.seq);',
     replace: '',
     tests: restart,
   },
   {
     name: 'packet ids start anew after a restart',
     file: 'src/session/outgoing-queue.ts',
-    find: 'this.#ids.continueAfter(message.packetId);',
+    find: 'this.#ids.continueAfter(item.packetId);',
     replace: '',
     tests: restart,
   },
@@ -145,9 +145,9 @@ export const mutants = [
   {
     name: 'a retained message that was replaced comes in its new version, and once more',
     file: 'src/session/retained-batch.ts',
-    find: `const message = this.#messages[this.#index]!;
+    find: `const message = messages[this.#index]!;
       if (retained.get(message.topic) !== message) continue;`,
-    replace: `const message = retained.get(this.#messages[this.#index]!.topic);
+    replace: `const message = retained.get(messages[this.#index]!.topic);
       if (message === undefined) continue;`,
     tests: retained,
   },
@@ -189,8 +189,8 @@ export const mutants = [
   {
     name: 'all of a queue carries DUP after a crash',
     file: 'src/session/outgoing-queue.ts',
-    find: "(message.sent === 'unknown' && index < inflightMessages);",
-    replace: "(message.sent === 'unknown' && index >= 0);",
+    find: "(item.sent === 'unknown' && index < inflightMessages)",
+    replace: "(item.sent === 'unknown' && index >= 0)",
     tests: dup,
   },
   {
@@ -203,7 +203,7 @@ export const mutants = [
   {
     name: 'what is queued after a restart counts as sent',
     file: 'src/session/outgoing-queue.ts',
-    find: 'this.#lastSeq = Math.max(this.#lastSeq, this.sentSeq);',
+    find: 'this.#places.last = Math.max(this.#places.last, this.sentSeq);',
     replace: '',
     tests: dup,
   },
