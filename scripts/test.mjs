@@ -2,7 +2,8 @@
 // words given: `npm test -- acl session`). Several files share a process, as most of what a small one takes is loading the
 // broker, and processes run side by side. A file whose first line is `// Own process: …` shares with nobody; one whose
 // first line is `// Runs alone: …` measures time, and runs when the others are done.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
@@ -12,25 +13,30 @@ import { spec, tap } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
 import { ensureDebianPackages, ensureNodeModules } from './ensure.mjs';
 
-/** These take longest: each begins first and in a process of its own, so that none of them is left over at the end. */
+/**
+ * These take longest: each begins first and in a process of its own, so that none of them is left over at the end. Those
+ * that mostly wait stand between those that mostly compute.
+ */
 const longest = [
-  'testing/package',
-  'store/crash',
   'credentials/ldap-broker',
+  'store/crash',
   'isolation/isolation',
-  'cluster/serve',
+  'testing/package',
   'conformance/bad-input',
+  'cluster/serve',
   'conformance/order',
-  'conformance/matrix',
-  'conformance/model',
-  'isolation/mqtt5',
-  'cli/serve',
-  'cli/test',
-  'cluster/haproxy',
   'cluster/failover',
+  'isolation/mqtt5',
+  'conformance/model',
+  'cluster/haproxy',
+  'cli/serve',
+  'web/conformance',
+  'cli/test',
+  'bridge',
+  'conformance/matrix',
 ];
 /** How many of the others share a process. */
-const filesPerProcess = 10;
+const filesPerProcess = 14;
 const processTimeoutMs = 300_000;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -49,12 +55,8 @@ ensureDebianPackages({
   '/usr/bin/python3 paho.mqtt.client': 'python3-paho-mqtt',
 });
 rmSync('build', { recursive: true, force: true });
-for (const project of ['tsconfig.test.json', 'tsconfig.json']) {
-  const compiled = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project], {
-    stdio: 'inherit',
-  });
-  if (compiled.status !== 0) process.exit(compiled.status ?? 1);
-}
+const compiled = await Promise.all(['tsconfig.test.json', 'tsconfig.json'].map(compile));
+if (compiled.includes(false)) process.exit(1);
 
 const words = process.argv.slice(2);
 const files = readdirSync('test', { recursive: true })
@@ -67,11 +69,11 @@ if (files.length === 0) {
 }
 const firstLine = (file) => /^.*/.exec(readFileSync(join('test', file), 'utf8'))[0];
 const alone = files.filter((file) => firstLine(file).startsWith('// Runs alone: '));
-const long = files.filter((file) => longest.some((name) => file.startsWith(name)) && !alone.includes(file));
+const long = longest.flatMap((name) => files.filter((file) => file.startsWith(name) && !alone.includes(file)));
 const own = files.filter((file) => firstLine(file).startsWith('// Own process: ') && !long.includes(file));
 const sharing = files.filter((file) => ![...alone, ...long, ...own].includes(file));
 // Many tests wait, for a process that starts or a disk: more of them than there are processors keep those busy.
-const concurrency = 2 * availableParallelism();
+const concurrency = Math.round(2.5 * availableParallelism());
 const shared = Math.max(Math.ceil(sharing.length / filesPerProcess), Math.min(sharing.length, concurrency));
 // Every n-th: what takes long often stands together in a folder.
 const shares = Array.from({ length: shared }, (_, index) => sharing.filter((_, at) => at % shared === index));
@@ -91,6 +93,13 @@ const failed = Math.max(total.fail + total.cancelled, failures.length);
 for (const failure of failures) console.log(`Failed: ${failure}`);
 console.log(`${total.pass} passed, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;
+
+/** Whether it compiles. */
+async function compile(project) {
+  const args = ['node_modules/typescript/bin/tsc', '-p', project];
+  const [status] = await once(spawn(process.execPath, args, { stdio: 'inherit' }), 'exit');
+  return status === 0;
+}
 
 /** As the suite of a file is called. */
 function nameOf(file) {

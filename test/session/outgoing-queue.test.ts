@@ -140,7 +140,9 @@ describe('a client that comes back', () => {
     publishAll(session, ['1', '2']);
     publishAll(session, ['waits behind 2'], 0);
     session.queue.detach();
+    const { queuedBytes } = session.account;
     publishAll(session, ['away'], 0);
+    assert.equal(session.account.queuedBytes, queuedBytes);
     const outlet = session.connect();
     session.queue.puback(1);
     await session.settled();
