@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { runDelayMs } from '../../support/run-delay.js';
 import type { Span } from './lane.js';
 
 /** For how long, since their start, threads could have run and had no processor. */
@@ -64,7 +65,7 @@ export class Stalls {
         atMs: performance.now(),
         brokerMs: runDelayMs(`${pid}/task/${pid}`),
         othersMs: new Map(others.map((id) => [id, runDelayMs(`${pid}/task/${id}`)])),
-        watcherMs: runDelayMs(`self/task/${process.pid}`),
+        watcherMs: runDelayMs(),
       });
     } catch {
       // The broker is gone; the others say so.
@@ -89,10 +90,6 @@ export class Stalls {
     return low;
   }
 }
-
-/** Of one thread. */
-const runDelayMs = (thread: string): number =>
-  Number(readFileSync(`/proc/${thread}/schedstat`, 'utf8').split(' ')[1]) / 1e6;
 
 /** The most memory that a process ever had in use, in megabytes; 0 when there is no such process. */
 export function peakMegabytes(pid: number): number {
