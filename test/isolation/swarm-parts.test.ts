@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { whyNotAUserLimit } from '../../src/config/limits-schema.js';
 import * as mqtt from '../support/packets.js';
 import { type Answer, AnswerReader, messageOf } from './swarm/answers.js';
 import { generate } from './swarm/generate.js';
@@ -30,6 +31,18 @@ test('programs are bounded, come near the limits, and survive being written down
     assert.deepEqual(JSON.parse(JSON.stringify(program)), program);
   }
   assert.ok(most >= 999);
+});
+
+test('in some programs an operator acts, with limits that there are', () => {
+  const acting = seeds.map((seed) => generate(seed).operator ?? []).filter((steps) => steps.length > 0);
+  assert.ok(acting.length > seeds.length / 5 && acting.length < seeds.length / 2);
+  const kinds = new Set(acting.flat().map((step) => step.do));
+  assert.deepEqual([...kinds].sort(), ['ban', 'kick', 'limits', 'pause', 'reload', 'unban', 'usual-limits']);
+  for (const step of acting.flat()) {
+    if (!('limits' in step)) continue;
+    assert.ok(Object.keys(step.limits).length > 0);
+    for (const [name, value] of Object.entries(step.limits)) assert.equal(whyNotAUserLimit(name, value), null, name);
+  }
 });
 
 test('the texts of a row', () => {
@@ -155,11 +168,11 @@ const timing = (p99Ms: number, maxMs: number, rawMaxMs = maxMs) => ({
   ...{ count: 100, p99Ms, maxMs, rawP99Ms: p99Ms, rawMaxMs },
 });
 const calm: WatchReport = {
-  ...{ delivery: timing(2, 5), puback: timing(5, 20), login: timing(9, 9) },
+  ...{ delivery: timing(2, 5), puback: timing(5, 20), login: timing(9, 9), health: timing(5, 9) },
   ...{ lost: 0, reordered: 0, closed: 0, peakMb: 90, stalledShare: 0 },
 };
 const quiet: Trial = {
-  ...{ program: large, control: calm, watch: calm, modest: null, ending: null, restart: null },
+  ...{ program: large, control: calm, watch: calm, operator: null, modest: null, ending: null, restart: null },
   attack: { tally: emptyTally(), setUpMs: 0, attackMs: 0, finished: true },
 };
 const judged = (trial: Partial<Trial>): string => {
@@ -172,6 +185,9 @@ test('the verdict names what did not hold', () => {
   assert.equal(judged({ watch: { ...calm, delivery: timing(51, 60) } }), 'broken: delivery');
   assert.equal(judged({ watch: { ...calm, puback: timing(5, 251) } }), 'broken: puback');
   assert.equal(judged({ watch: { ...calm, login: timing(9, 301) } }), 'broken: login');
+  assert.equal(judged({ watch: { ...calm, health: timing(9, 1_001) } }), 'broken: health');
+  const operator = { acts: 2, failed: ['DELETE /users/mallory/connections: no answer'], slowestMs: 10_000 };
+  assert.equal(judged({ operator }), 'broken: operator');
   assert.equal(
     judged({ watch: { ...calm, lost: 1, reordered: 1, closed: 1 } }),
     'broken: lost, reordered, disconnected',

@@ -11,8 +11,30 @@ const retained = ['test/session/retained-replaced.test.ts'];
 const cutOff = ['test/session/expiry-after-crash.test.ts'];
 const dup = ['test/session/dup-after-restart.test.ts'];
 const delivered = ['test/session/delivered-total.test.ts'];
+const retainedRestart = ['test/session/retained-restart.test.ts'];
 
 export const mutants = [
+  {
+    name: 'what is still to come of retained messages is not stored',
+    file: 'src/session/retained-batch.ts',
+    find: 'writer.putRequest({ place: this.#place, last, filter, qos, identifier, askedAt });',
+    replace: '',
+    tests: retainedRestart,
+  },
+  {
+    name: 'how far retained messages have come is not stored',
+    file: 'src/session/retained-batch.ts',
+    find: 'else writer.moveRequest(this.#place, { next: this.firstSeq, after: this.#after });',
+    replace: '',
+    tests: retainedRestart,
+  },
+  {
+    name: 'after a restart the retained messages of a subscription come from the first one on',
+    file: 'src/session/retained-sender.ts',
+    find: 'message.topic > after && ',
+    replace: '',
+    tests: retainedRestart,
+  },
   {
     name: 'a QoS 2 packet id stays stored after PUBREL',
     file: 'src/connection/publish-flow.ts',

@@ -3,8 +3,23 @@ const groups = ['test/store/group-commit.test.ts'];
 const powerLoss = ['test/store/power-loss.test.ts'];
 const damaged = ['test/store/damaged-store.test.ts', 'test/store/open.test.ts'];
 const suite = ['test/store/store.test.ts'];
+const parts = ['test/store/parted-database.test.ts'];
 
 export const mutants = [
+  {
+    name: 'the parts of a long value stay when it is replaced',
+    file: 'src/store/parted-database.ts',
+    find: 'await this.#parted.deleteParts(this.#parted.partsOf(key), this.#batch);',
+    replace: '',
+    tests: parts,
+  },
+  {
+    name: 'parts that nobody names stay',
+    file: 'src/store/parted-database.ts',
+    find: 'else abandoned.push(id);',
+    replace: '',
+    tests: parts,
+  },
   {
     name: 'a batch that failed is forgotten',
     file: 'src/store/group-commit.ts',

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { catalogue } from './catalogue.js';
 import { readProgram } from './corpus.js';
+import { generate } from './generate.js';
 import { Ground } from './ground.js';
 import type { Program } from './program.js';
 import { line, tableHead, tableRow } from './report.js';
@@ -22,7 +23,8 @@ the same is watched without one.
   --minutes N         random programs, one after the other, for so long (1)
   --seed S            of the first of them; the same seed makes the same programs (another one each time)
   --shrink-minutes N  how long a program that fails is made smaller before it is kept in test/isolation/corpus (3)
-  --program NAME      an attack that has a name; may be given several times; "all" is all of them
+  --program NAME      an attack that has a name; may be given several times; "all" is all of them, and SEED:3 the third
+                      of the random programs that a seed makes
   --seconds N         how long it goes on once it is set up (10)
   --strength N        share of its connections and of what is set up, above 0 (1)
   --table             a Markdown table at the end
@@ -96,6 +98,10 @@ async function run(values: ReturnType<typeof readOptions>): Promise<number> {
   }
   const cases: Case[] = [];
   for (const name of values.program) {
+    if (/:\d+$/.test(name)) {
+      cases.push({ program: generate(name), modest: null });
+      continue;
+    }
     const found = named.filter(({ attack }) => name === 'all' || attack.name === name);
     if (found.length === 0) throw new UsageFault(`--program ${name}: there is no attack of that name; see --list.`);
     cases.push(...found.map(({ attack, modest }) => ({ program: attack, modest })));

@@ -1,3 +1,4 @@
+import { operatorSteps } from './generate-operator.js';
 import type {
   ConnectStep,
   Group,
@@ -54,7 +55,11 @@ export function generate(seed: string): Program {
     room -= connections;
     groups.push({ connections, atOnce: random.pick([10, 20, 50]), steps: steps(random, connections) });
   }
-  return { name: seed, about: `Generated from the seed ${seed}.`, seconds: random.between(3, 6), groups };
+  const seconds = random.between(3, 6);
+  // By a generator of its own: the rest of the program is the same with and without an operator.
+  const operator = operatorSteps(new Random(`${seed}:operator`));
+  const about = `Generated from the seed ${seed}.`;
+  return { name: seed, about, seconds, groups, ...(operator !== null && { operator }) };
 }
 
 function steps(random: Random, connections: number): Step[] {

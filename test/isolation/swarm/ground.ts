@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { eventually } from '../../support/deadline.js';
+import { freePort } from '../../support/ports.js';
 import type { Target } from './link.js';
 import { peakMegabytes } from './stalls.js';
 import { Crew } from './worker.js';
@@ -35,7 +36,7 @@ export class Ground implements AsyncDisposable {
   readonly #ca: string;
   readonly #flags: readonly string[];
   readonly #running = new Set<ChildProcess>();
-  #brokers = 0;
+  readonly #brokers: Broker[] = [];
   readonly #endAll = () => {
     for (const child of this.#running) child.kill('SIGKILL');
   };
@@ -60,11 +61,11 @@ export class Ground implements AsyncDisposable {
 
   /** A broker with an empty store. */
   async broker(): Promise<Broker> {
-    this.#brokers += 1;
-    const folder = join(this.#folder, `broker-${this.#brokers}`);
+    const folder = join(this.#folder, `broker-${this.#brokers.length + 1}`);
     await mkdir(folder);
-    await writeFile(join(folder, 'broker.yaml'), configuration('../'));
     const broker = new Broker(folder, this.#ca, this.#flags, this.#running);
+    await broker.configure();
+    this.#brokers.push(broker);
     broker.crew.prepare();
     try {
       await broker.start();
@@ -76,14 +77,15 @@ export class Ground implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#endAll();
+    // With those that wait for work on one of them.
+    await Promise.all(this.#brokers.map((broker) => broker.stop('SIGKILL')));
     process.off('exit', this.#endAll);
     await rm(this.#folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
 /** `shared`: where the certificates and the users are. */
-function configuration(shared = ''): string {
+function configuration(shared = '', adminPort = 0, more: object = {}): string {
   const at = (name: string) => `${shared}${name}`;
   // JSON is YAML.
   return JSON.stringify({
@@ -91,7 +93,8 @@ function configuration(shared = ''): string {
     credentials: { file: { path: at('users') } },
     storage: { path: 'store' },
     log: { format: 'json' },
-    admin: { port: 0 },
+    admin: { port: adminPort, socket: 'admin.sock' },
+    ...more,
   });
 }
 
@@ -141,8 +144,23 @@ export class Broker {
   /** How it ended, with the last that it said; null while it lives. */
   async ending(): Promise<string | null> {
     if (this.#child === null || this.alive) return null;
-    const log = await readFile(this.#log, 'utf8');
-    return `ended with ${this.#child.signalCode ?? this.#child.exitCode}: …${log.slice(-1_500)}`;
+    return `ended with ${this.#child.signalCode ?? this.#child.exitCode}: …${(await this.said()).slice(-1_500)}`;
+  }
+
+  /** Its log, since its last start. */
+  said(): Promise<string> {
+    return readFile(this.#log, 'utf8');
+  }
+
+  get adminSocket(): string {
+    return join(this.#folder, 'admin.sock');
+  }
+
+  /** Writes its configuration, with more than what all of a run have. */
+  async configure(more: object = {}): Promise<void> {
+    // 0 would make none.
+    if (this.#adminPort === 0) this.#adminPort = await freePort();
+    await writeFile(join(this.#folder, 'broker.yaml'), configuration('../', this.#adminPort, more));
   }
 
   async start(): Promise<void> {
@@ -161,8 +179,7 @@ export class Broker {
     this.#running.add(child);
     child.once('exit', () => this.#running.delete(child));
     await eventually(startTimeoutMs, 'the broker listens', async () => {
-      const text = await readFile(this.#log, 'utf8');
-      this.#adminPort = Number(/"port":(\d+)[^\n]*"msg":"health:/.exec(text)?.[1] ?? 0);
+      const text = await this.said();
       this.#port = Number(/"port":(\d+)[^\n]*"msg":"broker started"/.exec(text)?.[1] ?? 0);
       const ending = await this.ending();
       if (ending !== null) throw new Error(`The broker ${ending}`);

@@ -6,6 +6,8 @@ export const promises = {
   maxMs: 250,
   /** From another address than the attacker's: a TLS handshake and a question to the backend. */
   loginMs: 300,
+  /** A supervisor that asks how the broker is waits no longer than this. */
+  healthMs: 1_000,
   memoryMb: 400,
   startMs: 3_000,
 } as const;
@@ -18,6 +20,8 @@ export type Kind =
   | 'delivery'
   | 'puback'
   | 'login'
+  | 'health'
+  | 'operator'
   | 'memory'
   | 'modest'
   | 'start'
@@ -55,6 +59,8 @@ export function late(watch: WatchReport, which: 'own' | 'raw'): Finding[] {
   }
   const { max } = figures(watch.login);
   if (max > promises.loginMs) findings.push({ kind: 'login', text: `a login took ${whole(max)} ms` });
+  const health = figures(watch.health).max;
+  if (health > promises.healthMs) findings.push({ kind: 'health', text: `/health took ${whole(health)} ms` });
   return findings;
 }
 

@@ -22,6 +22,7 @@ export function floods(scale: Scale, seconds: number): Named[] {
     inventedLogins(scale, seconds),
     manyFilters(seconds),
     manyRetained(seconds),
+    slowedAndGone(seconds),
   ];
 }
 
@@ -67,6 +68,32 @@ function inventedLogins(scale: Scale, seconds: number): Named {
       atOnce: 300,
     }),
     modest: modestly({ connected: 2, refused: 2 }, group(2, ghost, connect)),
+  };
+}
+
+/** Who goes while he has still to pay for what he sent, and comes again, and is kicked now and then. */
+function slowedAndGone(seconds: number): Named {
+  const publish = (count: number, bytes: number): Step => {
+    return { do: 'publish', topics: { text: 'iotlab/{user}/{n}', count }, bytes };
+  };
+  const burst = (count: number) => [connect, publish(count, 5_000), step.wait(0.2), step.cut, step.wait(1.5)];
+  const attack = program(
+    'slowed-and-gone',
+    'Who may send 500 bytes a second sends ten times as many and is gone, again and again, and is kicked now and then.',
+    seconds,
+    group(5, forEver(...burst(3))),
+  );
+  return {
+    attack: {
+      ...attack,
+      operator: [
+        { do: 'limits', limits: { bytesInPerSecond: 500, messagesOutPerSecond: 10, burstMs: 500 } },
+        { do: 'pause', ms: 3_000 },
+        { do: 'kick' },
+        { do: 'pause', ms: 1_500 },
+      ],
+    },
+    modest: modestly({ connected: 4 }, group(2, ...burst(1), connect)),
   };
 }
 

@@ -9,11 +9,24 @@ export interface Program {
   /** How long it may go on once all connections have met for the last time; without a `meet`, from its start. */
   readonly seconds: number;
   readonly groups: readonly Group[];
+  /** What an operator does to the attacker meanwhile: one after the other, and from the beginning again. */
+  readonly operator?: readonly OperatorStep[];
   /** The broker is stopped and started again behind it; then these go on. */
   readonly afterRestart?: readonly Group[];
   /** What has to come of it, exactly: for the modest program beside an attack. */
   readonly expects?: Partial<Tally>;
 }
+
+/** Limits are those of `userLimits`. */
+export type OperatorStep =
+  | { readonly do: 'limits'; readonly limits: Readonly<Record<string, number>> }
+  | { readonly do: 'usual-limits' }
+  | { readonly do: 'kick' }
+  | { readonly do: 'ban'; readonly seconds: number }
+  | { readonly do: 'unban' }
+  /** The configuration has other limits for the attacker, and is read again. */
+  | { readonly do: 'reload'; readonly limits: Readonly<Record<string, number>> }
+  | { readonly do: 'pause'; readonly ms: number };
 
 export interface Group {
   readonly connections: number;
@@ -184,8 +197,10 @@ export function meetings(steps: readonly Step[]): Set<string> {
 }
 
 /** For a line of a report: `1000 × connect, subscribe ∥ 1 × connect, publish`. */
-export function inShort({ groups }: Program): string {
+export function inShort({ groups, operator }: Program): string {
   const steps = (list: readonly Step[]): string =>
     list.map((step) => (step.do === 'repeat' ? `${step.times} × (${steps(step.steps)})` : step.do)).join(', ');
-  return groups.map((group) => `${group.connections} × ${steps(group.steps)}`).join(' ∥ ');
+  const all = groups.map((group) => `${group.connections} × ${steps(group.steps)}`);
+  if (operator !== undefined) all.push(`operator: ${operator.map((step) => step.do).join(', ')}`);
+  return all.join(' ∥ ');
 }

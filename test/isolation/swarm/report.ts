@@ -10,7 +10,7 @@ export function line({ watch, attack, restart, ending }: Trial, { outcome }: Ver
   const restarted = restart === null ? '' : `, start ${whole(restart.startMs)} ms and ${whole(restart.peakMb)} MB`;
   return (
     `${outcome.padEnd(7)} delivery ${pair(watch.delivery)} ms, PUBACK ${pair(watch.puback)} ms, ` +
-    `login ${pair(watch.login)} ms, ${whole(watch.peakMb)} MB${restarted}${ending === null ? '' : ', the broker ended'}` +
+    `login ${pair(watch.login)} ms, /health ${whole(watch.health.maxMs)} ms, ${whole(watch.peakMb)} MB${restarted}${ending === null ? '' : ', the broker ended'}` +
     ` (set up ${whole(attack.setUpMs / 1_000)} s, attack ${whole(attack.attackMs / 1_000)} s, ` +
     `sent ${whole(attack.tally.sentBytes / 1e6)} MB)`
   );

@@ -62,7 +62,7 @@ function walk(node: Json, visit: (holder: Json[] | { [key: string]: Json }, key:
   }
 }
 
-const lists = new Set(['groups', 'steps']);
+const lists = new Set(['groups', 'steps', 'operator', 'limits']);
 /** Without these a step means something else, or nothing. */
 const essential = new Set(['name', 'about', 'seconds', 'do', 'text', 'at', 'on', 'keep', 'ms', 'connections', 'times']);
 const least: Readonly<Record<string, number>> = { seconds: 2, times: 1, connections: 1, count: 1, ms: 1 };
@@ -86,6 +86,12 @@ const divide = (names: readonly string[], by: number): Way =>
     ];
   });
 
+const dropOperator: Way = (program, at) => {
+  if (at > 0 || program.operator === undefined) return null;
+  const { operator: _, ...rest } = program;
+  return rest;
+};
+
 const unrepeat: Way = way((holder, _, value) => {
   if (!Array.isArray(holder) || typeof value !== 'object' || value === null || Array.isArray(value)) return [];
   const { do: what, steps } = value;
@@ -99,15 +105,18 @@ const dropOption: Way = way((holder, key, value) => {
   const needed =
     ['filters', 'topics', 'topic', 'hex'].includes(key) ||
     (key === 'count' && 'do' in holder) ||
-    holder.do === 'dribble';
+    holder.do === 'dribble' ||
+    Object.keys(holder).length === 1;
   return plain && !needed ? [() => delete holder[key]] : [];
 });
 
 const sizes = ['count', 'bytes', 'levels', 'perPacket'] as const;
 const ways: readonly Way[] = [
   dropOne('groups'),
+  dropOperator,
   divide(['connections'], 8),
   dropOne('steps'),
+  dropOne('operator'),
   divide(['connections', 'seconds'], 2),
   unrepeat,
   divide(sizes, 8),

@@ -3,6 +3,7 @@ import { within } from '../../support/deadline.js';
 import type { AttackReport } from './attacker.js';
 import { attackerLogin, attackerPassword, type Broker, modestLogin, passwordOf, quietLogin } from './ground.js';
 import { isCalm } from './harm.js';
+import { Operator, type OperatorReport } from './operator.js';
 import type { Group, Program, Tally } from './program.js';
 import type { WatchReport } from './watcher.js';
 
@@ -12,6 +13,7 @@ export interface Trial {
   readonly control: WatchReport;
   readonly watch: WatchReport;
   readonly attack: AttackReport;
+  readonly operator: OperatorReport | null;
   readonly modest: { readonly expects: Partial<Tally>; readonly tally: Tally } | null;
   /** How the broker ended during the attack; null if it did not. */
   readonly ending: string | null;
@@ -41,6 +43,8 @@ const watchingTimeoutMs = 30_000;
 /** Beyond the time that a program gives itself. */
 const reportTimeoutMs = 60_000;
 const defaultSetUpSeconds = 60;
+/** Once a second the broker looks at those who left while something was decided about them. */
+const decidedAftermathMs = 2_200;
 
 /** Once more where the machine had something else to do. */
 export async function control(broker: Broker, seconds: number, modest: Program | null = null): Promise<Control> {
@@ -63,9 +67,12 @@ export async function trial(
 ): Promise<Trial> {
   const { as, setUpSeconds = defaultSetUpSeconds, aftermathMs = 700 } = options;
   const attacked = await watched(broker, async () => {
-    const report = await attack(broker, program, program.groups, `${attackerLogin}${as ?? ''}`, setUpSeconds);
-    await sleep(aftermathMs);
-    return report;
+    const user = `${attackerLogin}${as ?? ''}`;
+    const operator = program.operator === undefined ? null : new Operator(broker, user, program.operator);
+    const report = await attack(broker, program, program.groups, user, setUpSeconds);
+    await operator?.rest();
+    await sleep(operator === null ? aftermathMs : Math.max(aftermathMs, decidedAftermathMs));
+    return { report, acts: operator === null ? null : await operator.takeBack() };
   });
   const ending = await broker.ending();
   let { tally } = before;
@@ -83,7 +90,8 @@ export async function trial(
     program,
     control: before.watch,
     watch: attacked.report,
-    attack: attacked.result,
+    attack: attacked.result.report,
+    operator: attacked.result.acts,
     modest: tally && { expects: before.modest?.expects ?? {}, tally },
     ending,
     restart,

@@ -12,12 +12,13 @@ export interface Verdict {
 }
 
 export function verdict(trial: Trial): Verdict {
-  const { control, watch, ending, restart, modest } = trial;
+  const { control, watch, ending, restart, modest, operator } = trial;
   const findings: Finding[] = ending === null ? [] : [{ kind: 'died', text: `the broker ${ending}` }];
   findings.push(...harmDone(watch));
   if (watch.peakMb > promises.memoryMb) {
     findings.push({ kind: 'memory', text: `${whole(watch.peakMb)} MB of memory; ${promises.memoryMb} are allowed` });
   }
+  for (const text of operator?.failed.slice(0, 3) ?? []) findings.push({ kind: 'operator', text });
   for (const [name, expected] of Object.entries(modest?.expects ?? {})) {
     const found = modest?.tally[name as keyof Tally];
     if (found === expected) continue;
@@ -48,6 +49,7 @@ const needsCalm: ReadonlySet<Finding['kind']> = new Set([
   'delivery',
   'puback',
   'login',
+  'health',
   'lost',
   'disconnected',
   'start',

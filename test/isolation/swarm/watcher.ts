@@ -1,4 +1,5 @@
 import tls from 'node:tls';
+import { healthLane } from './health-lane.js';
 import type { Harm, Lane } from './lane.js';
 import { deliveryLane, loginLane, pubackLane } from './lanes.js';
 import type { Target } from './link.js';
@@ -29,6 +30,7 @@ export interface WatchReport extends Harm {
   readonly delivery: Timing;
   readonly puback: Timing;
   readonly login: Timing;
+  readonly health: Timing;
   readonly peakMb: number;
   /** Share of the time for which the broker waited for a processor. */
   readonly stalledShare: number;
@@ -38,7 +40,8 @@ async function watch(job: WatchJob, stopped: Promise<void>): Promise<WatchReport
   const { target, brokerPid, login, password, settleMs } = job;
   const resident = { target, context: tls.createSecureContext({ ca: target.ca }), login, password };
   const run = `w${process.pid}`;
-  const lanes = [deliveryLane(resident, run), pubackLane(resident, run), loginLane(resident, run)] as const;
+  const messages = [deliveryLane(resident, run), pubackLane(resident, run)] as const;
+  const lanes = [...messages, loginLane(resident, run), healthLane(target)] as const;
   const stalls = new Stalls(brokerPid);
   let peakMb = 0;
   const look = () => {
@@ -53,10 +56,11 @@ async function watch(job: WatchJob, stopped: Promise<void>): Promise<WatchReport
   clearInterval(looking);
   look();
   stalls.stop();
-  const [delivery, puback, logins] = lanes.map((lane) => timing(lane, stalls)) as [Timing, Timing, Timing];
+  const timings = lanes.map((lane) => timing(lane, stalls)) as [Timing, Timing, Timing, Timing];
+  const [delivery, puback, logins, health] = timings;
   const sum = (name: keyof Harm) => lanes.reduce((total, { harm }) => total + harm[name], 0);
   return {
-    ...{ delivery, puback, login: logins, peakMb, stalledShare: stalls.share },
+    ...{ delivery, puback, login: logins, health, peakMb, stalledShare: stalls.share },
     ...{ lost: sum('lost'), reordered: sum('reordered'), closed: sum('closed') },
   };
 }
