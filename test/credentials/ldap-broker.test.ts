@@ -106,8 +106,11 @@ test('1 000 logins while the directory restarts are all accepted or told "unavai
   const slapd = await slapdFor(t, { users });
   const { address, broker } = await brokerOn(t, slapd, slapd.port, { cache: { ttlMs: 0, staleMs: 0 } });
   const codes: Promise<number | null>[] = [];
+  const underWay = new Set<Promise<unknown>>();
   let restarting = Promise.resolve();
   for (let count = 0; count < 1_000; count += 1) {
+    // A machine that is busy with other things must not let them wait for a processor until their deadline.
+    if (underWay.size === 300) await Promise.race(underWay);
     const username = logins[count % logins.length]!;
     const attempt = mqttLogin(address, { username, password: passwordOf(username), clientId: `c${count}` });
     const codeOf = attempt.then(({ code, socket }) => {
@@ -115,6 +118,8 @@ test('1 000 logins while the directory restarts are all accepted or told "unavai
       return code;
     });
     codes.push(codeOf);
+    underWay.add(codeOf);
+    void codeOf.finally(() => underWay.delete(codeOf)).catch(() => {});
     if (count === 300)
       restarting = slapd
         .stop()
