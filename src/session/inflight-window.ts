@@ -189,7 +189,7 @@ export class InflightWindow {
     if (entries[0] === entry) entries.shift();
     else entries.splice(entries.indexOf(entry), 1);
     if (this.#writer !== null) {
-      this.#writer.deleteOutgoing(entry.seq, contentId);
+      this.#writer.deleteOutgoing(entry.seq, contentId, true);
       entry.ticket?.receiverDone();
     }
   }

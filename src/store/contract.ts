@@ -185,8 +185,11 @@ export interface SessionWriter {
   putOutgoing(record: OutgoingRecord, place?: ContentPlace): void;
   /** Overwrites with a small record that says: PUBREL is owed. `contentId` is where its message was. */
   releaseOutgoing(record: OutgoingRecord, contentId?: number): void;
-  /** When its put is still in the group that has not started, neither is ever written. */
-  deleteOutgoing(seq: number, contentId?: number): void;
+  /**
+   * When its put is still in the group that has not started, neither is ever written. `delivered`: its receiver has it,
+   * and nothing else that is handed over in this turn depends on it.
+   */
+  deleteOutgoing(seq: number, contentId?: number, delivered?: boolean): void;
   /**
    * Messages from `from` on, not beyond `to`, once everything handed over before is on disk. `next` is where to go on;
    * null: that was the last.

@@ -4,6 +4,8 @@ import type { KeyRange } from './keys.js';
 export interface Database {
   /** Rows of several brokers are in it, told apart by their slots: numbers have to say which (see shard.ts). */
   readonly slotted?: boolean;
+  /** How long operations should wait while most of them are taken back that soon: each costs much. Not there: not at all. */
+  readonly ripenMs?: number;
   get(key: string): Promise<Buffer | undefined>;
   iterator(range: ReadOptions): RowIterator;
   batch(): DatabaseBatch;

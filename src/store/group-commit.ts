@@ -2,7 +2,9 @@ import type { Clock } from '../clock.js';
 import { Fault } from '../errors.js';
 import type { Log } from '../observe/log.js';
 import type { Database, OpenDatabase } from './database.js';
+import { type Committed, Group } from './group.js';
 import type { KeyRange } from './keys.js';
+import { Patience } from './patience.js';
 import { mergePending, rowByRow } from './pending-rows.js';
 
 const FIRST_RETRY_MS = 1_000;
@@ -14,28 +16,11 @@ const MEMORY_GATHER_MS = 20;
 const CHUNK_ROWS = 1_000;
 const CHUNK_BYTES = 64 * 1024;
 
-type Committed = (fault: Fault | null) => void;
-
-interface Operation {
-  /** Null deletes. */
-  value: Buffer | null;
-  /** The key is nowhere on disk nor in an earlier group, so that deleting it means never writing it. */
-  fresh: boolean;
-}
-
-class Group {
-  readonly operations = new Map<string, Operation>();
-  readonly callbacks: Committed[] = [];
-
-  get empty(): boolean {
-    return this.operations.size === 0 && this.callbacks.length === 0;
-  }
-}
-
 /**
  * Everything that is to be stored in one turn of the event loop becomes one synced batch. One batch is on its way at a
- * time; what comes meanwhile is the next group, so that the slower the disk, the larger the groups. Reads see what is
- * pending. After a fault nothing is forgotten: the operations of the failed batch wait, first in line, until the
+ * time; what comes meanwhile is the next group, so that the slower the disk, the larger the groups. Where each operation
+ * costs a database much, a group waits for a moment first while most of what is put is acknowledged, and so taken away,
+ * that soon. Reads see what is pending. After a fault nothing is forgotten: the operations of the failed batch wait, first in line, until the
  * database, opened anew, takes them.
  */
 export class GroupCommit {
@@ -49,7 +34,11 @@ export class GroupCommit {
   readonly #afterRecovery: (() => void)[] = [];
   #db: Database;
   #gathering = new Group();
+  /** Between the one and the other: what is still there when its time has come is written. */
+  #ripening: Group | null = null;
+  #ripeAtMs = 0;
   #inFlight: Group | null = null;
+  readonly #patience = new Patience();
   #scheduled = false;
   #fault: Fault | null = null;
   #retryMs = FIRST_RETRY_MS;
@@ -71,7 +60,7 @@ export class GroupCommit {
   }
 
   get idle(): boolean {
-    return !this.#durable || (this.#inFlight === null && this.#gathering.empty);
+    return !this.#durable || (this.#inFlight === null && !this.#waiting);
   }
 
   onFault(callback: (fault: Fault) => void): void {
@@ -82,27 +71,28 @@ export class GroupCommit {
     this.#onRecovered.push(callback);
   }
 
+  get #waiting(): boolean {
+    return this.#ripening !== null || !this.#gathering.empty;
+  }
+
   /** `fresh`: the caller knows that the key is neither stored nor pending. */
   put(key: string, value: Buffer, fresh = false): void {
-    const operation = this.#gathering.operations.get(key);
-    if (operation !== undefined) {
-      operation.value = value;
-      return;
-    }
-    this.#gathering.operations.set(key, { value, fresh });
+    if (fresh) this.#patience.put();
+    this.#gathering.put(key, value, fresh);
     if (!this.#scheduled) this.#schedule();
   }
 
-  delete(key: string): void {
-    const operation = this.#gathering.operations.get(key);
-    if (operation === undefined) {
-      this.#gathering.operations.set(key, { value: null, fresh: false });
-      if (!this.#scheduled) this.#schedule();
-    } else if (operation.fresh) {
-      this.#gathering.operations.delete(key);
-    } else {
-      operation.value = null;
+  /**
+   * `alone`: nothing else belongs to it, so that it may be true on disk before what was handed over in the same turn. A
+   * message that another queue has now must not be gone while that queue's row is still to be written.
+   */
+  delete(key: string, alone = false): void {
+    if (alone && !this.#gathering.operations.has(key) && this.#ripening?.spare(key)) {
+      this.#patience.spared();
+      return;
     }
+    if (this.#gathering.delete(key) || this.#inFlight?.hasFresh(key)) this.#patience.spared();
+    if (!this.#scheduled) this.#schedule();
   }
 
   committed(callback: Committed): void {
@@ -110,6 +100,7 @@ export class GroupCommit {
     else if (this.#closed) callback(new Fault('E_STORE_CLOSED', 'the store is closed'));
     else if (!this.#durable) callback(null);
     else if (!this.#gathering.empty) this.#gathering.callbacks.push(callback);
+    else if (this.#ripening !== null) this.#ripening.callbacks.push(callback);
     else if (this.#inFlight !== null) this.#inFlight.callbacks.push(callback);
     else callback(null);
   }
@@ -122,7 +113,8 @@ export class GroupCommit {
   }
 
   async get(key: string): Promise<Buffer | undefined> {
-    const pending = this.#gathering.operations.get(key) ?? this.#inFlight?.operations.get(key);
+    const [gathering, ripening] = [this.#gathering.operations, this.#ripening?.operations];
+    const pending = gathering.get(key) ?? ripening?.get(key) ?? this.#inFlight?.operations.get(key);
     if (pending !== undefined) return pending.value ?? undefined;
     return await this.#db.get(key);
   }
@@ -153,12 +145,7 @@ export class GroupCommit {
   /** Rows in the order of their keys, as they are at the moment of the call, many at a time. */
   chunks(range: KeyRange, rows = CHUNK_ROWS): AsyncGenerator<[string, Buffer][]> {
     const pending = new Map<string, Buffer | null>();
-    for (const group of [this.#inFlight, this.#gathering]) {
-      if (group === null) continue;
-      for (const [key, { value }] of group.operations) {
-        if (key >= range.gte && key < range.lt) pending.set(key, value);
-      }
-    }
+    for (const group of [this.#inFlight, this.#ripening, this.#gathering]) group?.collect(range, pending);
     return mergePending(this.#db.iterator({ ...range, highWaterMarkBytes: CHUNK_BYTES }), pending, rows);
   }
 
@@ -175,15 +162,21 @@ export class GroupCommit {
   #schedule(): void {
     this.#scheduled = true;
     if (this.#fault !== null || this.#inFlight !== null) return;
-    if (this.#durable) setImmediate(() => this.#start());
-    else this.#clock.after(MEMORY_GATHER_MS, () => this.#start());
+    const waitMs = this.#ripening === null ? 0 : this.#ripeAtMs - this.#clock.monotonicMs();
+    if (!this.#durable) this.#clock.after(MEMORY_GATHER_MS, () => this.#start());
+    else if (waitMs > 0) this.#clock.after(waitMs, () => this.#start());
+    else setImmediate(() => this.#start());
   }
 
   #start(): void {
     this.#scheduled = false;
     if (this.#inFlight !== null || this.#fault !== null || this.#closed) return;
-    const group = this.#gathering;
-    this.#gathering = new Group();
+    const group = this.#ripe();
+    this.#patience.fade();
+    if (group === null) {
+      if (this.#waiting) this.#schedule();
+      return;
+    }
     this.#inFlight = group;
     if (group.operations.size === 0) this.#succeeded(group);
     else
@@ -193,13 +186,22 @@ export class GroupCommit {
       );
   }
 
+  /** What is to be written now; null: it has to wait. */
+  #ripe(): Group | null {
+    const [ripening, gathering] = [this.#ripening, this.#gathering];
+    const waitMs = this.#closing === null ? this.#patience.waitMs(this.#db.ripenMs ?? 0) : 0;
+    this.#gathering = new Group();
+    this.#ripening = waitMs > 0 && !gathering.empty ? gathering : null;
+    this.#ripeAtMs = this.#clock.monotonicMs() + waitMs;
+    if (waitMs > 0 || ripening === null) return waitMs > 0 ? ripening : gathering;
+    ripening.absorb(gathering);
+    return ripening;
+  }
+
   async #write(group: Group): Promise<void> {
-    const batch = this.#db.batch();
-    for (const [key, { value }] of group.operations) {
-      if (value === null) batch.del(key);
-      else batch.put(key, value);
-    }
-    await batch.write({ sync: this.#durable });
+    const sinceMs = this.#clock.monotonicMs();
+    await group.write(this.#db, this.#durable);
+    this.#patience.written(this.#clock.monotonicMs() - sinceMs);
   }
 
   #succeeded(group: Group): void {
@@ -214,7 +216,7 @@ export class GroupCommit {
       for (const callback of this.#afterRecovery.splice(0)) this.whenStored(callback);
       for (const callback of this.#onRecovered) callback();
     }
-    if (!this.#gathering.empty) this.#schedule();
+    if (this.#waiting) this.#schedule();
     else this.#scheduled = false;
     this.#settled?.();
   }
@@ -224,19 +226,17 @@ export class GroupCommit {
    * those that gathered meanwhile, which replace them key by key.
    */
   #failed(group: Group, error: unknown): void {
-    const next = new Group();
-    for (const [key, { value }] of group.operations) next.operations.set(key, { value, fresh: false });
-    for (const [key, operation] of this.#gathering.operations) {
-      next.operations.set(key, next.operations.has(key) ? { value: operation.value, fresh: false } : operation);
-    }
-    const waiting = [...group.callbacks, ...this.#gathering.callbacks];
-    this.#gathering = next;
+    group.noneFresh();
+    for (const later of [this.#ripening, this.#gathering]) if (later !== null) group.absorb(later);
+    const waiting = group.callbacks.splice(0);
+    this.#gathering = group;
+    this.#ripening = null;
     this.#inFlight = null;
     this.#scheduled = true;
     const reason = error instanceof Error ? error.message : String(error);
     if (this.#fault === null) {
       this.#fault = new Fault('E_STORE_WRITE', `the store cannot be written: ${reason}`, { cause: error });
-      this.#log.error({ err: error, operations: next.operations.size }, 'the store cannot be written: trying again');
+      this.#log.error({ err: error, operations: group.operations.size }, 'the store cannot be written: trying again');
       for (const callback of this.#onFault) callback(this.#fault);
     } else {
       this.#log.debug({ err: error, retryMs: this.#retryMs }, 'the store still cannot be written');
@@ -264,11 +264,11 @@ export class GroupCommit {
   }
 
   async #finish(): Promise<void> {
-    while (this.#inFlight !== null || (this.#fault === null && !this.#gathering.empty)) {
-      if (this.#inFlight === null && !this.#durable) this.#start();
+    while (this.#inFlight !== null || (this.#fault === null && this.#waiting)) {
+      if (this.#inFlight === null && (!this.#durable || this.#ripening !== null)) this.#start();
       await new Promise<void>((resolve) => {
         this.#settled = resolve;
-        if (this.#inFlight === null && this.#gathering.empty) resolve();
+        if (this.#inFlight === null && !this.#waiting) resolve();
       });
     }
     this.#cancelRetry();

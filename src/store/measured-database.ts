@@ -11,6 +11,7 @@ export function measuring(open: OpenDatabase, onWritten: OnWritten): OpenDatabas
 function measured(db: Database, onWritten: OnWritten): Database {
   return {
     ...(db.slotted && { slotted: true }),
+    ...(db.ripenMs !== undefined && { ripenMs: db.ripenMs }),
     get: (key) => db.get(key),
     iterator: (range) => db.iterator(range),
     batch: () => new MeasuredBatch(db.batch(), onWritten),

@@ -87,10 +87,11 @@ export class StoredSessionWriter implements SessionWriter {
     if (contentId !== 0) this.#parts.contents.release(contentId);
   }
 
-  deleteOutgoing(seq: number, contentId = 0): void {
+  deleteOutgoing(seq: number, contentId = 0, delivered = false): void {
     const rows = this.#found();
     if (rows === null) return;
-    this.#parts.group.delete(rows.message(seq));
+    // Not without its content: a row that names one must not be on disk alone.
+    this.#parts.group.delete(rows.message(seq), delivered && contentId === 0);
     if (contentId !== 0) this.#parts.contents.release(contentId);
   }
 

@@ -268,9 +268,9 @@ export const mutants = [
   {
     name: 'a publisher is not answered when the receiver has acknowledged',
     file: 'src/session/inflight-window.ts',
-    find: `this.#writer.deleteOutgoing(entry.seq, contentId);
+    find: `this.#writer.deleteOutgoing(entry.seq, contentId, true);
       entry.ticket?.receiverDone();`,
-    replace: 'this.#writer.deleteOutgoing(entry.seq, contentId);',
+    replace: 'this.#writer.deleteOutgoing(entry.seq, contentId, true);',
     tests: ['test/session/inflight-window.test.ts', ...queue],
   },
   {

@@ -288,3 +288,74 @@ describe('group commit, when the disk fails', () => {
     await group.close();
   });
 });
+
+describe('a group that ripens', () => {
+  const changes = ({ writes }: FlawedDisk) =>
+    writes.map((write) => write.changes.map(([key, value]) => `${key} ${value}`));
+
+  /** In which most of what is put is taken back. */
+  async function patientGroup() {
+    const disk = new FlawedDisk();
+    disk.ripenMs = 2;
+    const parts = await newGroup({ disk });
+    for (let n = 0; n < 3; n++) {
+      parts.group.put(`${n}`, bytes('x'), true);
+      parts.group.delete(`${n}`);
+    }
+    await turn();
+    assert.equal(parts.group.idle, true);
+    return parts;
+  }
+
+  test('is without what was acknowledged within that moment', async () => {
+    const { disk, clock, group, committed } = await patientGroup();
+    group.put('a', bytes('1'), true);
+    group.put('b', bytes('1'), true);
+    const stored = committed();
+    await turn();
+    group.delete('a', true);
+    group.put('c', bytes('1'), true);
+    assert.equal(await group.get('a'), undefined);
+    assert.deepEqual(await group.get('b'), bytes('1'));
+    assert.deepEqual(await collect(group.entries({ gte: '', lt: '~' })), [
+      ['b', bytes('1')],
+      ['c', bytes('1')],
+    ]);
+    assert.equal(group.idle, false);
+    assert.equal(disk.writes.length, 0);
+    clock.advance(2);
+    assert.equal(await stored, null);
+    assert.deepEqual(changes(disk), [['b 1']]);
+    await group.close();
+    assert.deepEqual(changes(disk), [['b 1'], ['c 1']]);
+  });
+
+  test('has what something else of the same turn depends on', async () => {
+    const { disk, clock, group } = await patientGroup();
+    group.put('of the first queue', bytes('1'), true);
+    await turn();
+    group.delete('of the first queue');
+    group.put('of the second queue', bytes('1'), true);
+    clock.advance(2);
+    await turn();
+    await turn();
+    assert.deepEqual(changes(disk), [['of the first queue 1']]);
+    await group.close();
+    assert.deepEqual(changes(disk)[1], ['of the first queue null', 'of the second queue 1']);
+  });
+
+  test('is written with all the rest after a fault', async () => {
+    const { disk, clock, group, committed } = await patientGroup();
+    group.put('a', bytes('1'), true);
+    await turn();
+    group.put('b', bytes('1'), true);
+    disk.writeError = new Error('no space');
+    clock.advance(2);
+    assert.equal((await committed())?.code, 'E_STORE_WRITE');
+    disk.writeError = null;
+    clock.advance(1_000);
+    await group.settled();
+    await group.close();
+    assert.deepEqual([...(await disk.rows()).keys()], ['a', 'b']);
+  });
+});

@@ -111,8 +111,10 @@ describe('power loss', () => {
       fc.asyncProperty(
         fc.array(step, { maxLength: 60 }),
         fc.array(fc.nat(3), { maxLength: 20 }),
-        async (steps, delays) => {
+        fc.constantFrom(0, 0.1),
+        async (steps, delays, ripenMs) => {
           const disk = new FlawedDisk();
+          disk.ripenMs = ripenMs;
           const options = { config, log: silent, clock: systemClock, open: disk.open };
           const turns = [...delays];
           disk.pause = async () => {

@@ -20,6 +20,8 @@ export class FlawedDisk {
   openError: Error | null = null;
   /** While set, reading rows fails with it. */
   readError: Error | null = null;
+  /** For how long operations are to wait while most of them are taken back. */
+  ripenMs = 0;
   /** Replaces the pause before a write is done. */
   pause: () => Promise<void> = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -49,6 +51,7 @@ export class FlawedDisk {
   #database(epoch: number): Database {
     let closed = false;
     return {
+      ripenMs: this.ripenMs,
       get: (key) => this.#disk.get(key),
       iterator: (options) => {
         const iterator = this.#disk.iterator(options);
