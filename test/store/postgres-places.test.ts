@@ -8,6 +8,7 @@ import { eventually } from '../support/deadline.js';
 import { freePort } from '../support/ports.js';
 import { Postgres } from '../support/postgres.js';
 import { fill, openPostgresStore } from '../support/postgres-store.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 test('over TLS the certificate and the name of the database are checked', async (t) => {
@@ -55,6 +56,32 @@ test('of several hosts the primary is found, and found again when another one ha
     rows.map(({ key }) => key),
     ['r:iotlab/alice/r', 'r:iotlab/bob/r'],
   );
+  await store.close();
+});
+
+test('a host that falls silent keeps nobody from the one that is promoted', async (t) => {
+  const first = await Postgres.start(t);
+  const second = await first.startStandby(t);
+  const toFirst = await TcpProxy.start(first.port);
+  t.after(() => toFirst.stop());
+  const { log, waitFor } = captureLog();
+  const store = await openPostgresStore(
+    `postgres://postgres@127.0.0.1:${toFirst.port},127.0.0.1:${second.port}/postgres`,
+    { log },
+  );
+  store.onFault(() => assert.fail('a fault'));
+  await fill(store, ['alice']);
+  await eventually(10_000, 'the connection that writes to be the only one', () => toFirst.open === 1);
+  // As with a machine that has lost its power: no connection ends, and attempts at new ones are not answered.
+  toFirst.mischief = { kind: 'swallow' };
+  const stored = fill(store, ['bob']);
+  await eventually(10_000, 'attempts to reach the first', () => toFirst.open > 1);
+  await second.promote();
+  const promotedMs = performance.now();
+  await stored;
+  const tookMs = performance.now() - promotedMs;
+  assert.ok(tookMs < 1_000, `${Math.round(tookMs)} ms`);
+  await waitFor(/the shard is still ours/);
   await store.close();
 });
 

@@ -43,7 +43,8 @@ export class SlotOwner {
   #waitingAt: Found | null = null;
   #epochs: string | null = null;
   #recovering: Promise<Found> | null = null;
-  #looking = false;
+  /** Whose host says nothing. */
+  #lookingFrom: Found | null = null;
   #closed = false;
   #fault: Fault | null = null;
   #stopPing: () => void = () => {};
@@ -200,27 +201,34 @@ export class SlotOwner {
     client.on('end', () => this.#drop(found, new Error('the connection ended')));
     this.#stopPing();
     this.#asked = 0;
+    const silence = () => (this.#asked === 0 ? 0 : clock.monotonicMs() - this.#lastAnswerMs);
+    const slow = () => this.#found === found && silence() > SLOW_MS;
     this.#stopPing = clock.every(PING_MS, () => {
-      const silentMs = this.#asked === 0 ? 0 : clock.monotonicMs() - this.#lastAnswerMs;
+      const silentMs = silence();
       if (silentMs > STALLED_MS) this.#drop(found, new Error(`no answer for ${STALLED_MS} ms`));
-      else if (silentMs > SLOW_MS) void this.#lookElsewhere(found, (error) => this.#drop(found, error));
+      else if (silentMs > SLOW_MS) void this.#lookElsewhere(found, slow, (error) => this.#drop(found, error));
       else if (this.#asked === 0)
         this.#counted(client.query('select 1')).catch((error) => this.#drop(found, error as Error));
     });
   }
 
-  /** A host that died says nothing, and the commit that waits for it would wait for ever: who is the primary now? */
-  async #lookElsewhere(found: Found, leave: (error: Error) => void): Promise<void> {
-    if (this.#looking) return;
-    this.#looking = true;
+  /**
+   * A host that died says nothing, and the commit that waits for it would wait for ever: who is the primary now? Asked
+   * until one answers: the hosts that live say within RETRY_MS of it which of them was promoted, while an attempt at the
+   * dead one lasts for two seconds.
+   */
+  async #lookElsewhere(found: Found, needed: () => boolean, leave: (error: Error) => void): Promise<void> {
+    if (this.#lookingFrom === found) return;
+    this.#lookingFrom = found;
+    const { place, clock } = this.#options;
     try {
-      const other = await this.#primary(this.#options.clock.monotonicMs());
+      const other = await findPrimary({ place, clock, untilMs: Number.POSITIVE_INFINITY, over: () => !needed() });
       cut(other.client, new Error('looked'));
-      if (other.host !== found.host) leave(new Error(`${other.host} is the primary now`));
+      if (needed() && other.host !== found.host) leave(new Error(`${other.host} is the primary now`));
     } catch {
-      // Nobody is: the next look may find one.
+      // It answered, or was left, meanwhile.
     } finally {
-      this.#looking = false;
+      if (this.#lookingFrom === found) this.#lookingFrom = null;
     }
   }
 
@@ -250,7 +258,8 @@ export class SlotOwner {
   async #whileAlive(found: Found, waiting: Promise<void>): Promise<void> {
     this.#waitingAt = found;
     const leave = (error: Error) => cut(found.client, error);
-    const stop = this.#options.clock.every(SLOW_MS, () => void this.#lookElsewhere(found, leave));
+    const waits = () => this.#waitingAt === found;
+    const stop = this.#options.clock.every(SLOW_MS, () => void this.#lookElsewhere(found, waits, leave));
     try {
       await waiting;
     } finally {
