@@ -77,9 +77,10 @@ export function compileAcl(rules: readonly AclRuleConfig[], groups: readonly Gro
 }
 
 function assertNamed(rules: readonly AclRuleConfig[]): void {
-  for (const tree of userTrees(rules.map(({ topic }) => topic))) {
-    const silent = rules.find(({ topic }) => reachInto(tree, topic) === 'unnamed');
-    if (silent !== undefined) throw new UsageError(`acl: ${JSON.stringify(silent.topic)} ${unnamedReach(tree)}`);
+  for (const tree of userTrees(rules)) {
+    const silent = rules.find((rule) => reachInto(tree, rule) === 'unnamed');
+    if (silent !== undefined)
+      throw new UsageError(`acl: ${JSON.stringify(silent.topic)} ${unnamedReach(tree, silent)}`);
   }
 }
 

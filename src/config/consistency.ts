@@ -96,13 +96,14 @@ function ofGroups(config: Config): Inconsistency[] {
 
 function ofRules(config: Config): Inconsistency[] {
   const found: Inconsistency[] = [];
-  const trees = userTrees(config.acl.map(({ topic }) => topic));
-  for (const [index, { topic, users = [], groups = [] }] of config.acl.entries()) {
+  const trees = userTrees(config.acl);
+  for (const [index, own] of config.acl.entries()) {
+    const { topic, users = [], groups = [] } = own;
     const rule = `acl[${index}]`;
     found.push(...strangersAmong(config, `${rule}.users`, users), ...unknownAmong(config, `${rule}.groups`, groups));
     for (const tree of trees) {
-      if (reachInto(tree, topic) !== 'unnamed') continue;
-      found.push({ key: `${rule}.topic`, text: `${JSON.stringify(topic)} ${unnamedReach(tree)}` });
+      if (reachInto(tree, own) !== 'unnamed') continue;
+      found.push({ key: `${rule}.topic`, text: `${JSON.stringify(topic)} ${unnamedReach(tree, own)}` });
     }
   }
   return found;

@@ -235,6 +235,11 @@ test('a rule that reaches into the trees of others without saying so is refused,
   for (const topic of ['iotlab/#', 'iotlab/+/#', 'iotlab/alice/#', 'localisation/#', '+']) {
     parseConfig(rules(topic), '/etc/broker.yaml');
   }
+  const personal = 'acl:\n  - { access: readwrite, topic: "%u/#" }\n  - { access: readwrite, topic: "iotlab/%u/#" }';
+  assert.match(problemsOf(personal)[0]!, /:2: acl\[0\]\.topic: .* trees of all users .* for the login "iotlab"/);
+  const named =
+    'acl:\n  - { access: readwrite, topic: iotlab/alice/#, users: [alice] }\n  - { access: read, topic: "#" }';
+  assert.match(problemsOf(named)[0]!, /:3: acl\[1\]\.topic: .* tree of alice .* or write "iotlab\/alice\/#"/);
   // Without trees there is nothing to reach into.
   parseConfig('acl: [{ access: read, topic: "#" }]', '/etc/broker.yaml');
 });
