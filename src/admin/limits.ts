@@ -157,7 +157,7 @@ export function limitRoutes(context: AdminContext): readonly Route[] {
   ];
 }
 
-function decisionRow([subject, { limits, since, until, reason }]: readonly [string, LimitOverride]) {
+export function decisionRow([subject, { limits, since, until, reason }]: readonly [string, LimitOverride]) {
   const whose = isGroupSubject(subject) ? { group: subject.slice(1) } : { login: subject };
   return { ...whose, limits, since: dateOf(since), until: until === null ? null : dateOf(until), reason };
 }

@@ -9,6 +9,7 @@ import { denialRow } from './denials.js';
 import { endedRow } from './ended-row.js';
 import { failedRow } from './failed-row.js';
 import { inSlicesOf, type Steps } from './in-slices.js';
+import { decisionRow } from './limits.js';
 import type { MeEvents } from './me-events.js';
 import { type AdminRequest, type Answer, json, notFound, type Route } from './route.js';
 import { deleteRetained, listRetained } from './user-data.js';
@@ -23,7 +24,7 @@ const SHOWN = 200;
  */
 export function meRoutes(context: AdminContext, events: MeEvents): readonly Route[] {
   const { parts, rates, traces } = context;
-  const { accounts, sessions, history, rules, scheduler, ledger } = parts;
+  const { accounts, sessions, history, rules, limitRules, scheduler, ledger } = parts;
 
   function work(request: AdminRequest, steps: (account: UserAccount) => Steps<object>): Promise<Answer> {
     const account = accounts.open(request.caller.login!);
@@ -39,6 +40,7 @@ export function meRoutes(context: AdminContext, events: MeEvents): readonly Rout
     return {
       ...{ login, home: rules.of(login).home, perSecond: rounded(rates.of(login)), totals: { ...account.traffic } },
       ...{ queuedMessages: account.queuedMessages, limits: limitUse(account, ledger), rates: slowedUse(account) },
+      decided: [...limitRules.decidedFor(login, account.groups)].map(decisionRow),
       traced: traced.map(({ startedAt, endsAt, endedAt }) => ({
         ...{ since: dateOf(startedAt), until: dateOf(endedAt ?? endsAt), ended: endedAt !== null },
       })),

@@ -20,6 +20,9 @@ export interface LimitUse {
 /** How one direction of a user's messages is slowed. */
 export interface SlowedUse {
   readonly direction: 'in' | 'out';
+  /** What is allowed; null: as much as comes. */
+  readonly messagesPerSecond: number | null;
+  readonly bytesPerSecond: number | null;
   /** What may come at once now, beyond which it is slowed; null: not limited. */
   readonly messagesLeft: number | null;
   readonly bytesLeft: number | null;
@@ -54,10 +57,15 @@ export function slowedUse({ incoming, outgoing }: UserAccount): SlowedUse[] {
   return [stateOf('in', incoming), stateOf('out', outgoing)];
 }
 
+const NOT_LIMITED = { messagesPerSecond: null, bytesPerSecond: null, messagesLeft: null, bytesLeft: null };
+
 function stateOf(direction: 'in' | 'out', pace: Pace | null): SlowedUse {
-  if (pace === null) return { direction, messagesLeft: null, bytesLeft: null, slowed: false, slowedMs: 0, waiting: 0 };
-  const { messagesLeft, bytesLeft, closedMs } = pace.state();
-  return { direction, messagesLeft, bytesLeft, slowed: pace.closed, slowedMs: closedMs, waiting: pace.waiting };
+  if (pace === null) return { direction, ...NOT_LIMITED, slowed: false, slowedMs: 0, waiting: 0 };
+  const { messagesPerSecond, bytesPerSecond, messagesLeft, bytesLeft, closedMs } = pace.state();
+  return {
+    ...{ direction, messagesPerSecond: messagesPerSecond || null, bytesPerSecond: bytesPerSecond || null },
+    ...{ messagesLeft, bytesLeft, slowed: pace.closed, slowedMs: closedMs, waiting: pace.waiting },
+  };
 }
 
 /** Of his connections, so many are only there since their messages wait. */

@@ -1,6 +1,6 @@
 import { ask, follow, reasonOf } from './ask.js';
 import { button, byId, element, numberOf, say, Table, tell, timeOf } from './dom.js';
-import { limitBars } from './limits.js';
+import { decisionInWords, limitBars, rateBars } from './limits.js';
 import { liveView } from './live.js';
 import { checkStillIn, enter } from './log-in.js';
 import { texts } from './texts.js';
@@ -177,8 +177,12 @@ async function showSelf() {
   const me = await ask('/me');
   const { publishesReceived, publishesSent } = me.perSecond;
   byId('rates').textContent = say(words.rates, { in: publishesReceived, out: publishesSent });
-  byId('slowed').hidden = !me.rates.some(({ slowed }) => slowed);
-  byId('limits').replaceChildren(...limitBars(me.limits));
+  const slowed = me.rates.filter((rate) => rate.slowed).map(({ direction }) => words.slowed[direction]);
+  byId('slowed').textContent = slowed.join(' ');
+  byId('slowed').hidden = slowed.length === 0;
+  const decisions = { override: words.decided, groupOverride: words.groupDecided, forever: words.decidedForever };
+  byId('decided').textContent = me.decided.map((it) => decisionInWords(it, decisions)).join(' ');
+  byId('limits').replaceChildren(...rateBars(me), ...limitBars(me.limits));
   const lines = me.traced.map(({ since, until, ended: over }) =>
     element('li', {}, say(over ? words.traced : words.ongoing, { since: timeOf(since), until: timeOf(until) })),
   );

@@ -1,6 +1,7 @@
 import { ask, reasonOf } from './ask.js';
-import { button, byId, element, numberOf, say, Table, tell, timeOf } from './dom.js';
-import { limitBars } from './limits.js';
+import { button, byId, numberOf, say, Table, tell, timeOf } from './dom.js';
+import { LimitForm } from './limit-form.js';
+import { decisionInWords, limitBars, rateBars } from './limits.js';
 import { texts } from './texts.js';
 import { traceView } from './trace.js';
 
@@ -14,6 +15,7 @@ export function userView(changed) {
   let login = null;
   const path = (rest = '') => `/users/${encodeURIComponent(login)}${rest}`;
   const trace = traceView(() => login);
+  const limitForm = new LimitForm((body) => act(() => ask(path('/limits'), { method: 'PUT', body })));
 
   const clients = new Table(byId('user-clients'), {
     caption: words.clients,
@@ -55,8 +57,10 @@ export function userView(changed) {
       if (text !== null) tell(say(text, { login, ...answer }));
       await show();
       changed();
+      return answer;
     } catch (error) {
       tell(reasonOf(error));
+      return null;
     }
   }
 
@@ -81,13 +85,9 @@ export function userView(changed) {
     byId('user-facts').textContent = `${facts} ${ban}`;
     byId('ban-lift').hidden = bannedUntil === null;
     byId('limit-restore').hidden = !decided.some(({ group }) => group === undefined);
-    byId('limit-override').textContent = decided.map(decisionInWords).join(' ');
-    const names = Object.keys(limits.limits);
-    const select = byId('limit-name');
-    if (select.options.length !== names.length) {
-      select.replaceChildren(...names.map((name) => element('option', { value: name }, own.limitNames[name] ?? name)));
-    }
-    byId('user-limits').replaceChildren(...limitBars(limits.use));
+    byId('limit-override').textContent = decided.map((it) => decisionInWords(it, words)).join(' ');
+    limitForm.show(limits);
+    byId('user-limits').replaceChildren(...rateBars(limits), ...limitBars(limits.use));
     clients.show(open.connections);
     ended.show(closed.connections);
     denials.show(denied.denials);
@@ -113,12 +113,6 @@ export function userView(changed) {
   byId('ban-lift').addEventListener('click', () =>
     act(() => ask(`/bans?login=${encodeURIComponent(login)}`, { method: 'DELETE' })),
   );
-  byId('limit-form').addEventListener('submit', (event) => {
-    event.preventDefault();
-    const limits = { [byId('limit-name').value]: Number(byId('limit-value').value) };
-    const body = { limits, seconds: seconds('limit-minutes'), reason: byId('limit-reason').value };
-    act(() => ask(path('/limits'), { method: 'PUT', body }));
-  });
   byId('limit-restore').addEventListener('click', () => act(() => ask(path('/limits'), { method: 'DELETE' })));
 
   function open(whom) {
@@ -132,16 +126,6 @@ export function userView(changed) {
   }
 
   return { open, refresh: () => show().catch(() => {}) };
-}
-
-function decisionInWords({ group, limits, until, reason }) {
-  const list = Object.entries(limits).map(([name, value]) => `${own.limitNames[name] ?? name} ${numberOf(value)}`);
-  return say(group === undefined ? words.override : words.groupOverride, {
-    group,
-    until: until === null ? words.forever : timeOf(until),
-    limits: list.join(', '),
-    reason,
-  });
 }
 
 export function denialColumns({ caption, withLogin }) {
