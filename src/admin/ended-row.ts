@@ -1,5 +1,5 @@
 import type { EndedConnection } from '../observe/history.js';
-import { endInWords } from '../observe/in-words.js';
+import { endInWords, ownEndInWords } from '../observe/in-words.js';
 import { dateOf } from './dates.js';
 
 /** A connection that has ended, as lists and events have it. */
@@ -20,4 +20,9 @@ export function endedRow(ended: EndedConnection) {
     ...{ reason, detail, inWords: endInWords(reason, detail) },
     ...{ publishesReceived, publishesSent, bytesReceived, bytesSent },
   };
+}
+
+/** The same, for whose connection it was. */
+export function ownEndedRow(ended: EndedConnection) {
+  return { ...endedRow(ended), inWords: ownEndInWords(ended.reason, ended.detail) };
 }

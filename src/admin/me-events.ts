@@ -5,7 +5,7 @@ import type { Denial } from '../observe/history.js';
 import type { UserAccount } from '../session/user-account.js';
 import type { AdminContext } from './context.js';
 import { denialRow } from './denials.js';
-import { endedRow } from './ended-row.js';
+import { ownEndedRow } from './ended-row.js';
 import { EventSender, eventText } from './event-sender.js';
 import { failedRow } from './failed-row.js';
 import { Refusal, type Sink } from './route.js';
@@ -124,7 +124,7 @@ export class MeEvents {
       denied: (denial) => this.#denied(denial),
       refused: (refusal) => this.#happened(refusal.login, 'failed', () => failedRow(refusal)),
       began: ({ n, login, clientId: client }) => this.#happened(login, 'connected', () => ({ n, client })),
-      ended: (ended) => this.#happened(ended.login, 'disconnected', () => endedRow(ended)),
+      ended: (ended) => this.#happened(ended.login, 'disconnected', () => ownEndedRow(ended)),
     });
     const stopFlushing = clock.every(FLUSH_MS / PHASES, () => this.#flush());
     return () => {

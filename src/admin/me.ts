@@ -6,7 +6,7 @@ import { openRow, subscriptionsOf } from './connections.js';
 import type { AdminContext } from './context.js';
 import { dateOf } from './dates.js';
 import { denialRow } from './denials.js';
-import { endedRow } from './ended-row.js';
+import { ownEndedRow } from './ended-row.js';
 import { failedRow } from './failed-row.js';
 import { inSlicesOf, type Steps } from './in-slices.js';
 import { decisionRow } from './limits.js';
@@ -57,7 +57,7 @@ export function meRoutes(context: AdminContext, events: MeEvents): readonly Rout
     }
     const ended: object[] = [];
     for (const each of history.endedConnections(account.login)) {
-      ended.push(endedRow(each));
+      ended.push(ownEndedRow(each));
       if (ended.length % ITEMS_PER_STEP === 0) yield;
     }
     return { open, total: account.connections.size, ended: ended.reverse().slice(0, SHOWN) };
@@ -87,7 +87,7 @@ export function meRoutes(context: AdminContext, events: MeEvents): readonly Rout
   function kick({ params, caller }: AdminRequest): Answer {
     for (const holder of accounts.known(caller.login!)?.connections ?? []) {
       if (!(holder instanceof Connection) || holder.n !== Number(params.n)) continue;
-      holder.close('kicked');
+      holder.close('ended-on-page');
       return json({ ended: 1 });
     }
     throw notFound('you have no such connection');

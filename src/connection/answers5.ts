@@ -52,6 +52,7 @@ const goodbyes: Readonly<Record<CloseReason, ReasonCode | null>> = {
   revoked: Reason.NOT_AUTHORIZED,
   'logged-out': Reason.NOT_AUTHORIZED,
   kicked: Reason.ADMINISTRATIVE_ACTION,
+  'ended-on-page': Reason.ADMINISTRATIVE_ACTION,
   banned: Reason.ADMINISTRATIVE_ACTION,
   forgotten: Reason.ADMINISTRATIVE_ACTION,
   'memory-limit': Reason.QUOTA_EXCEEDED,

@@ -20,6 +20,11 @@ export function limitHint(reason: string): string {
   return limits[reason] ?? reason;
 }
 
+/** What a user is told whose subscription ended, for the rules are others: `why` they deny it. */
+export function rulesChanged(why: string): string {
+  return `the subscription ended, for the access rules have changed: ${why}`;
+}
+
 /** Why a connection ended, in a sentence for its user. */
 const ends: Readonly<Record<string, string>> = {
   disconnect: 'the client said goodbye',
@@ -37,6 +42,7 @@ const ends: Readonly<Record<string, string>> = {
   revoked: 'the account was removed, disabled or given a new password',
   'logged-out': 'whoever was logged in on the page that had opened it has logged out, or was for as long as one may be',
   kicked: 'an operator ended it',
+  'ended-on-page': 'its user ended it, on the page',
   banned: 'an operator keeps the login, or the address, out for a while',
   forgotten: 'an operator had everything of the login forgotten',
   'memory-limit': 'memory was short, and this user held most of it',
@@ -47,6 +53,11 @@ const ends: Readonly<Record<string, string>> = {
 export function endInWords(reason: string, detail: string | null): string {
   const words = ends[reason] ?? reason;
   return detail === null ? words : `${words}: ${detail}`;
+}
+
+/** The same, for the user's own page. */
+export function ownEndInWords(reason: string, detail: string | null): string {
+  return reason === 'ended-on-page' ? 'you ended it, on your page' : endInWords(reason, detail);
 }
 
 /** Why a CONNECT was refused, in a sentence for operators; users are told of their own limits alone. */

@@ -22,6 +22,8 @@ export type CloseReason =
   | 'logged-out'
   /** An operator or a test ended it. */
   | 'kicked'
+  /** Its user ended it, on the page. */
+  | 'ended-on-page'
   /** An operator keeps the login, or the address, out for a while. */
   | 'banned'
   /** An operator had everything of the login forgotten, the Will of its client too. */

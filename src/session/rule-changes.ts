@@ -1,8 +1,11 @@
 import type { Acl, UserAcl } from '../acl/acl.js';
+import { denialText } from '../acl/hint.js';
 import type { Rulebook } from '../acl/rulebook.js';
 import { type Job, perform } from '../fairness/job.js';
 import type { Scheduler } from '../fairness/scheduler.js';
 import { grantedQos } from '../mqtt/grant.js';
+import type { History } from '../observe/history.js';
+import { rulesChanged } from '../observe/in-words.js';
 import type { Log } from '../observe/log.js';
 import type { Router } from '../routing/router.js';
 import type { Accounts } from './accounts.js';
@@ -23,6 +26,7 @@ export interface RuleChangesOptions {
   readonly router: Pick<Router, 'forgetRoutes'>;
   readonly gate: Gate;
   readonly scheduler: Scheduler;
+  readonly history: History;
   readonly log: Log;
 }
 
@@ -108,7 +112,7 @@ export class RuleChanges {
   }
 
   *#endDenied(sessions: readonly Session[], change: RuleChange, done: () => void): Job {
-    const { gate } = this.#options;
+    const { gate, history } = this.#options;
     let looked = 0;
     for (const session of sessions) {
       const denied: string[] = [];
@@ -118,6 +122,10 @@ export class RuleChanges {
       }
       for (const filter of denied) {
         this.#options.sessions.unsubscribe(session, filter);
+        // The client is not told, and goes on waiting: its user is.
+        history.denied(session, 'subscribe', filter, 'rules-changed', () =>
+          rulesChanged(denialText(session.login, filter)),
+        );
         if (++looked % FILTERS_PER_STEP === 0) yield;
       }
       if (session.ended) continue;

@@ -1,7 +1,8 @@
 // Runs alone: it measures how long a page takes to tell of a denial.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { useBrowser } from '../support/browser.js';
+import { compileAcl } from '../../src/acl/acl.js';
+import { type OpenPage, useBrowser } from '../support/browser.js';
 import { eventually } from '../support/deadline.js';
 import { RawClient } from '../support/raw-client.js';
 import { useTestBroker } from '../support/test-broker.js';
@@ -66,6 +67,65 @@ test('why the live view could not connect, or was ended, is said in words', asyn
   broker.parts().accounts.known('alice')!.connections.values().next().value!.close('kicked');
   await open.says('#live-state', 'The connection was ended: an operator ended it.');
   assert.equal(await page.textContent('#live-toggle'), 'Start');
+});
+
+const own = { access: 'readwrite', topic: 'iotlab/%u/#' } as const;
+const all = { access: 'read', topic: 'iotlab/+/#', users: ['alice'] } as const;
+
+async function receivesAll(open: OpenPage) {
+  const { page } = open;
+  await page.fill('#live-filter', 'iotlab/+/#');
+  await page.click('#live-toggle');
+  await open.says('#live-state', 'Receiving iotlab/+/#.');
+}
+
+test('a subscription that other rules end is told of in the live view, and among what went wrong', async () => {
+  const { ruleChanges } = broker.parts();
+  await ruleChanges.use(compileAcl([own, all], []));
+  await using open = await browser.open(broker, '/me', 'alice');
+  await receivesAll(open);
+  await ruleChanges.use(compileAcl([own], []));
+  await open.says('#live-state', 'No longer receiving iotlab/+/#: the subscription ended, for the access rules');
+  await open.says('#denials', 'the subscription ended, for the access rules have changed');
+  await open.page.fill('#live-filter', 'iotlab/alice/#');
+  await open.page.press('#live-filter', 'Tab');
+  await open.says('#live-state', 'Receiving iotlab/alice/#.');
+});
+
+test('a page that was told nothing meanwhile says that its subscription has ended once it is looked at', async () => {
+  const { ruleChanges } = broker.parts();
+  await ruleChanges.use(compileAcl([own, all], []));
+  await using open = await browser.open(broker, '/me');
+  await open.page.route('**/v1/me/events', (route) => route.abort());
+  await open.logIn('alice');
+  await receivesAll(open);
+  await ruleChanges.use(compileAcl([own], []));
+  await open.page.evaluate(`document.dispatchEvent(new Event('visibilitychange'))`);
+  await open.says('#live-state', 'No longer receiving iotlab/+/#: see “What went wrong”.');
+});
+
+test('whoever ends a client of his own on the page is told so', async () => {
+  await using open = await browser.open(broker, '/me', 'bob');
+  await using client = await RawClient.connect(broker, { as: 'bob', clientId: 'mine' });
+  await open.page.click('button[aria-label="End mine"]');
+  await client.closed();
+  await open.says('#ended', 'you ended it, on your page');
+});
+
+test('whoever logs out is not told to have been logged out', async () => {
+  await using open = await browser.open(broker, '/me', 'bob');
+  const { page } = open;
+  await page.route('**/v1/log-out', async (route) => {
+    const streamEnds = page.waitForEvent('requestfinished', (request) => request.url().endsWith('/v1/me/events'));
+    const response = await route.fetch();
+    await streamEnds;
+    // What the page asks for that is answered before this.
+    await page.evaluate(`fetch('/v1/session').then((it) => it.text())`).catch(() => {});
+    await route.fulfill({ response }).catch(() => {});
+  });
+  await page.click('#log-out');
+  await page.waitForSelector('#log-in:not([hidden])');
+  assert.equal(await page.textContent('#log-in-failure'), '');
 });
 
 test('whoever logs out takes the live views of all windows along', async () => {

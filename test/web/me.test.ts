@@ -25,7 +25,7 @@ test('users see their denials with what helps, within a second, and their traffi
   const { open } = (await user.ask('/v1/me/connections')).body;
   assert.deepEqual(open[0].subscriptions, [{ filter: 'iotlab/alice/heard', qos: 0 }]);
   assert.equal((await user.ask(`/v1/me/connections/${open[0].n}`, { method: 'DELETE' })).status, 200);
-  await stream.says(/event: disconnected\ndata: .*"client":"sensor".*"inWords":"an operator ended it"/, 1_000);
+  await stream.says(/event: disconnected\ndata: .*"client":"sensor".*"inWords":"you ended it, on your page"/, 1_000);
   stream.close();
 });
 

@@ -100,8 +100,9 @@ export function liveView({ login, home }) {
     const refused = wanted === receiving ? '' : await mine.subscribe(wanted);
     if (client !== mine) return;
     if (refused === '') {
-      if (receiving !== '' && receiving !== wanted) await mine.unsubscribe(receiving);
+      const before = receiving;
       receiving = wanted;
+      if (before !== '' && before !== wanted) await mine.unsubscribe(before);
     }
     const goesOn = receiving === '' ? '' : say(words.connected, { filter: receiving });
     state.textContent = refused === '' ? goesOn : `${words.refusedFilter}${sentence(refused)} ${goesOn}`;
@@ -113,6 +114,12 @@ export function liveView({ login, home }) {
   });
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
+    // The broker would end the connection for it [MQTT-3.3.2-2].
+    if (/[+#]/.test(topic.value)) {
+      answer.textContent = words.wildcards;
+      topic.focus();
+      return;
+    }
     if (client === null) await start();
     if (client === null) {
       answer.textContent = words.startFirst;
@@ -131,14 +138,34 @@ export function liveView({ login, home }) {
     }
   });
 
+  /** The subscription is no more, and MQTT has no packet that says so. */
+  function filterEnded(filter, why) {
+    receiving = '';
+    state.textContent = say(words.filterEnded, { filter, why: sentence(why) });
+  }
+
   return {
+    /** The filter that is subscribed to; empty: none. */
+    get receiving() {
+      return receiving;
+    },
+    /** The user's connections, as they were when `was` was subscribed to: nothing is told to a page that nobody looks at. */
+    subscribed(connections, was) {
+      const own = connections.find(({ client: id }) => id === clientId);
+      if (own === undefined || was === '' || receiving !== was) return;
+      if (!own.subscriptions.some(({ filter: each }) => each === was)) filterEnded(was, words.seeDenials);
+    },
     /** At QoS 0 nobody else says so. */
-    denied({ client: id, action, topic: where, hint }) {
-      if (id !== clientId || action !== 'publish' || sentTo?.startsWith(where.replace(/…$/, '')) !== true) return;
+    denied({ client: id, action, topic: where, reason, hint }) {
+      if (id === clientId && reason === 'rules-changed' && isCutOf(where, receiving)) filterEnded(receiving, hint);
+      if (id !== clientId || action !== 'publish' || !isCutOf(where, sentTo)) return;
       answer.textContent = `${words.refused}${sentence(hint)}`;
     },
   };
 }
+
+/** Long ones are told by their beginning. */
+const isCutOf = (shown, whole) => shown === whole || (shown.endsWith('…') && whole?.startsWith(shown.slice(0, -1)));
 
 /** What `fetch` throws is nothing for people. */
 const whyOf = (error) => (error instanceof TypeError ? texts.common.lost : error.message);

@@ -4,6 +4,8 @@ import { texts } from './texts.js';
 
 /** Says to the page that is loaded next, in this window, that its user did not ask for the form. */
 const ENDED = 'ended';
+/** The user is logging out: what ends now ends for that. */
+let leaving = false;
 
 /** Who is logged in; asks with the form until somebody is. `show` begins what is behind it. */
 export async function enter(show) {
@@ -13,8 +15,7 @@ export async function enter(show) {
   const form = byId('log-in-form');
   const failure = byId('log-in-failure');
   byId('log-in').hidden = false;
-  if (sessionStorage.getItem(ENDED) !== null) failure.textContent = texts.common.ended;
-  sessionStorage.removeItem(ENDED);
+  if (cameBack()) failure.textContent = texts.common.ended;
   byId('login').focus();
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
@@ -48,6 +49,7 @@ function begin(session, show) {
   const out = byId('log-out');
   out.hidden = false;
   out.addEventListener('click', async () => {
+    leaving = true;
     await ask('/log-out', { method: 'POST' }).catch(() => {});
     location.reload();
   });
@@ -56,10 +58,19 @@ function begin(session, show) {
   show(session);
 }
 
-/** Is somebody still logged in? If not, the form is there again. */
-export async function checkStillIn() {
-  const session = await ask('/session').catch(() => null);
-  if (session === null || session.login !== null) return;
+/** Is the user still logged in, and still what the page is for? If not, the page begins anew, and says why. */
+export async function checkStillIn(isFor = () => true) {
+  const session = leaving ? null : await ask('/session').catch(() => null);
+  if (leaving || session === null || (session.login !== null && isFor(session))) return;
   sessionStorage.setItem(ENDED, 'yes');
   location.reload();
 }
+
+/** Whether the page before this one ended by itself; once. */
+export function cameBack() {
+  const came = sessionStorage.getItem(ENDED) !== null;
+  sessionStorage.removeItem(ENDED);
+  return came;
+}
+
+export const isLeaving = () => leaving;

@@ -2,7 +2,7 @@ import { ask, follow, reasonOf } from './ask.js';
 import { button, byId, element, numberOf, say, Table, tell, timeOf } from './dom.js';
 import { decisionInWords, limitBars, rateBars } from './limits.js';
 import { liveView } from './live.js';
-import { checkStillIn, enter } from './log-in.js';
+import { checkStillIn, enter, isLeaving } from './log-in.js';
 import { texts } from './texts.js';
 
 const words = texts.me;
@@ -140,6 +140,7 @@ const failures = new Table(byId('failures'), {
 });
 
 let denied = [];
+let live = null;
 let failed = [];
 let published = [];
 
@@ -153,7 +154,9 @@ async function change(path, then) {
 }
 
 async function showConnections() {
+  const was = live?.receiving ?? '';
   const answer = await ask('/me/connections');
+  live?.subscribed(answer.open, was);
   clients.show(answer.open);
   ended.show(answer.ended);
   queues.show((await ask('/me/sessions')).sessions);
@@ -227,7 +230,7 @@ enter(async (session) => {
   const me = await showSelf();
   const home = (me.home ?? `iotlab/${session.login}/`).replace(/\/$/, '');
   showLines(session, home);
-  const live = liveView({ login: session.login, home });
+  live = liveView({ login: session.login, home });
   byId('retained-show').addEventListener('click', () => showRetained().catch((error) => tell(reasonOf(error))));
   traffic.show(published);
   const everything = () => Promise.all([showConnections(), showDenials(), showSelf()]);
@@ -266,6 +269,7 @@ enter(async (session) => {
       selfSoon();
     },
     gone: () => {
+      if (isLeaving()) return;
       tell(texts.common.lost);
       checkStillIn();
     },

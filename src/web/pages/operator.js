@@ -1,7 +1,7 @@
 import { ask, reasonOf } from './ask.js';
 import { button, byId, bytesOf, element, numberOf, say, Table, tell, timeOf } from './dom.js';
 import { limitName } from './limits.js';
-import { checkStillIn, enter } from './log-in.js';
+import { cameBack, checkStillIn, enter } from './log-in.js';
 import { denialColumns, userView } from './operator-user.js';
 import { Spark } from './spark.js';
 import { texts } from './texts.js';
@@ -185,7 +185,7 @@ function often(work, periodMs) {
   const look = async () => {
     if (busy || document.hidden) return;
     busy = true;
-    await work().catch(() => checkStillIn());
+    await work().catch(() => checkStillIn(({ operator }) => operator));
     busy = false;
   };
   look();
@@ -198,6 +198,7 @@ enter(async (session) => {
   if (!session.operator) {
     byId('content').hidden = true;
     byId('no-operator').hidden = false;
+    if (cameBack()) byId('demoted').hidden = false;
     return;
   }
   const sorts = Object.entries(words.sorts).map(([value, text]) => element('option', { value }, text));

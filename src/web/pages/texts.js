@@ -69,6 +69,8 @@ export const texts = {
     connected: 'Receiving {filter}.',
     connecting: 'Connecting …',
     stopped: 'Not connected.',
+    filterEnded: 'No longer receiving {filter}: {why}',
+    seeDenials: 'see “What went wrong”',
     closed: 'The connection was ended: {why}',
     notConnected: 'Not connected: {why}',
     noReason: 'the network or the broker broke it, without a reason; start again',
@@ -86,6 +88,7 @@ export const texts = {
     refused: 'Refused: ',
     notSent: 'Not acknowledged: the connection ended before.',
     startFirst: 'Start first.',
+    wildcards: 'Not sent: a topic to send to has neither + nor #. These stand for others in filters alone.',
     clients: 'Your clients',
     noClients: 'No client of yours is connected.',
     protocol: 'Protocol',
@@ -239,6 +242,7 @@ export const texts = {
   },
   operator: {
     title: 'Operators',
+    demoted: 'You are no operator any more: the configuration, or your groups, have changed.',
     noOperator: 'You are not among the operators (web.operators, web.operatorGroups).',
     health: 'Health',
     healthNames: {
