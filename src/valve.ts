@@ -4,7 +4,7 @@
  */
 export class Valve {
   #closed = false;
-  #waiting: (() => void)[] | null = null;
+  #waiting: Set<() => void> | null = null;
 
   get closed(): boolean {
     return this.#closed;
@@ -29,7 +29,17 @@ export class Valve {
       callback();
       return;
     }
-    this.#waiting ??= [];
-    this.#waiting.push(callback);
+    this.#waiting ??= new Set();
+    this.#waiting.add(callback);
+  }
+
+  /** Whoever waits with `callback` does not any more, and nothing of it stays here. */
+  leave(callback: () => void): void {
+    this.#waiting?.delete(callback);
+  }
+
+  /** So many wait. */
+  get waiting(): number {
+    return this.#waiting?.size ?? 0;
   }
 }

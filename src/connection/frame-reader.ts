@@ -1,12 +1,13 @@
 import type { Readable } from 'node:stream';
-import { BackgroundJob, type Job, proceed } from '../fairness/job.js';
+import type { Job } from '../fairness/job.js';
+import { PublishToll } from '../fairness/publish-toll.js';
 import type { Reader, Scheduler, Task } from '../fairness/scheduler.js';
 import type { Valve } from '../valve.js';
 import type { FrameHandler, FrameSource } from './frame-handler.js';
+import { FrameJob } from './frame-job.js';
 import { checkSize, type FrameHeader, INCOMPLETE, PartialFrame, readFrameHeader } from './frames.js';
 import { Obstacles } from './obstacles.js';
 import { PartialCharge } from './partial-charge.js';
-import { PublishToll } from './publish-toll.js';
 import { ReadAhead } from './read-ahead.js';
 
 /** Frames up to this size need no look at the limits: every limit is larger. */
@@ -29,8 +30,8 @@ export class FrameReader implements Task, Reader {
   #partial: PartialFrame | null = null;
   readonly #partialCharge: PartialCharge;
   readonly #ahead: ReadAhead;
-  /** What the last frame asked for and is not done: the next one waits. */
-  #job: Job | null = null;
+  /** The next frame waits for it. */
+  readonly #job = new FrameJob();
   /** Of the frame at hand, if it was put back. */
   #backBytes = 0;
   /** Nothing is handled until `resume`. */
@@ -70,7 +71,7 @@ export class FrameReader implements Task, Reader {
 
   /** Bytes wait for something on this side. */
   get waiting(): boolean {
-    return !this.#ahead.empty || this.#job !== null;
+    return !this.#ahead.empty || this.#job.any;
   }
 
   get #stopped(): boolean {
@@ -145,7 +146,7 @@ export class FrameReader implements Task, Reader {
 
   /** After the frame at hand nothing is handled until `job` is done. */
   perform(job: Job): void {
-    this.#job = job;
+    this.#job.set(job);
   }
 
   /** Its owner's turn has come. */
@@ -164,9 +165,9 @@ export class FrameReader implements Task, Reader {
   close(): void {
     const { account } = this.#handler;
     account.readers.delete(this);
-    if (this.#job !== null) this.#scheduler.add(account, new BackgroundJob(this.#job, account, this.#scheduler));
-    this.#job = null;
-    this.toll.leave();
+    this.#job.leave(account, this.#scheduler);
+    this.#obstacles.close();
+    this.toll.quit();
     this.#ahead.clear();
     this.#setPartial(null);
   }
@@ -191,21 +192,15 @@ export class FrameReader implements Task, Reader {
 
   /** False when the job is not done yet. */
   #finishJob(): boolean {
-    if (this.#job === null) return true;
+    if (!this.#job.any) return true;
     try {
-      const outcome = proceed(this.#job, this.#scheduler);
-      if (outcome === 'slice-over') return false;
-      if (outcome !== 'done') {
-        this.#obstacles.add(outcome);
-        return false;
-      }
+      const outcome = this.#job.proceed(this.#scheduler);
+      if (outcome === 'done') return true;
+      if (outcome !== 'slice-over') this.#obstacles.add(outcome);
     } catch (error) {
-      this.#job = null;
       this.#source.failed(error);
-      return false;
     }
-    this.#job = null;
-    return true;
+    return false;
   }
 
   #setPartial(partial: PartialFrame | null): void {
@@ -214,7 +209,7 @@ export class FrameReader implements Task, Reader {
   }
 
   #runWaiting(): void {
-    while (!this.#ahead.empty && this.#job === null && !this.#stopped && !this.#source.closed) {
+    while (!this.#ahead.empty && !this.#job.any && !this.#stopped && !this.#source.closed) {
       const { chunk, at } = this.#ahead.shift();
       if (!this.#run(chunk, at)) return;
     }
@@ -288,8 +283,8 @@ export class FrameReader implements Task, Reader {
       if (i < limit && this.#scheduler.sliceOver) break;
     }
     if (i < limit) this.#keep(chunk, i);
-    else if (this.#job !== null) this.#line();
-    return i === limit && this.#job === null && !this.#stopped;
+    else if (this.#job.any) this.#line();
+    return i === limit && !this.#job.any && !this.#stopped;
   }
 
   /** Puts what is left of a chunk in front of what waits, but behind the frame of which it had the end. */

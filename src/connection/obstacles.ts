@@ -1,8 +1,18 @@
 import type { Valve } from '../valve.js';
 
-/** The closed valves that a reader waits for: it goes on when the last of them has opened. */
+/** A closed valve, and what waits there. */
+interface Obstacle {
+  readonly valve: Valve;
+  readonly opened: () => void;
+}
+
+/**
+ * The closed valves that a reader waits for: it goes on when the last of them has opened. A valve may stay closed for
+ * hours, and many connections come and go meanwhile: whoever waits no longer has left all of them.
+ */
 export class Obstacles {
-  #valves: readonly Valve[] = [];
+  #met: readonly Obstacle[] = [];
+  #closed = false;
   readonly #onOpened: () => void;
 
   constructor(onOpened: () => void) {
@@ -10,21 +20,31 @@ export class Obstacles {
   }
 
   get any(): boolean {
-    return this.#valves.length > 0;
+    return this.#met.length > 0;
   }
 
   /** Nothing, when it is open. */
   add(valve: Valve): void {
-    if (!valve.closed || this.#valves.includes(valve)) return;
-    this.#valves = [...this.#valves, valve];
-    valve.whenOpen(() => {
-      this.#valves = this.#valves.filter((other) => other !== valve);
-      this.#onOpened();
-    });
+    if (!valve.closed || this.#closed || this.#met.some((other) => other.valve === valve)) return;
+    const obstacle: Obstacle = { valve, opened: () => this.#opened(obstacle) };
+    this.#met = [...this.#met, obstacle];
+    valve.whenOpen(obstacle.opened);
   }
 
   /** It goes on, whatever is closed. */
   clear(): void {
-    this.#valves = [];
+    for (const { valve, opened } of this.#met) valve.leave(opened);
+    this.#met = [];
+  }
+
+  /** It waits for nothing any more, whatever closes. */
+  close(): void {
+    this.clear();
+    this.#closed = true;
+  }
+
+  #opened(obstacle: Obstacle): void {
+    this.#met = this.#met.filter((other) => other !== obstacle);
+    this.#onOpened();
   }
 }

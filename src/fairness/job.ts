@@ -54,8 +54,15 @@ export class BackgroundJob implements Task {
     const outcome = proceed(this.#job, this.#scheduler);
     if (outcome === 'done') return false;
     if (outcome === 'slice-over') return true;
-    outcome.whenOpen(() => this.#scheduler.add(this.#owner, this));
+    this.begin(outcome);
     return false;
+  }
+
+  /** Is in its owner's line from now on, or from when the valve is open that the job waits for. */
+  begin(valve: Valve | null): void {
+    const line = () => this.#scheduler.add(this.#owner, this);
+    if (valve === null) line();
+    else valve.whenOpen(line);
   }
 }
 

@@ -48,7 +48,9 @@ export class Pace extends Valve implements Task {
   #rate: Rate;
   #messages: Bucket | null = null;
   #bytes: Bucket | null = null;
-  readonly #waiting: (() => void)[] = [];
+  /** In the order of their coming; whose turn it was already comes before them. */
+  readonly #line = new Set<() => void>();
+  readonly #first = new Set<() => void>();
   /** Whose turn it is, until it is the next one's, or it is closed again. */
   #called: (() => void) | null = null;
   #cancelTimer: (() => void) | null = null;
@@ -90,27 +92,26 @@ export class Pace extends Valve implements Task {
 
   /** Calls back when it is the caller's turn: at once when it is open. */
   override whenOpen(callback: () => void): void {
-    if (this.closed) this.#waiting.push(callback);
+    if (this.closed) this.#line.add(callback);
     else callback();
   }
 
   /** May somebody go on who would wait with `callback`? Not ahead of those who wait already. */
   mayPass(callback: () => void): boolean {
     if (this.closed) return false;
-    return this.#called === callback || (this.#called === null && this.#waiting.length === 0);
+    return this.#called === callback || (this.#called === null && this.waiting === 0);
   }
 
   /** Calls back when it is the caller's turn; `first`: before the others, for it was the caller's turn already. */
   wait(callback: () => void, first: boolean): void {
-    if (first) this.#waiting.unshift(callback);
-    else this.#waiting.push(callback);
-    if (!this.closed) this.#line();
+    if (first) this.#first.add(callback);
+    else this.#line.add(callback);
+    if (!this.closed) this.#goOn();
   }
 
   /** Who waited with `callback` does not any more. */
-  leave(callback: () => void): void {
-    const at = this.#waiting.indexOf(callback);
-    if (at !== -1) this.#waiting.splice(at, 1);
+  override leave(callback: () => void): void {
+    if (!this.#line.delete(callback)) this.#first.delete(callback);
   }
 
   /** The next one's turn. */
@@ -120,21 +121,22 @@ export class Pace extends Valve implements Task {
     if (this.#pumps) {
       this.#pumps = false;
       this.#options.pump?.();
-      this.#line();
+      this.#goOn();
       return false;
     }
-    const next = this.#waiting.shift() ?? null;
+    const next = this.#next();
     this.#called = next;
     if (next === null) return false;
+    this.leave(next);
     next();
     // Behind whatever that has put in line: then it shows whether there is something left for the next one.
-    this.#line();
+    this.#goOn();
     return false;
   }
 
   /** So many wait for their turn. */
-  get waiting(): number {
-    return this.#waiting.length;
+  override get waiting(): number {
+    return this.#line.size + this.#first.size;
   }
 
   state(): PaceState {
@@ -168,7 +170,7 @@ export class Pace extends Valve implements Task {
     this.#cancelTimer = null;
     this.open();
     this.#pumps = true;
-    this.#line();
+    this.#goOn();
   }
 
   #wakeLater(nowMs: number): void {
@@ -182,7 +184,13 @@ export class Pace extends Valve implements Task {
     return Math.max(this.#messages?.waitMs(1, nowMs) ?? 0, this.#bytes?.waitMs(0, nowMs) ?? 0);
   }
 
-  #line(): void {
+  #next(): (() => void) | null {
+    for (const callback of this.#first) return callback;
+    for (const callback of this.#line) return callback;
+    return null;
+  }
+
+  #goOn(): void {
     if (this.#lined) return;
     this.#lined = true;
     this.#options.scheduler.add(this.#options.owner, this);

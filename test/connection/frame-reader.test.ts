@@ -247,3 +247,43 @@ describe('a connection that has to make way', () => {
     assert.equal(handled, 1);
   });
 });
+
+test('who has closed waits nowhere, and comes to wait nowhere any more', async () => {
+  const { scheduler, reader, socket, valves, close } = setup([{ steps: 0, stepMs: 0, closes: true }]);
+  socket.push(Buffer.concat([frame(0), frame(0)]));
+  await nextTurn();
+  await scheduler.whenIdle();
+  const own = new Valve();
+  own.close();
+  reader.waitFor(own);
+  assert.deepEqual([valves[0]!.waiting, own.waiting], [1, 1]);
+  close();
+  assert.deepEqual([valves[0]!.waiting, own.waiting], [0, 0]);
+  reader.waitFor(own);
+  assert.equal(own.waiting, 0);
+});
+
+test('what a connection asked for waits on for what it waits for as the connection ends', async () => {
+  const { scheduler, reader, socket, close, failures } = setup([{ steps: 0, stepMs: 0 }]);
+  const valve = new Valve();
+  valve.close();
+  const steps: string[] = [];
+  function* waits(): Job {
+    steps.push('begins');
+    yield valve;
+    steps.push(valve.closed ? 'goes on too early' : 'goes on');
+  }
+  socket.push(frame(0));
+  await nextTurn();
+  reader.perform(waits());
+  socket.push(frame(0));
+  await nextTurn();
+  await scheduler.whenIdle();
+  assert.deepEqual(steps, ['begins']);
+  close();
+  await scheduler.whenIdle();
+  assert.deepEqual(steps, ['begins']);
+  valve.open();
+  await scheduler.whenIdle();
+  assert.deepEqual([steps, failures], [['begins', 'goes on'], []]);
+});

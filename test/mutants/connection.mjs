@@ -171,7 +171,7 @@ export const mutants = [
   {
     name: 'frames go on while the job of one of them is not done',
     file: 'src/connection/frame-reader.ts',
-    find: 'while (!this.#ahead.empty && this.#job === null && ',
+    find: 'while (!this.#ahead.empty && !this.#job.any && ',
     replace: 'while (!this.#ahead.empty && ',
     tests: reader,
   },
@@ -186,8 +186,22 @@ export const mutants = [
   {
     name: 'what a connection asked for is forgotten as it ends',
     file: 'src/connection/frame-reader.ts',
-    find: 'if (this.#job !== null) this.#scheduler.add(',
-    replace: 'if (this.#job !== null && !this.#source.closed) this.#scheduler.add(',
+    find: 'this.#job.leave(account, this.#scheduler);',
+    replace: '',
+    tests: reader,
+  },
+  {
+    name: 'what a connection asked for does not wait any more as it ends',
+    file: 'src/connection/frame-job.ts',
+    find: '.begin(this.#valve);',
+    replace: '.begin(null);',
+    tests: reader,
+  },
+  {
+    name: 'a connection that has ended waits for valves',
+    file: 'src/connection/frame-reader.ts',
+    find: 'this.#obstacles.close();',
+    replace: '',
     tests: reader,
   },
   {

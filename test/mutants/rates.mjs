@@ -20,14 +20,14 @@ export const mutants = [
   },
   {
     name: 'a message costs nothing of the rate',
-    file: 'src/connection/publish-toll.ts',
+    file: 'src/fairness/publish-toll.ts',
     find: 'pace.take(1, due);',
     replace: '',
     tests: rates,
   },
   {
     name: 'the first message of a connection does not wait for the rate',
-    file: 'src/connection/publish-toll.ts',
+    file: 'src/fairness/publish-toll.ts',
     find: 'if (!this.#waived && !pace.mayPass(this.#onTurn)) {',
     replace: 'if (this.#prepaid > 0 && !pace.mayPass(this.#onTurn)) {',
     tests: connections,
@@ -35,7 +35,7 @@ export const mutants = [
   {
     name: 'who comes new goes ahead of those who wait for the rate',
     file: 'src/fairness/pace.ts',
-    find: 'return this.#called === callback || (this.#called === null && this.#waiting.length === 0);',
+    find: 'return this.#called === callback || (this.#called === null && this.waiting === 0);',
     replace: 'return true;',
     tests: pace,
   },
@@ -49,7 +49,7 @@ export const mutants = [
   {
     name: 'who has gone stands in the line of the rate',
     file: 'src/connection/frame-reader.ts',
-    find: 'this.toll.leave();',
+    find: 'this.toll.quit();',
     replace: '',
     tests: connections,
   },
@@ -62,14 +62,14 @@ export const mutants = [
   },
   {
     name: 'a large message is paid for when it is whole, and at once',
-    file: 'src/connection/publish-toll.ts',
+    file: 'src/fairness/publish-toll.ts',
     find: 'if (partialBytes < LARGE_BYTES) return;',
     replace: 'if (partialBytes >= 0) return;',
     tests: rates,
   },
   {
     name: 'a large message is paid for twice',
-    file: 'src/connection/publish-toll.ts',
+    file: 'src/fairness/publish-toll.ts',
     find: 'this.#prepaid += bytes;',
     replace: '',
     tests: rates,
@@ -105,7 +105,7 @@ export const mutants = [
   {
     name: 'those who wait for a rate go on all at once',
     file: 'src/fairness/pace.ts',
-    find: 'if (this.closed) this.#waiting.push(callback);',
+    find: 'if (this.closed) this.#line.add(callback);',
     replace: 'if (this.closed) super.whenOpen(callback);',
     tests: [...pace, ...rates],
   },

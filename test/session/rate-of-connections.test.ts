@@ -214,3 +214,29 @@ test('who has as many connections as he may, and waits for nothing, is told that
   const why = [...world.parts().history.refusals()].map(({ reason, detail }) => [reason, detail]);
   assert.deepEqual(why, [['too-many-connections', null]]);
 });
+
+test('who has gone waits for no rate any more, that of what his user is sent neither', async (t) => {
+  const world = await worldWith(t, { userLimits: [{ users: ['alice'], bytesOutPerSecond: 1_024, burstMs: 1_000 }] });
+  const reader = await world.client();
+  await reader.subscribe(['iotlab/alice/#', 0]);
+  const { payloads } = collecting(reader);
+  reader.send(mqtt.publish('iotlab/alice/x', 'x'.repeat(200_000)));
+  await world.passUntil(() => payloads.length === 1, 0);
+  const { accounts, connections } = world.parts();
+  const { outgoing } = accounts.known('alice')!;
+  // Then so many that publishers wait.
+  reader.send(...numbers(100).map((n) => mqtt.publish('iotlab/alice/x', n)));
+  await world.passUntil(() => outgoing?.waiting === 1, 0);
+  // Once by one client that comes again and again, and once by many that are cut.
+  for (const again of [true, false]) {
+    for (let i = 0; i < 20; i++) {
+      const client = await world.client({ clientId: again ? 'again' : `other-${i}` });
+      client.send(mqtt.publish('iotlab/alice/x', 'y'));
+      await world.passUntil(() => (outgoing?.waiting ?? 0) >= (again ? 2 : i + 3), 0);
+    }
+    assert.equal(outgoing?.waiting, again ? 2 : 22);
+  }
+  for (const connection of [...connections].slice(1)) connection.close('kicked');
+  assert.equal(outgoing?.closed, true);
+  assert.ok(outgoing.waiting <= 1, `${outgoing.waiting} wait`);
+});

@@ -1,5 +1,5 @@
-import type { Pace } from '../fairness/pace.js';
 import { Valve } from '../valve.js';
+import type { Pace } from './pace.js';
 
 /** A packet of which so much has come already is paid for as it comes: it may be megabytes. */
 const LARGE_BYTES = 32 * 1024;
@@ -50,8 +50,9 @@ export class PublishToll extends Valve {
     this.#waived = true;
   }
 
-  /** Nothing comes any more. */
-  leave(): void {
+  /** Nothing comes any more: it stands in no line. */
+  quit(): void {
+    this.#waived = true;
     this.#pace?.leave(this.#onTurn);
     this.#pace = null;
   }
