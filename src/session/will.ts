@@ -1,15 +1,19 @@
 import { denialText } from '../acl/hint.js';
 import type { Clock } from '../clock.js';
 import { type Job, perform } from '../fairness/job.js';
+import { PublishToll } from '../fairness/publish-toll.js';
 import type { Scheduler } from '../fairness/scheduler.js';
 import type { Qos } from '../mqtt/packets.js';
 import { Property, PropertyReader } from '../mqtt/properties.js';
 import { Publication } from '../mqtt/publication.js';
 import type { Counters } from '../observe/counters.js';
 import type { History } from '../observe/history.js';
+import { limitHint } from '../observe/in-words.js';
+import { countLimit } from '../observe/limits-reached.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { Store } from '../store/contract.js';
+import type { Valve } from '../valve.js';
 import { Deadlines } from './deadlines.js';
 import type { Distribution } from './distribution.js';
 import { type ClientIdentity, type Gate, scopedId } from './gate.js';
@@ -57,6 +61,8 @@ export class Wills {
   /** Whose row in the store it is, by the client's id. */
   readonly #stored = new Map<string, WillMessage>();
   readonly #delayed = new Map<string, Delayed>();
+  /** Those that are due and wait for the rate of their user. */
+  readonly #slowed = new Map<WillMessage, { readonly login: string; readonly toll: PublishToll }>();
   /** When they are due, by the monotonic clock: a step of the other one must not fire them. */
   readonly #deadlines = new Deadlines<string>();
 
@@ -111,12 +117,18 @@ export class Wills {
     return count;
   }
 
-  /** Those of a user whose delay runs are not published any more. */
+  /** Those of a user whose delay runs, or who wait for the rate, are not published any more. */
   dropDelayed(login: string): void {
     for (const { client, will } of [...this.#delayed.values()]) {
       if (client.login !== login) continue;
       this.#takeDelayed(client.id);
       this.discard(client, will);
+    }
+    for (const [will, { login: owner, toll }] of this.#slowed) {
+      if (owner !== login) continue;
+      this.#slowed.delete(will);
+      toll.quit();
+      toll.open();
     }
   }
 
@@ -131,8 +143,8 @@ export class Wills {
   }
 
   /**
-   * Publishes a Will when it is the user's turn. Until then it is in the store, unless the same client has put another one
-   * there.
+   * Publishes a Will when it is the user's turn, and his rate allows it: to be cut off again and again is no way around
+   * that. Until then it is in the store, unless the same client has put another one there.
    */
   fire(client: ClientIdentity, will: WillMessage): void {
     const { scheduler } = this.#options;
@@ -184,10 +196,13 @@ export class Wills {
     const { gate, distribution, counters, history, log, noisyLog, clock } = this.#options;
     const { login, clientId } = client;
     const { topic, payload, qos, retain, properties, expirySeconds } = will;
+    if (!(yield* this.#waitForRate(client, will, account))) {
+      this.#forget(client, will, account);
+      return;
+    }
     const denied = [topic, responseTopicOf(properties)].find((each) => each !== null && !gate.mayPublish(client, each));
     if (denied == null) {
       counters.willsPublished++;
-      account.incoming?.take(1, payload.length);
       const more = { properties, expirySeconds, cameAt: clock.epochMs() };
       yield* distribution.posting(Publication.of(topic, payload, qos, retain, login, clientId, more), account);
     } else {
@@ -200,6 +215,42 @@ export class Wills {
         );
     }
     this.#forget(client, will, account);
+  }
+
+  /** Behind the messages that wait already, as one of those that are queued. False: it is not published. */
+  *#waitForRate(client: ClientIdentity, will: WillMessage, account: UserAccount): Generator<Valve, boolean, void> {
+    const { login } = client;
+    const { topic, payload, properties } = will;
+    const bytes = Buffer.byteLength(topic) + payload.length + (properties?.length ?? 0);
+    const toll = new PublishToll();
+    if (account.incoming === null || toll.passes(account.incoming, bytes)) return true;
+    const { wills } = account.balances;
+    wills.add(-willBytes(will));
+    const fits = account.mayQueue(bytes, true);
+    if (fits) {
+      account.countMessage(bytes);
+      this.#slowed.set(will, { login, toll });
+      do yield toll;
+      while (this.#slowed.has(will) && account.incoming !== null && !toll.passes(account.incoming, bytes));
+      account.forgetMessage(bytes);
+    } else {
+      toll.quit();
+      this.#tellDropped(client, topic);
+    }
+    wills.add(willBytes(will));
+    return this.#slowed.delete(will);
+  }
+
+  #tellDropped(client: ClientIdentity, topic: string): void {
+    const { counters, history, log, noisyLog } = this.#options;
+    counters.messagesDropped.add('user-quota');
+    countLimit(counters, 'user-quota');
+    history.denied(client, 'will', topic, 'user-quota', () => limitHint('user-quota'));
+    noisyLog
+      .user(client.login)
+      .line('will-dropped', (suppressed) =>
+        log.warn({ login: client.login, dropped: suppressed + 1 }, 'Wills dropped: too many wait for the rate'),
+      );
   }
 
   #forget({ id }: ClientIdentity, will: WillMessage, account: UserAccount): void {

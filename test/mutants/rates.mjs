@@ -1,9 +1,31 @@
 /** Changes to how fast a user may send and be sent, and to the limits of one user. */
 const rates = ['test/session/rates.test.ts'];
 const connections = ['test/session/rate-of-connections.test.ts'];
+const wills = ['test/session/rate-of-wills.test.ts'];
 const pace = ['test/fairness/pace.test.ts'];
 
 export const mutants = [
+  {
+    name: 'a Will does not wait for the rate',
+    file: 'src/session/will.ts',
+    find: 'if (account.incoming === null || toll.passes(account.incoming, bytes)) return true;',
+    replace: 'if (account.incoming === null || toll.passes(account.incoming, bytes) || bytes > 0) return true;',
+    tests: wills,
+  },
+  {
+    name: 'Wills that wait for the rate have no limit',
+    file: 'src/session/will.ts',
+    find: 'const fits = account.mayQueue(bytes, true);',
+    replace: 'const fits = true;',
+    tests: wills,
+  },
+  {
+    name: 'a Will that waits for the rate is published although its user is forgotten',
+    file: 'src/session/will.ts',
+    find: 'this.#slowed.delete(will);\n      toll.quit();',
+    replace: 'toll.quit();',
+    tests: wills,
+  },
   {
     name: 'what is decided for a group does not count for those who are there',
     file: 'src/session/accounts.ts',
