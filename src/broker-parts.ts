@@ -45,9 +45,9 @@ export interface BrokerParts {
 /** Whose credentials are asked for again from time to time. */
 export function* liveSessions(connections: Iterable<Connection>): Generator<LiveSession> {
   for (const connection of connections) {
-    const { client, closed } = connection;
-    if (client !== null && !closed) {
-      yield { login: client.login, proof: client.proof, close: (reason) => connection.close(reason) };
+    const { peer, closed } = connection;
+    if (peer !== null && !closed) {
+      yield { login: peer.login, proof: peer.proof, close: (reason) => connection.close(reason) };
     }
   }
 }

@@ -16,7 +16,8 @@ import type { Config } from './config/config.js';
 import { Client } from './connection/client.js';
 import { Connection } from './connection/connection.js';
 import { endClients } from './connection/connections.js';
-import { type Arrival, Stranger } from './connection/stranger.js';
+import type { Arrival } from './connection/newcomer.js';
+import { Stranger } from './connection/stranger.js';
 import { Bans } from './credentials/bans.js';
 import { type CredentialGuard, createCredentialGuard } from './credentials/guard.js';
 import { openBackend } from './credentials/open-backend.js';
@@ -267,7 +268,7 @@ class ComposedBroker implements Broker {
   }
 
   disconnect(login: string, clientId?: string, reason: CloseReason = 'kicked'): number {
-    return endClients(this.parts.connections, reason, login, clientId);
+    return endClients(this.parts, reason, login, clientId);
   }
 
   #watch(guard: CredentialGuard): Revalidation {

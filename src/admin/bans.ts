@@ -59,9 +59,10 @@ function badBody(message: string): Refusal {
 }
 
 /** Returns how many there were. */
-function endBanned({ connections }: BrokerParts, { kind, name }: Ban): number {
-  if (kind === 'login') return endClients(connections, 'banned', name);
-  return endConnections(connections, 'banned', ({ address }) => networkOf(address) === name);
+function endBanned(parts: BrokerParts, { kind, name }: Ban): number {
+  if (kind === 'login') return endClients(parts, 'banned', name);
+  const theirs = [...parts.connections].filter(({ address }) => networkOf(address) === name);
+  return endConnections(parts, 'banned', theirs);
 }
 
 function banRow({ kind, name, since, until, reason }: Ban) {

@@ -44,8 +44,8 @@ export function connectionRoutes(context: AdminContext): readonly Route[] {
     let count = 0;
     if (state !== 'closed') {
       for (const connection of parts.connections) {
-        const { client } = connection;
-        const fits = (login ?? client?.login ?? '') === (client?.login ?? '');
+        const { peer } = connection;
+        const fits = (login ?? peer?.login ?? '') === (peer?.login ?? '');
         if (fits && (address ?? connection.address) === connection.address) {
           found.add(keyOfOpen(connection, sort), connection.n, connection);
         }
@@ -118,9 +118,9 @@ export function connectionRoutes(context: AdminContext): readonly Route[] {
 
 type Row = ReturnType<typeof openRow> | ReturnType<typeof endedRow>;
 
-export function openRow({ n, address, openedAt, client, traffic, silentMs }: Connection) {
+export function openRow({ n, address, openedAt, client, peer, traffic, silentMs }: Connection) {
   const { publishesReceived, publishesSent, bytesReceived, bytesSent } = traffic;
-  // Of a connection without a client nothing is known but where it is from.
+  // Of one that is not let in nothing is known but where it is from, and, while it waits for that, whose it is.
   const session = client?.session ?? null;
   const backlog = session?.outgoing.backlog ?? NO_BACKLOG;
   // In one piece: made of several, it would take ten times as long.
@@ -133,8 +133,8 @@ export function openRow({ n, address, openedAt, client, traffic, silentMs }: Con
     publishesSent,
     bytesReceived,
     bytesSent,
-    login: client?.login ?? null,
-    client: client?.clientId ?? null,
+    login: peer?.login ?? null,
+    client: peer?.clientId ?? null,
     protocol: client?.wire.version ?? null,
     silentSeconds: Math.round(silentMs / 1_000),
     clean: session === null ? null : !session.persistent,
@@ -150,14 +150,14 @@ const NO_BACKLOG = { inflightMessages: 0, queuedMessages: 0 };
 
 /** As `keyOf` its row. */
 function keyOfOpen(connection: Connection, sort: Sort): string | number {
-  const { n, client, address, traffic } = connection;
+  const { n, client, peer, address, traffic } = connection;
   switch (sort) {
     case 'n':
       return n;
     case 'login':
-      return client?.login ?? '';
+      return peer?.login ?? '';
     case 'client':
-      return client?.clientId ?? '';
+      return peer?.clientId ?? '';
     case 'address':
       return address;
     case 'received':

@@ -1,4 +1,4 @@
-import { endClients } from '../connection/connections.js';
+import { connectionsOf, ending } from '../connection/connections.js';
 import { isRetainedOf } from '../mqtt/retained-owner.js';
 import type { Session } from '../session/session.js';
 import type { AdminContext } from './context.js';
@@ -84,7 +84,9 @@ function* forgetAll({ parts }: AdminContext, login: string): Steps<object> {
   }
 
   // Those of live clients are not published either: they are the user's.
-  const ended = { wills: wills.of(login), connections: endClients(connections, 'forgotten', login) };
+  const theirs = connectionsOf(connections, login);
+  const ended = { wills: wills.of(login), connections: theirs.length };
+  yield* ending(theirs, 'forgotten');
   wills.dropDelayed(login);
   const found: Found = { sessions: 0, messages: 0, retained: 0 };
   for (let pass = 0, before = -1; pass < MOST_PASSES; pass++) {

@@ -51,7 +51,7 @@ export function meRoutes(context: AdminContext, events: MeEvents): readonly Rout
     const open: object[] = [];
     for (const holder of account.connections) {
       if (open.length >= SHOWN) break;
-      if (!(holder instanceof Connection) || holder.client === null) continue;
+      if (!(holder instanceof Connection)) continue;
       open.push({ ...openRow(holder), subscriptions: subscriptionsOf(holder) });
       yield;
     }

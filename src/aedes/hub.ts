@@ -52,6 +52,11 @@ interface RegisteredHubClient extends HubClient {
   readonly registered: RegisteredClient;
 }
 
+interface Next {
+  readonly registered: RegisteredClient;
+  readonly done: () => void;
+}
+
 const EMPTY = Buffer.alloc(0);
 /** Whose account it is that what an embedder publishes belongs to: no login is empty. */
 const EMBEDDER = '';
@@ -68,9 +73,9 @@ export class Hub extends Aedes implements Registry, Gate {
   readonly #guard: CredentialGuard;
   readonly #rules: Rulebook;
   readonly #log: Log;
+  /** Ids whose client makes way, with the one that waits for it: the newest that has come; null: it has gone again. */
+  readonly #makingWay = new Map<string, Next | null>();
   /** Of clients that are being asked for, until the guard has said who they are. */
-  /** Those that wait until another one with the same id is registered, by the id. */
-  readonly #arriving = new Map<string, (() => void)[]>();
   readonly #identifications = new WeakMap<HubClient, Identification>();
   #post: ((publication: Publication) => unknown) | null = null;
 
@@ -166,13 +171,29 @@ export class Hub extends Aedes implements Registry, Gate {
   }
 
   register(registered: RegisteredClient, done: () => void): void {
-    const { login, clientId, id, address } = registered;
-    const others = this.#arriving.get(id);
-    if (others !== undefined) {
-      others.push(() => this.register(registered, done));
+    const { id } = registered;
+    const next = { registered, done };
+    const isMadeWay = this.#makingWay.has(id);
+    const former = this.#makingWay.get(id);
+    const older = this.#inside.clients[id];
+    if (!isMadeWay && older == null) {
+      this.#enter(next);
       return;
     }
-    const older = this.#inside.clients[id];
+    this.#makingWay.set(id, next);
+    if (isMadeWay) former?.registered.takenOver(() => {});
+    else older!.registered.takenOver(() => this.#wayMade(id));
+  }
+
+  /** Whoever waits by now, if anybody does, is in. */
+  #wayMade(id: string): void {
+    const next = this.#makingWay.get(id) ?? null;
+    this.#makingWay.delete(id);
+    if (next !== null) this.#enter(next);
+  }
+
+  #enter({ registered, done }: Next): void {
+    const { login, clientId, id, address } = registered;
     const client: RegisteredHubClient = {
       ...{ login, clientId, id, registered, connDetails: { ipAddress: address } },
       close(closed = () => {}) {
@@ -180,25 +201,12 @@ export class Hub extends Aedes implements Registry, Gate {
         closed();
       },
     };
-    if (older !== undefined) {
-      this.#arriving.set(id, []);
-      // aedes calls this, and registers the new client in what it hands over.
-      older.close = (closed = () => {}) =>
-        older.registered.takenOver(() => {
-          closed();
-          this.#arrived(id, done);
-        });
-    }
     this.#inside.registerClient(client);
-    if (older === undefined) done();
+    done();
   }
 
-  /** The next one with the same id may come. */
-  #arrived(id: string, done: () => void): void {
-    const others = this.#arriving.get(id) ?? [];
-    this.#arriving.delete(id);
-    done();
-    for (const other of others) other();
+  awaits(id: string): boolean {
+    return (this.#makingWay.get(id) ?? null) !== null;
   }
 
   homeOf(login: string): string | null {
@@ -206,6 +214,8 @@ export class Hub extends Aedes implements Registry, Gate {
   }
 
   unregister(registered: RegisteredClient): void {
+    const next = this.#makingWay.get(registered.id);
+    if (next?.registered === registered) this.#makingWay.set(registered.id, null);
     const client = this.#inside.clients[registered.id];
     if (client?.registered === registered) this.#inside.unregisterClient(client);
   }

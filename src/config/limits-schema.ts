@@ -33,7 +33,10 @@ const perUser = {
 
 export const limits = section('How much one client, one user or all of them may ask for.', {
   handshakeTimeoutMs: durationMs(10_000, 'Longest TLS handshake.'),
-  connectTimeoutMs: durationMs(10_000, 'Longest wait for the CONNECT packet after it.'),
+  connectTimeoutMs: durationMs(
+    10_000,
+    'Longest wait for the CONNECT packet after it, and then for an older connection with its client id.',
+  ),
   connections: integer(10_000, 'Connections in all.', { min: 1 }),
   connectionsPerAddress: integer(2_000, 'Connections of one address; with IPv6, of one /64 network.', { min: 1 }),
   packetBytes: bytes(16 * mebibyte, 'Largest packet; a larger one closes the connection.', {

@@ -21,11 +21,12 @@ import type { Session } from '../session/session.js';
 import type { UserAccount } from '../session/user-account.js';
 import type { WillMessage, Wills } from '../session/will.js';
 import { ClientOutlet } from './client-outlet.js';
-import type { ConnectedClient, Connection } from './connection.js';
+import type { Connection } from './connection.js';
+import type { Arrival } from './newcomer.js';
+import type { ConnectedClient } from './peer.js';
 import { ProtocolError } from './protocol-error.js';
 import { type PublishContext, PublishFlow } from './publish-flow.js';
 import type { RegisteredClient, Registry } from './registry.js';
-import type { Arrival } from './stranger.js';
 import { type SubscribeContext, subscribe, unsubscribe } from './subscribe.js';
 import type { Farewell, Wire } from './wire.js';
 
@@ -224,7 +225,6 @@ export class Client implements ConnectedClient, Task {
 
   gone(reason: CloseReason): void {
     const { registry, sessions, wills } = this.#context;
-    this.account.connections.delete(this.connection);
     registry.unregister(this.registered);
     this.wire.balance = null;
     const { session } = this;

@@ -10,7 +10,7 @@ import type { CloseReason } from '../session/close-reason.js';
 /** Connects of one user, and ends of connections, that have a line each within the limiter's period. */
 const COMINGS_LOGGED = 20;
 
-interface ComingsContext {
+export interface ComingsContext {
   readonly log: Log;
   readonly noisyLog: RateLimited;
   readonly history: History;
@@ -89,12 +89,14 @@ interface Ending {
     readonly clientId: string;
     readonly wire: { readonly version: string };
   } | null;
+  /** Known before it is let in. */
+  readonly peer: { readonly login: string; readonly clientId: string } | null;
 }
 
 /** Tells log and history that a connection ends: of a client that was let in, or of a peer in `network`. */
 export function tellEnd(
   { log, noisyLog, history, counters }: ComingsContext,
-  { n, address, openedAt, traffic, client }: Ending,
+  { n, address, openedAt, traffic, client, peer }: Ending,
   network: string,
   reason: CloseReason,
   detail: string | undefined,
@@ -111,10 +113,11 @@ export function tellEnd(
     noisyLog.user(login).line(`disconnected:${reason}`, line, COMINGS_LOGGED);
   } else if (reason !== 'refused') {
     counters.connectionsRefused.add(reason);
-    history.refused(address, null, null, reason);
+    history.refused(address, peer?.login ?? null, peer?.clientId ?? null, reason);
+    const who = peer === null ? {} : { login: peer.login, client: peer.clientId.slice(0, 64) };
     const line = (suppressed: number) =>
       log.info(
-        { address, ...why, ...(suppressed > 0 ? { suppressed } : {}) },
+        { ...who, address, ...why, ...(suppressed > 0 ? { suppressed } : {}) },
         'connection closed before CONNECT was accepted',
       );
     noisyLog.network(network).line('closed', line);

@@ -11,18 +11,18 @@ import type { History } from '../observe/history.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
 import type { CloseReason } from '../session/close-reason.js';
-import type { Session } from '../session/session.js';
-import type { Holder, UserAccount } from '../session/user-account.js';
+import type { Holder } from '../session/user-account.js';
 import { tellEnd } from './comings.js';
 import type { FrameHandler, FrameSource } from './frame-handler.js';
 import { FrameReader } from './frame-reader.js';
 import { Outbox } from './outbox.js';
 import { pauseAtOnce } from './pause-at-once.js';
+import type { ConnectedClient, KnownPeer, WaitingPeer } from './peer.js';
 import { ProtocolError } from './protocol-error.js';
 import { readOnAfterWriteError } from './read-on.js';
+import { readUntilClosed } from './read-until-closed.js';
+import { WriteStall } from './write-stall.js';
 
-/** How long a closed connection may take to deliver its last bytes before its socket is destroyed. */
-const LINGER_MS = 2_000;
 /** What a connection takes: socket and TLS state outside of the heap, and what the broker keeps for it. */
 export const CONNECTION_BYTES = 40 * 1024;
 
@@ -38,27 +38,6 @@ export interface ConnectionContext {
   readonly log: Log;
   /** For lines that a client can cause as often as it likes. */
   readonly noisyLog: RateLimited;
-}
-
-/** The client that was let in, as its connection knows it. */
-export interface ConnectedClient extends FrameHandler {
-  readonly login: string;
-  readonly clientId: string;
-  readonly account: UserAccount;
-  readonly session: Session;
-  readonly wire: { readonly version: string };
-  /** What the credential backend needs to check later whether the user is still entitled. */
-  readonly proof: unknown;
-  /** Milliseconds without a packet after which the connection is closed [MQTT-3.1.2-24]; 0: never. */
-  readonly keepaliveMs: number;
-  /** Sends what is queued, when it is the user's turn. */
-  pump(): void;
-  /** The connection is closed. A `disconnect` is the client's own word. */
-  gone(reason: CloseReason): void;
-  /** What the client is told before the broker closes; null: nothing. */
-  goodbye(reason: CloseReason, error: ProtocolError | null): Buffer | null;
-  /** Nothing of the connection is left in the account. */
-  settled(): void;
 }
 
 /**
@@ -85,7 +64,9 @@ export class Connection implements FrameSource, Holder {
   #account: Account;
   readonly #openedAtMs: number;
   #heardAtMs: number;
+  #peer: KnownPeer | null = null;
   #client: ConnectedClient | null = null;
+  #waiting: { readonly peer: WaitingPeer; readonly sinceMs: number } | null = null;
   /** CONNECT is being checked: the end of the peer's bytes is not the end of the connection. */
   #connecting = false;
   /** CONNACK has left: what comes behind CONNECT is handled. */
@@ -93,8 +74,7 @@ export class Connection implements FrameSource, Holder {
   #closed = false;
   readonly #onClosed: (() => void)[] = [];
   #endReason: CloseReason = 'peer-closed';
-  #stalledSinceMs: number | null = null;
-  #stalledWrites = 0;
+  readonly #stall = new WriteStall();
 
   constructor(
     context: ConnectionContext,
@@ -128,7 +108,7 @@ export class Connection implements FrameSource, Holder {
       this.reader.read(chunk);
       this.reader.waitFor(this.outbox.answersRead);
     });
-    socket.on('end', () => this.reader.end());
+    socket.on('end', () => this.#peerLeft());
     socket.on('error', () => this.#socketGone('socket-error'));
     socket.on('violation', (error: ProtocolError) => this.failed(error));
     socket.on('close', () => this.#socketGone('peer-closed'));
@@ -138,12 +118,17 @@ export class Connection implements FrameSource, Holder {
     this.#client?.pump();
   }
 
+  /** Null until it is known whose it is. */
+  get peer(): KnownPeer | null {
+    return this.#peer;
+  }
+
   /** Null until CONNECT is accepted. */
   get client(): ConnectedClient | null {
     return this.#client;
   }
 
-  /** Whose it is: a network's, and from CONNECT on a user's. */
+  /** Whose it is: a network's, and a user's once that is known. */
   get account(): Account {
     return this.#account;
   }
@@ -163,14 +148,29 @@ export class Connection implements FrameSource, Holder {
     this.reader.halt();
   }
 
+  /** CONNECT is whose it says: the user pays from here on, also for one that has to wait until it is let in. */
+  identified(peer: KnownPeer): void {
+    this.#peer = peer;
+    this.#account.balances.connections.add(-CONNECTION_BYTES);
+    this.#account = peer.account;
+    this.#account.balances.connections.add(CONNECTION_BYTES);
+    this.outbox.account = peer.account;
+    this.reader.handler = peer;
+    peer.account.connections.add(this);
+  }
+
+  /** Another connection has to make way before this one is let in. */
+  waits(peer: WaitingPeer): void {
+    this.#waiting = { peer, sinceMs: this.#context.clock.monotonicMs() };
+    if (this.socket.readableEnded || this.socket.destroyed) this.#peerLeft();
+  }
+
   /** CONNECT was accepted: frames are the client's from here on, and still wait for `answered`. */
   accepted(client: ConnectedClient): void {
     this.#client = client;
+    this.#peer = client;
     this.#connecting = false;
-    this.#account.balances.connections.add(-CONNECTION_BYTES);
-    this.#account = client.account;
-    this.#account.balances.connections.add(CONNECTION_BYTES);
-    this.outbox.account = client.account;
+    this.#waiting = null;
     this.traffic.user = client.account.traffic;
     this.reader.handler = client;
   }
@@ -229,17 +229,15 @@ export class Connection implements FrameSource, Holder {
     const { outbox } = this;
     if (client === null && !this.#connecting && nowMs - this.#openedAtMs > limits.connectTimeoutMs) {
       this.close('connect-timeout');
+    } else if (this.#waiting !== null && nowMs - this.#waiting.sinceMs > limits.connectTimeoutMs) {
+      this.#waiting.peer.tooLate();
     } else if (this.#isSilent(client, nowMs)) {
       this.close('keepalive-timeout'); // [MQTT-3.1.2-24]
+    } else if (this.#stall.lastsMs(outbox, nowMs) > limits.drainTimeoutMs) {
+      this.close('drain-timeout');
     } else if (!outbox.busy) {
-      this.#stalledSinceMs = null;
       // It may have waited for other sockets of its user.
       client?.pump();
-    } else if (this.#stalledSinceMs === null || outbox.writes !== this.#stalledWrites) {
-      this.#stalledSinceMs = nowMs;
-      this.#stalledWrites = outbox.writes;
-    } else if (nowMs - this.#stalledSinceMs > limits.drainTimeoutMs) {
-      this.close('drain-timeout');
     }
   }
 
@@ -259,7 +257,9 @@ export class Connection implements FrameSource, Holder {
     // Not before CONNACK [MQTT-3.14.0-1].
     const goodbye = this.#answered ? (this.#client?.goodbye(reason, error) ?? null) : null;
     if (goodbye !== null) this.outbox.packet(goodbye);
-    this.#client?.gone(reason);
+    this.#waiting = null;
+    this.#peer?.account.connections.delete(this);
+    this.#peer?.gone(reason);
     this.#closeSocket(reason);
     for (const done of this.#onClosed.splice(0)) done();
   }
@@ -269,7 +269,7 @@ export class Connection implements FrameSource, Holder {
     this.outbox.close();
     this.#account.balances.connections.add(-CONNECTION_BYTES);
     this.#context.networks.leave(this.#network);
-    this.#client?.settled();
+    this.#peer?.settled();
   }
 
   #closeSocket(reason: CloseReason): void {
@@ -279,21 +279,20 @@ export class Connection implements FrameSource, Holder {
       socket.destroy();
       return;
     }
-    // What is owed is written, then the stream ends; what still comes in is read and dropped, so that the peer gets an
-    // orderly end and not a reset that would take our last bytes with it.
     outbox.end(() => socket.end());
-    socket.resume();
-    const cancel = this.#context.clock.after(LINGER_MS, () => socket.destroy());
-    socket.once('close', () => {
-      cancel();
-      this.#settle();
-    });
+    readUntilClosed(socket, this.#context.clock, () => this.#settle());
   }
 
   /** The socket is gone. What it brought is handled all the same: nothing else will ever bring it again. */
   #socketGone(reason: CloseReason): void {
     this.outbox.close();
     this.#endReason = reason;
+    this.#peerLeft();
+  }
+
+  /** A peer that goes while it waits is waited for no longer, unless it has sent something behind its CONNECT. */
+  #peerLeft(): void {
     this.reader.end();
+    if (this.#waiting !== null && !this.reader.waiting) this.close(this.#endReason);
   }
 }

@@ -31,8 +31,14 @@ export interface RegisteredClient extends ClientIdentity {
 export interface Registry {
   /** Asks who this is. Never rejects. */
   identify(address: string, username: string | undefined, password: Buffer | undefined): Promise<Identification>;
-  /** Takes the client in and calls back; an older one with the same id is closed first [MQTT-3.1.4-2]. */
+  /**
+   * Takes the client in and calls back; an older one with the same id makes way first [MQTT-3.1.4-2], and one that waits
+   * for that is closed: at most one waits for an id, the newest.
+   */
   register(client: RegisteredClient, done: () => void): void;
+  /** One waits for this id, whose client makes way. */
+  awaits(id: string): boolean;
+  /** Whoever waits does not any more. */
   unregister(client: RegisteredClient): void;
   /** Where this user may read and write: a topic that ends with a slash; null when the rules name no such place. */
   homeOf(login: string): string | null;

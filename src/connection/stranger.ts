@@ -1,84 +1,34 @@
-import { randomUUID } from 'node:crypto';
-import type { Clock } from '../clock.js';
-import type { LimitsConfig } from '../config/config.js';
-import type { Bans } from '../credentials/bans.js';
 import type { Account } from '../fairness/account.js';
 import { CONNECT, LARGEST_CONNECT_BYTES } from '../mqtt/packets.js';
 import { isValidTopicName } from '../mqtt/topics.js';
-import type { Counters } from '../observe/counters.js';
-import type { History } from '../observe/history.js';
 import { refusalInWords } from '../observe/in-words.js';
-import type { Log } from '../observe/log.js';
-import type { RateLimited } from '../observe/rate-limited.js';
-import { scopedId } from '../session/gate.js';
-import { whyNoMore } from '../session/limit-use.js';
-import type { RuleChanges } from '../session/rule-changes.js';
-import type { Session } from '../session/session.js';
-import type { Sessions } from '../session/sessions.js';
-import type { UserAccount } from '../session/user-account.js';
-import { type WillMessage, type Wills, willBytes } from '../session/will.js';
-import type { Store } from '../store/contract.js';
 import { connackRefusal5 } from './answers5.js';
-import { type RefusedMore, tellArrival, tellRefusal } from './comings.js';
+import { type RefusedMore, tellRefusal } from './comings.js';
 import { decodeConnect, protocolOf } from './connect-packet.js';
 import type { ConnectRequest } from './connect-request.js';
 import { decodeConnect5 } from './connect5.js';
-import { CONNECTION_BYTES, type Connection } from './connection.js';
+import type { Connection } from './connection.js';
 import type { FrameHandler } from './frame-handler.js';
+import { Newcomer, type NewcomerContext } from './newcomer.js';
 import { ProtocolError } from './protocol-error.js';
-import type { Identification, RegisteredClient, Registry } from './registry.js';
-import type { ConnectRefusal, Welcome, Wire } from './wire.js';
+import type { Identification } from './registry.js';
+import type { ConnectRefusal, Wire } from './wire.js';
 import { Wire5 } from './wire5.js';
 
 /** Longer client ids are refused: they are keys of the store and stand in every log line. */
 const CLIENT_ID_BYTES = 1_024;
 
-type Accepted = Identification & { readonly kind: 'accepted' };
-
-/** What is known of a client when its session was found. */
-export interface Arrival {
-  readonly connection: Connection;
-  readonly registered: RegisteredClient;
-  readonly account: UserAccount;
-  readonly session: Session;
-  readonly wire: Wire;
-  readonly will: WillMessage | null;
-  readonly keepaliveMs: number;
-  /** What CONNECT said about the session's expiry. */
-  readonly askedExpirySeconds: number | null;
-  /** What the credential backend needs to check later whether the user is still entitled. */
-  readonly proof: unknown;
-}
-
-export interface StrangerContext {
-  readonly limits: LimitsConfig;
-  readonly clock: Clock;
-  readonly sessions: Sessions;
-  readonly ruleChanges: Pick<RuleChanges, 'setGroups'>;
-  readonly store: Pick<Store, 'fault' | 'committed'>;
-  readonly counters: Counters;
-  readonly history: History;
-  readonly log: Log;
-  readonly noisyLog: RateLimited;
-  readonly registry: Registry;
-  readonly wills: Pick<Wills, 'resumed'>;
-  /** Whom operators keep out for a while. */
-  readonly bans: Pick<Bans, 'of' | 'keepsOut'>;
-  /** Makes the client that frames go to from here on. */
-  admit(arrival: Arrival): { attach(): void };
-}
-
-/** A connection's peer until its CONNECT is accepted, from the first byte to CONNACK. */
+/** A connection's peer until it is known who that is: from the first byte to the answer to its credentials. */
 export class Stranger implements FrameHandler {
   /** The network that it came from. */
   readonly account: Account;
   readonly largestFrame = LARGEST_CONNECT_BYTES;
-  readonly #context: StrangerContext;
+  readonly #context: NewcomerContext;
   readonly #connection: Connection;
   /** CONNECT is here since then. */
   #askedAtMs = 0;
 
-  constructor(context: StrangerContext, connection: Connection, network: Account) {
+  constructor(context: NewcomerContext, connection: Connection, network: Account) {
     this.#context = context;
     this.#connection = connection;
     this.account = network;
@@ -168,106 +118,13 @@ export class Stranger implements FrameHandler {
     } else if (fault !== null && (!request.clean || request.sessionExpirySeconds !== 0 || request.will !== null)) {
       this.#turnAway(wire, 'unavailable', who.login, clientId, 'store-fault', { code: fault.code });
     } else {
-      this.#letIn(wire, request, who);
+      const turnAway = (reason: string, more: RefusedMore = {}) => {
+        const why = reason === 'banned' ? 'not-authorised' : 'quota';
+        this.#turnAway(wire, why, who.login, clientId, reason, more);
+      };
+      const accepted = () => this.#observe('accepted');
+      new Newcomer(this.#context, { connection: this.#connection, wire, request, who, accepted, turnAway }).comeIn();
     }
-  }
-
-  #letIn(wire: Wire, request: ConnectRequest, who: Accepted): void {
-    const connection = this.#connection;
-    const { sessions, registry } = this.#context;
-    const { login } = who;
-    const account = sessions.account(login);
-    // First of all: limits and rules may turn on them.
-    this.#context.ruleChanges.setGroups(account, who.groups);
-    const clientId = request.clientId === '' ? `auto-${randomUUID()}` : request.clientId; // [MQTT-3.1.3-6]
-    const takesOver = sessions.get(login, clientId)?.holder != null;
-    if (account.connections.size >= account.limits.connectionsPerUser && !takesOver) {
-      const { reason, more } = whyNoMore(account, this.#context.clock.epochMs());
-      this.#turnAway(wire, 'quota', login, request.clientId, reason, more);
-      sessions.release(account);
-      return;
-    }
-    if (!account.hasRoom(CONNECTION_BYTES + (request.will === null ? 0 : willBytes(request.will)))) {
-      this.#turnAway(wire, 'quota', login, clientId, 'memory-limit', { held: account.heldBytes });
-      sessions.release(account);
-      return;
-    }
-    // Before an older connection leaves: an account without any would be forgotten, and its limits with it.
-    account.connections.add(connection);
-    who.onAdmitted?.(connection);
-    const registered: RegisteredClient = {
-      ...{ login, clientId, id: scopedId(login, clientId), address: connection.address },
-      takenOver: (done) => connection.closeHandled('taken-over', done),
-      kick: () => connection.close('kicked'),
-    };
-    registry.register(registered, () => {
-      if (!connection.closed) this.#open(wire, request, who, account, registered);
-      else {
-        registry.unregister(registered);
-        account.connections.delete(connection);
-        sessions.release(account);
-      }
-    });
-  }
-
-  /** Nobody else has the client id now: finds the session, and makes the client. */
-  #open(wire: Wire, request: ConnectRequest, who: Accepted, account: UserAccount, registered: RegisteredClient): void {
-    const connection = this.#connection;
-    const { sessions, registry, store } = this.#context;
-    const { login, clientId } = registered;
-    const expiryMs = sessions.expiryOf(request.sessionExpirySeconds);
-    const opened = sessions.open(account, clientId, { clean: request.clean, expiryMs, level: wire.level });
-    if (opened === null) {
-      registry.unregister(registered);
-      account.connections.delete(connection);
-      this.#turnAway(wire, 'quota', login, clientId, 'too-many-sessions', { limit: account.limits.sessionsPerUser });
-      sessions.release(account);
-      return;
-    }
-    const { session, present } = opened;
-    session.holder = connection;
-    if (present) this.#context.wills.resumed(session);
-    const { will, sessionExpirySeconds: askedExpirySeconds } = request;
-    // A client of version 5 is told of a shorter one, and may go on with its own all the same.
-    const keepaliveMs = request.keepaliveSeconds * 1_500;
-    const client = this.#context.admit({
-      ...{ connection, registered, account, session, wire, will, keepaliveMs, askedExpirySeconds, proof: who.proof },
-    });
-    const { n, address, transport } = connection;
-    const arrived = { n, login, clientId, address, transport, protocol: wire.version, clean: request.clean };
-    tellArrival(this.#context, arrived, { present, stale: who.stale });
-    const answer = () => {
-      if (!connection.answer(wire.welcome(this.#welcome(wire, request, session, present)))) return;
-      this.#observe('accepted');
-      client.attach();
-      registry.ready(registered);
-      connection.answered();
-    };
-    if (session.writer === null && will === null) {
-      answer();
-      return;
-    }
-    // What CONNACK promises, a kept session or a Will, survives a crash from then on.
-    store.committed((fault) => {
-      if (connection.closed) return;
-      if (fault === null) answer();
-      else connection.close('store-fault');
-    });
-  }
-
-  #welcome(wire: Wire, request: ConnectRequest, session: Session, sessionPresent: boolean): Welcome {
-    const { limits, registry } = this.#context;
-    const keptSeconds = Math.floor(session.expiryMs / 1_000);
-    const mostSeconds = Math.floor(limits.maxKeepaliveMs / 1_000);
-    const { keepaliveSeconds } = request;
-    const isLonger = mostSeconds > 0 && (keepaliveSeconds === 0 || keepaliveSeconds > mostSeconds);
-    return {
-      sessionPresent,
-      assignedClientId: request.clientId === '' ? session.clientId : null,
-      sessionExpirySeconds: keptSeconds === request.sessionExpirySeconds ? null : keptSeconds,
-      keepaliveSeconds: isLonger && wire.level === 5 ? mostSeconds : null,
-      responseInformation: request.wantsResponseInformation ? registry.homeOf(session.login) : null,
-    };
   }
 
   #turnAway(

@@ -83,6 +83,8 @@ const refusals: Readonly<Record<string, string>> = {
   'too-many-connections': 'the user has as many connections as are allowed (limits.connectionsPerUser)',
   'connections-wait':
     'the user has as many connections as are allowed (limits.connectionsPerUser), and most of them wait to have a message handled: more come than the rate allows (limits.messagesInPerSecond, bytesInPerSecond)',
+  'older-connection-waits':
+    'an older connection with this client id has sent more than the rate allows (limits.messagesInPerSecond, bytesInPerSecond), and that is handled before it makes way: try again in a while',
   'too-many-sessions': 'the user has as many sessions as are allowed (limits.sessionsPerUser)',
 };
 

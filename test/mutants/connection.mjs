@@ -2,6 +2,7 @@
 const durable = ['test/session/durable-answers.test.ts'];
 const flow = ['test/connection/publish-flow.test.ts', ...durable];
 const takeover = ['test/session/takeover.test.ts'];
+const takeoverWaits = ['test/session/takeover-waits.test.ts'];
 const wrongKind = ['test/conformance/acknowledgements.test.ts'];
 const reader = ['test/connection/frame-reader.test.ts'];
 const clockStep = ['test/session/clock-step.test.ts'];
@@ -79,14 +80,14 @@ export const mutants = [
   },
   {
     name: 'CONNACK does not wait for the disk',
-    file: 'src/connection/stranger.ts',
+    file: 'src/connection/newcomer.ts',
     find: 'if (session.writer === null && will === null) {',
     replace: 'if (session !== null) {',
     tests: durable,
   },
   {
     name: 'CONNACK with a Will does not wait for the disk',
-    file: 'src/connection/stranger.ts',
+    file: 'src/connection/newcomer.ts',
     find: 'if (session.writer === null && will === null) {',
     replace: 'if (session.writer === null) {',
     tests: durable,
@@ -118,6 +119,41 @@ export const mutants = [
     find: 'if (this.#answered) this.reader.handleAll(',
     replace: 'if (this.closed) this.reader.handleAll(',
     tests: takeover,
+  },
+  {
+    name: 'a newer one waits beside the one that waits already',
+    file: 'src/aedes/hub.ts',
+    find: 'if (isMadeWay) former?.registered.takenOver(() => {});',
+    replace: 'if (isMadeWay) this.#makingWay.set(id, next);',
+    tests: takeoverWaits,
+  },
+  {
+    name: 'one that waits is waited for when its peer has gone',
+    file: 'src/connection/connection.ts',
+    find: 'if (this.#waiting !== null && !this.reader.waiting) this.close(this.#endReason);',
+    replace: '',
+    tests: takeoverWaits,
+  },
+  {
+    name: 'one that waits for another waits for ever',
+    file: 'src/connection/connection.ts',
+    find: 'this.#waiting.peer.tooLate();',
+    replace: '',
+    tests: takeoverWaits,
+  },
+  {
+    name: 'who waited is let in without another look at the bans',
+    file: 'src/connection/newcomer.ts',
+    find: "if (bans.keepsOut(login) || bans.of('address', connection.address) !== null) {",
+    replace: "if (bans.keepsOut('')) {",
+    tests: takeoverWaits,
+  },
+  {
+    name: "who waits is none of its user's connections",
+    file: 'src/connection/connections.ts',
+    find: '({ peer }) => {',
+    replace: '({ client: peer }) => {',
+    tests: takeoverWaits,
   },
   {
     name: 'a takeover goes on reading',

@@ -207,8 +207,8 @@ export const mutants = [
     name: 'a connection stays counted for its network',
     file: 'src/connection/connection.ts',
     find: `    this.#account.balances.connections.add(-CONNECTION_BYTES);
-    this.#account = client.account;`,
-    replace: '    this.#account = client.account;',
+    this.#account = peer.account;`,
+    replace: '    this.#account = peer.account;',
     tests: balances,
   },
   {

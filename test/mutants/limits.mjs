@@ -1,6 +1,7 @@
 /** Changes to what a user may have, and gives back. The fields are told in session.mjs. */
 const quotas = ['test/session/quotas.test.ts'];
 const takeover = ['test/session/takeover.test.ts'];
+const takeoverWaits = ['test/session/takeover-waits.test.ts'];
 
 export const mutants = [
   {
@@ -121,17 +122,24 @@ export const mutants = [
   },
   {
     name: 'a user at the limit may not take over a connection',
-    file: 'src/connection/stranger.ts',
-    find: 'if (account.connections.size >= account.limits.connectionsPerUser && !takesOver) {',
-    replace: 'if (account.connections.size >= account.limits.connectionsPerUser) {',
+    file: 'src/connection/newcomer.ts',
+    find: 'const leaving = (takesOver ? 1 : 0) + ',
+    replace: 'const leaving = ',
     tests: takeover,
   },
   {
     name: 'connections of a user have no limit',
-    file: 'src/connection/stranger.ts',
-    find: 'if (account.connections.size >= account.limits.connectionsPerUser && !takesOver) {',
+    file: 'src/connection/newcomer.ts',
+    find: 'if (account.connections.size - leaving >= account.limits.connectionsPerUser) {',
     replace: 'if (account.connections.size < 0) {',
     tests: takeover,
+  },
+  {
+    name: 'a take-over that waits is not counted',
+    file: 'src/connection/newcomer.ts',
+    find: 'if (account.connections.size - leaving >= account.limits.connectionsPerUser) {',
+    replace: 'if (!takesOver && account.connections.size >= account.limits.connectionsPerUser) {',
+    tests: takeoverWaits,
   },
   {
     name: 'retained messages count for the tree that they are in, whoever published them',

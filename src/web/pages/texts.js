@@ -180,6 +180,8 @@ export const texts = {
       'too-many-connections': 'you had as many connections as are allowed',
       'connections-wait':
         'you had as many connections as are allowed, and they waited: you send faster than your rate allows',
+      'older-connection-waits':
+        'an older connection with the same client id had sent faster than your rate allows, and had not made way yet',
       'too-many-sessions': 'you had as many kept sessions as are allowed',
       'memory-limit': 'you held as much memory as is allowed',
       'backend-unavailable': 'nobody could say whether the password was right',
