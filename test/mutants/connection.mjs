@@ -156,6 +156,20 @@ export const mutants = [
     tests: takeoverWaits,
   },
   {
+    name: 'many connections are ended at once',
+    file: 'src/connection/connections.ts',
+    find: '    connection.close(reason);\n    yield;',
+    replace: '    connection.close(reason);',
+    tests: ['test/connection/connections.test.ts'],
+  },
+  {
+    name: 'who waits is let in where another one is ended',
+    file: 'src/connection/connections.ts',
+    find: 'Number(a.client !== null) - Number(b.client !== null)',
+    replace: 'Number(b.client !== null) - Number(a.client !== null)',
+    tests: ['test/connection/connections.test.ts'],
+  },
+  {
     name: 'a takeover goes on reading',
     file: 'src/connection/frame-reader.ts',
     find: 'if (this.#source.closed || this.#onHandled !== null) return;\n    this.#readRound',
