@@ -85,6 +85,12 @@ export const brokers = {
   },
 };
 
+/** Those that run: a measurement that fails leaves none behind. */
+const running = new Set();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /** Starts one and resolves, when it listens, with its pid, its port and the way to stop it. */
 export async function start(name, broker, folder) {
   const port = await freePort();
@@ -92,7 +98,9 @@ export async function start(name, broker, folder) {
   const log = join(folder, `${name.replaceAll('/', '-')}.log`);
   const output = openSync(log, 'w');
   const child = spawn(command, args, { stdio: ['ignore', output, output] });
+  running.add(child);
   const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.once('exit', () => running.delete(child));
   for (let turn = 0; ; turn += 1) {
     if (await listens(port)) break;
     if (child.exitCode !== null || turn === 200) {

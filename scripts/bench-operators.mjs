@@ -23,7 +23,7 @@ const MOST = { listMs: 200, othersP99Ms: 50, kickMs: 100 };
 const root = fileURLToPath(new URL('..', import.meta.url));
 ensureNodeModules(root);
 build(root, 'tsconfig.json');
-const { brokers, prepare, start } = await import('../bench/brokers.mjs');
+const { builtIn, prepare, start } = await import('../bench/brokers.mjs');
 const { cpuMicroseconds } = await import('../bench/process.mjs');
 
 const folder = mkdtempSync(join(tmpdir(), 'iotlab-bench-'));
@@ -56,7 +56,8 @@ const asked = (child, key) =>
     child.send('tell');
   });
 
-const socketPath = join(folder, 'admin.sock');
+// Where the broker has it by itself: beside its users and its audit log.
+const socketPath = join(folder, 'data', 'admin.sock');
 
 function open(method, path, body) {
   const text = body === undefined ? '' : JSON.stringify(body);
@@ -87,7 +88,12 @@ function tell(what, figures, holds = true) {
 }
 
 const { ca, users } = await prepare(folder, USERS + 1);
-const broker = await start('iotlab-broker', brokers['iotlab-broker'], folder);
+const broker = await start(
+  'iotlab-broker',
+  // All of them, and the probe, come from one address.
+  builtIn(root, [`limits: { connectionsPerAddress: ${2 * CONNECTIONS} }`]),
+  folder,
+);
 const target = { ca, port: broker.port, pid: broker.pid };
 const members = users.slice(0, USERS);
 const load = await keep({
