@@ -8,7 +8,7 @@ import { type Caller, json, type Route } from './route.js';
 
 export interface AuditEntry {
   readonly caller: Caller;
-  /** Method and path. */
+  /** Method, path and query. */
   readonly what: string;
   readonly body: string | null;
   readonly status: number;

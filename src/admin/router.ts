@@ -86,10 +86,16 @@ const questions = new Set([`${PREFIX}/acl/explain`]);
 /** Whatever was to change something is written down, done or refused. */
 export function auditAnswer(audit: Audit, { method, url, body, caller }: ReceivedRequest, answer: Answer): void {
   const status = statusOf(answer);
-  const { pathname } = new URL(url, 'http://localhost');
+  const { pathname, search } = new URL(url, 'http://localhost');
   if ((method === 'GET' || questions.has(pathname)) && status !== 403) return;
   const result = answer.kind === 'json' && status >= 400 ? codeOf(answer.value) : 'done';
-  audit.write({ caller, what: `${method} ${pathname}`, body: loggable(body), status, result });
+  audit.write({
+    caller,
+    what: `${method} ${pathname}${search}`.slice(0, WHAT_CHARACTERS),
+    body: loggable(body),
+    status,
+    result,
+  });
 }
 
 function match(pattern: readonly string[], parts: readonly string[]): Record<string, string> | null {
@@ -172,7 +178,18 @@ export function codeOf(value: unknown): string {
   return (value as { error?: { code?: string } }).error?.code ?? 'refused';
 }
 
-/** The start of a body, for the audit log. No route takes a secret in its body. */
+/** Of method, path and query, for the audit log. */
+const WHAT_CHARACTERS = 500;
+const BODY_CHARACTERS = 500;
+
+/** The start of a body, for the audit log. No route takes a secret in its body; should somebody send one, it is left out. */
 function loggable(body: string | null): string | null {
-  return body === null ? null : body.slice(0, 500);
+  if (body === null) return null;
+  if (!/pass|secret|token/i.test(body)) return body.slice(0, BODY_CHARACTERS);
+  try {
+    const hidden = (key: string, value: unknown) => (/pass|secret|token/i.test(key) ? '(left out)' : value);
+    return JSON.stringify(JSON.parse(body), hidden).slice(0, BODY_CHARACTERS);
+  } catch {
+    return '(left out)';
+  }
 }
