@@ -1,5 +1,5 @@
 import { hashPassword, randomPassword } from '../credentials/password-hash.js';
-import { editUsersFile, type UserLine } from '../credentials/users-file.js';
+import { editUsersFile, REMOVAL_HOLD_SECONDS, type UserLine } from '../credentials/users-file.js';
 import { Fault } from '../errors.js';
 import { whyNotAGroupName } from '../group-name.js';
 import type { AdminContext, EditableUsers } from './context.js';
@@ -10,8 +10,6 @@ import { type AdminRequest, type Answer, json, notFound, Refusal, type Route } f
 const MOST_LOGINS = 500;
 /** Hashes that are made at the same time: clients want to log in meanwhile. */
 const AT_ONCE = 2;
-/** Longer than the broker takes to notice that the file has changed. */
-const HOLD_SECONDS = 5;
 
 /** Class lists: many users at once, with passwords that are made up, and a user's end with all that is kept. */
 export function accountRoutes(context: AdminContext): readonly Route[] {
@@ -49,7 +47,7 @@ export function accountRoutes(context: AdminContext): readonly Route[] {
     let forgotten: object = {};
     await edit(path, async (file) => {
       if (!file.mentions(login)) throw notFound(`there is no ${JSON.stringify(login)} in the users file`);
-      forgotten = await forgetLogin(context, login, HOLD_SECONDS);
+      forgotten = await forgetLogin(context, login, REMOVAL_HOLD_SECONDS);
       return file.without(login);
     });
     await refresh();

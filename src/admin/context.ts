@@ -65,6 +65,8 @@ export interface TraceKeeper {
   get(id: string): Trace | undefined;
   start(order: TraceOrder): Trace;
   end(trace: Trace): void;
+  /** Ends those of a login, and remembers none of them. */
+  forget(login: string): void;
 }
 
 /** Where the users are, when it is the broker's to change them. */

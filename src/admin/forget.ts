@@ -41,13 +41,20 @@ export async function forgetLogin(context: AdminContext, login: string, holdSeco
     return outcome;
   } finally {
     if (holdSeconds === 0) letIn();
-    else clock.after(holdSeconds * 1_000, letIn);
+    else {
+      clock.after(holdSeconds * 1_000, () => {
+        // What was refused meanwhile was the former holder's, too.
+        forgetWhatIsShown(context, login);
+        letIn();
+      });
+    }
   }
 }
 
 /** Nobody is let in with the login meanwhile: a client that comes back at once would find what is not gone yet. */
-function* forgetAll({ parts }: AdminContext, login: string): Steps<object> {
-  const { accounts, connections, distribution, history, limitRules, rules, sessions, store, wills } = parts;
+function* forgetAll(context: AdminContext, login: string): Steps<object> {
+  const { parts } = context;
+  const { accounts, connections, distribution, limitRules, rules, sessions, store, wills } = parts;
 
   function* sessionsOf(login: string): Steps<Session[]> {
     const own: Session[] = [];
@@ -99,9 +106,16 @@ function* forgetAll({ parts }: AdminContext, login: string): Steps<object> {
   }
   const limits = limitRules.overrideOf(login) !== null;
   if (limits) accounts.setOverride(login, null);
-  history.forget(login);
-  accounts.forget(login);
+  forgetWhatIsShown(context, login);
   return { login, ...ended, ...found, limits };
+}
+
+/** The rings and counters that a user is shown of his login, or that operators are. */
+function forgetWhatIsShown({ parts, rates, traces }: AdminContext, login: string): void {
+  parts.history.forget(login);
+  parts.accounts.forget(login);
+  rates.forget(login);
+  traces.forget(login);
 }
 
 function committed({ parts: { store } }: AdminContext): Promise<void> {

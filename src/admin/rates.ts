@@ -61,6 +61,11 @@ export class Rates {
     };
   }
 
+  /** What was before counts for nothing. */
+  forget(login: string): void {
+    if (this.#looks.delete(login)) this.#balance.add(-BYTES_PER_USER);
+  }
+
   close(): void {
     this.#stop();
     this.#balance.add(-this.#looks.size * BYTES_PER_USER);

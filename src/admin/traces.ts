@@ -101,6 +101,15 @@ export class Traces implements TraceKeeper {
     this.#stop = null;
   }
 
+  forget(login: string): void {
+    for (const trace of [...this.#active.values()]) if (trace.order.login === login) this.end(trace);
+    for (let i = this.#ended.length - 1; i >= 0; i--) {
+      if (this.#ended[i]!.order.login !== login) continue;
+      this.#ended.splice(i, 1);
+      this.#context.parts.operators.balances.history.add(-BYTES_REMEMBERED);
+    }
+  }
+
   close(): void {
     for (const trace of [...this.#active.values()]) this.end(trace);
   }

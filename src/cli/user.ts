@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { configOrigin, loadConfig } from '../config/load.js';
 import { createLoginRule } from '../credentials/login.js';
 import { hashPassword, randomPassword } from '../credentials/password-hash.js';
-import { asUsageError, editUsersFile, readUsersFile } from '../credentials/users-file.js';
+import { asUsageError, editUsersFile, REMOVAL_HOLD_SECONDS, readUsersFile } from '../credentials/users-file.js';
 import { UsageError } from '../errors.js';
 import { askPassword, readPassword } from './ask-password.js';
 import { action, type CommandIo, type Options } from './command.js';
@@ -89,9 +89,6 @@ async function setPassword(
   return 0;
 }
 
-/** Longer than a broker takes to notice that the file has changed. */
-const HOLD_SECONDS = 5;
-
 /** `data`: what is kept of the login goes first, and if that cannot be, nothing does. */
 async function remove(
   { path, from, inUse }: Target,
@@ -106,7 +103,7 @@ async function remove(
   let forgotten = '';
   await editUsersFile(path, async (file) => {
     if (!file.mentions(login)) throw notThere(login, path);
-    if (data && inUse) forgotten = await forgetData({ login, holdSeconds: HOLD_SECONDS, configPath }, io);
+    if (data && inUse) forgotten = await forgetData({ login, holdSeconds: REMOVAL_HOLD_SECONDS, configPath }, io);
     return file.without(login);
   });
   io.stdout.write(`${login} removed from ${path}${from}\n`);

@@ -113,8 +113,8 @@ export class Stranger implements FrameHandler {
     } else if (who.kind === 'unavailable') {
       const { code, message } = who.error;
       this.#turnAway(wire, 'unavailable', username, clientId, who.reason, { code, detail: message });
-    } else if (this.#context.bans.keepsOut(who.login)) {
-      this.#turnAway(wire, 'not-authorised', who.login, clientId, 'banned');
+    } else if (this.#context.bans.keepsOut(who.login) !== null) {
+      this.#turnAway(wire, 'not-authorised', who.login, clientId, this.#context.bans.keepsOut(who.login)!);
     } else if (fault !== null && (!request.clean || request.sessionExpirySeconds !== 0 || request.will !== null)) {
       this.#turnAway(wire, 'unavailable', who.login, clientId, 'store-fault', { code: fault.code });
     } else {

@@ -58,9 +58,10 @@ export class Bans {
     return ban === undefined || ban.until <= this.#clock.epochMs() ? null : ban;
   }
 
-  /** May nobody come in with this login now? */
-  keepsOut(login: string): boolean {
-    return this.#held.has(login) || this.of('login', login) !== null;
+  /** Why nobody may come in with this login now; null when whoever has it may. */
+  keepsOut(login: string): 'banned' | 'being-removed' | null {
+    if (this.#held.has(login)) return 'being-removed';
+    return this.of('login', login) === null ? null : 'banned';
   }
 
   /** Lets nobody in with this login until what it returns is called. */

@@ -10,6 +10,9 @@ import { withUsersLock } from './users-lock.js';
 type Line = { readonly text: string; readonly login: string | null };
 
 /** What a line is to say of a login. */
+/** For so long nobody is let in with a login that is removed: longer than a broker takes to notice that the file has changed. */
+export const REMOVAL_HOLD_SECONDS = 5;
+
 export interface UserLine {
   readonly hashText: string;
   /** Without them, those that the line had are kept. */

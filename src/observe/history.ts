@@ -66,6 +66,8 @@ const REFUSALS_PER_NETWORK = 200;
 const ENDED = 1_000;
 /** Longer ones are cut: they are there to be recognised. */
 const TEXT_CHARACTERS = 200;
+/** Of what a refused CONNECT said of itself. */
+const REFUSED_CHARACTERS = 64;
 
 /**
  * What happened lately: denials and drops by user, refused CONNECTs by network, and connections that ended by user. In
@@ -155,7 +157,10 @@ export class History {
   refused(address: string, login: string | null, clientId: string | null, reason: string, detail?: string): void {
     const at = this.#clock.epochMs();
     const why = detail === undefined ? null : cut(detail);
-    const shown = { login: login?.slice(0, 64) ?? null, clientId: clientId?.slice(0, 64) ?? null };
+    const shown = {
+      login: login?.slice(0, REFUSED_CHARACTERS) ?? null,
+      clientId: clientId?.slice(0, REFUSED_CHARACTERS) ?? null,
+    };
     const { entry } = this.#refusals.put(
       networkOf(address),
       `${reason}\0${address}\0${shown.login}\0${shown.clientId}`,
@@ -179,7 +184,8 @@ export class History {
       ...connection,
       ...{ clientId: cut(clientId), detail: detail === null ? null : cut(detail), endedAt: this.#clock.epochMs() },
     };
-    this.#ended.put(connection.login, String(connection.n), () => ended);
+    // Of whoever was forgotten nothing is kept, and this may come when that is done.
+    if (ended.reason !== 'forgotten') this.#ended.put(connection.login, String(connection.n), () => ended);
     for (const listener of this.#listeners) listener.ended?.(ended);
   }
 
@@ -196,9 +202,14 @@ export class History {
     return login === undefined ? this.#ended : this.#ended.of(login);
   }
 
-  /** Of one user. Refused CONNECTs stay: they are a network's, and whose they were nobody knows. */
+  /**
+   * Of one user; also the refused CONNECTs that said they were his: whoever has the login next is shown those of the
+   * login.
+   */
   forget(login: string): void {
     for (const rings of [this.#denials, this.#ended]) rings.drop(login);
+    const shown = login.slice(0, REFUSED_CHARACTERS);
+    this.#refusals.dropWhere((refusal) => refusal.login === shown);
   }
 
   clear(): void {

@@ -80,6 +80,8 @@ const refusals: Readonly<Record<string, string>> = {
   'store-fault': 'the store cannot be written, and the client wants something kept',
   'memory-limit': 'the user holds as much as is allowed (limits.memoryPerUser), or all together do',
   banned: 'an operator keeps the login, or the address, out for a while',
+  'being-removed':
+    'an operator has the login forgotten, or removed: nobody is let in with it meanwhile, and for five seconds after user remove',
   'too-many-connections': 'the user has as many connections as are allowed (limits.connectionsPerUser)',
   'connections-wait':
     'the user has as many connections as are allowed (limits.connectionsPerUser), and most of them wait to have a message handled: more come than the rate allows (limits.messagesInPerSecond, bytesInPerSecond)',

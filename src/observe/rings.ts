@@ -63,6 +63,22 @@ class Ring<T> {
     return taken;
   }
 
+  /** Lets go of those for which it holds, and hands them over. */
+  takeWhere(holds: (entry: T) => boolean): { key: string; entry: T }[] {
+    const taken: { key: string; entry: T }[] = [];
+    for (let slot = this.#oldest; slot !== null; ) {
+      const { newer } = slot;
+      if (holds(slot.entry!)) {
+        this.#cut(slot);
+        this.#slots.delete(slot.key);
+        taken.push({ key: slot.key, entry: slot.entry! });
+        slot.entry = null;
+      }
+      slot = newer;
+    }
+    return taken;
+  }
+
   /** Oldest first. */
   *[Symbol.iterator](): Generator<T> {
     for (let slot = this.#oldest; slot !== null; slot = slot.newer) yield slot.entry!;
@@ -127,6 +143,14 @@ export class Rings<T> {
   drop(owner: string): void {
     const ring = this.#rings.get(owner);
     if (ring !== undefined) this.#dropOldest(owner, ring, ring.size);
+  }
+
+  /** Nothing is kept any more of what this holds for, whoever's it is. */
+  dropWhere(holds: (entry: T) => boolean): void {
+    for (const [owner, ring] of [...this.#rings]) {
+      for (const { key, entry } of ring.takeWhere(holds)) this.#count(ring, -1, -this.#sizeOf(key, entry));
+      if (ring.size === 0) this.#rings.delete(owner);
+    }
   }
 
   /** Oldest first. */

@@ -217,3 +217,65 @@ test('who comes back at once finds the door closed until everything is gone', as
   again();
   assert.equal((await RawClient.attempt(broker, { as: 'alice' })).code, 0);
 });
+
+test('the next holder of the login sees no failed log-ins, denials, ends or traces of the one before', async (t) => {
+  const broker = await start(t);
+  const socket = join(broker.folder, 'admin.sock');
+  const alice = await RawClient.connect(broker, { as: 'alice' });
+  await alice.publish('not/mine', 'x', { qos: 1 });
+  for (const login of ['alice', 'bob']) await RawClient.attempt(broker, { as: login, password: 'wrong' });
+  for (const login of ['alice', 'bob', 'alice']) {
+    const { body } = await askAdmin(socket, '/v1/traces', { method: 'POST', body: { login } });
+    if (login === 'alice') await askAdmin(socket, `/v1/traces/${(body as { id: string }).id}`, { method: 'DELETE' });
+  }
+  await askAdmin(socket, '/v1/traces', { method: 'POST', body: { login: 'alice' } });
+  await forget(broker, 'alice');
+  await alice.closed();
+  const { history, connections } = broker.parts();
+  await eventually(5_000, 'the connection to be gone', () => connections.size === 0);
+  const left = await Promise.all(
+    ['/denials', '/denials?login=alice', '/connections?state=closed', '/users', '/slow', '/traces'].map(
+      async (path) => (await askAdmin(socket, `/v1${path}`)).text,
+    ),
+  );
+  assert.ok(!left.join().includes('alice'), left.join('\n'));
+  assert.match(left[0]!, /"login":"bob"/);
+  assert.match(left[5]!, /"login":"bob"/);
+  assert.equal([...history.refusals()].length, 1);
+});
+
+test('nobody is let in with a login that is being removed, for a reason of its own, and nothing of that is left', async (t) => {
+  const broker = await start(t);
+  const socket = join(broker.folder, 'admin.sock');
+  await askAdmin(socket, '/v1/users/alice/data?hold=1', { method: 'DELETE' });
+  const { code } = await RawClient.attempt(broker, { as: 'alice' });
+  assert.equal(code, 5);
+  const { text } = await askAdmin(socket, '/v1/denials?login=alice');
+  assert.match(text, /"reason":"being-removed"/);
+  const { bans, history } = broker.parts();
+  await eventually(5_000, 'the login to be free', () => bans.keepsOut('alice') === null);
+  assert.deepEqual([...history.refusals()], []);
+  const next = await RawClient.attempt(broker, { as: 'alice' });
+  assert.equal(next.code, 0);
+  await next.client.disconnect();
+});
+
+test('the audit log says whose ban was removed, which client was kicked, and that a reload was tried; no password', async (t) => {
+  const broker = await start(t);
+  const socket = join(broker.folder, 'admin.sock');
+  await askAdmin(socket, '/v1/bans?login=bob', { method: 'DELETE' });
+  await askAdmin(socket, '/v1/users/bob/connections?client=a%20b', { method: 'DELETE' });
+  await askAdmin(socket, '/v1/config/reload?dryRun=1', { method: 'POST' });
+  await askAdmin(socket, '/v1/bans', { method: 'POST', body: { login: 'bob', password: 'sesame' } });
+  const { body, text } = await askAdmin(socket, '/v1/audit');
+  const entries = (body as { entries: { what: string; body?: string }[] }).entries.slice(-4);
+  assert.deepEqual(
+    entries.map(({ what }) => what),
+    [
+      ...['DELETE /v1/bans?login=bob', 'DELETE /v1/users/bob/connections?client=a%20b'],
+      ...['POST /v1/config/reload?dryRun=1', 'POST /v1/bans'],
+    ],
+  );
+  assert.match(entries[3]!.body!, /"login":"bob"/);
+  assert.ok(!text.includes('sesame'), text);
+});

@@ -47,7 +47,7 @@ export const mutants = [
   {
     name: 'whoever is forgotten may come in meanwhile',
     file: 'src/connection/stranger.ts',
-    find: 'this.#context.bans.keepsOut(who.login)',
+    find: 'this.#context.bans.keepsOut(who.login) !== null',
     replace: "this.#context.bans.of('login', who.login) !== null",
     tests: forget,
   },
