@@ -12,9 +12,11 @@ const SHOWN_CHARACTERS = 200;
 
 /**
  * What a user is told whose own topic or filter is denied, in a sentence: nothing about anybody else, nor about the
- * rules. The same on the user's page, in the operator's list and in the Reason String of MQTT 5.
+ * rules. `mayRead`: he wanted to publish where he may read. The same on the user's page, in the operator's list and in the Reason String of MQTT 5.
  */
-export function denialText(login: string, topic: string): string {
+export function denialText(login: string, topic: string, mayRead = false): string {
+  // Then it is no slip, but what others publish for him.
+  if (mayRead) return `you may read ${shown(topic)}, not publish there`;
   return bracketHint(login, topic) ?? slipHint(login, topic) ?? `${shown(topic)} is outside of what ${login} may use`;
 }
 

@@ -21,7 +21,8 @@ export function aclRoutes({ parts }: AdminContext): readonly Route[] {
     const reasons = explain(rules.acl, person, access, topic).map(({ place, rule: text, grants, why }) => ({
       ...{ place, rule: text, grants, why },
     }));
-    return json({ allowed, rule, hint: allowed ? null : denialText(login, topic), reasons });
+    const mayRead = access === 'write' && own.deliver(topic).allowed;
+    return json({ allowed, rule, hint: allowed ? null : denialText(login, topic, mayRead), reasons });
   }
 
   return [{ method: 'POST', path: '/acl/explain', answer }];

@@ -14,6 +14,7 @@ const ROWS_PER_STEP = 32;
 /** What a list can be sorted by, and whether the largest comes first. */
 const sorts = {
   n: true,
+  ended: true,
   login: false,
   client: false,
   address: false,
@@ -146,6 +147,9 @@ export function openRow({ n, address, openedAt, client, peer, traffic, silentMs 
   };
 }
 
+/** Later than any that has ended. */
+const STILL_OPEN = Number.MAX_SAFE_INTEGER;
+
 const NO_BACKLOG = { inflightMessages: 0, queuedMessages: 0 };
 
 /** As `keyOf` its row. */
@@ -154,6 +158,8 @@ function keyOfOpen(connection: Connection, sort: Sort): string | number {
   switch (sort) {
     case 'n':
       return n;
+    case 'ended':
+      return STILL_OPEN;
     case 'login':
       return peer?.login ?? '';
     case 'client':
@@ -179,6 +185,8 @@ function keyOf(row: Row, sort: Sort): string | number {
   switch (sort) {
     case 'n':
       return row.n;
+    case 'ended':
+      return row.state === 'open' ? STILL_OPEN : Date.parse(row.until);
     case 'login':
       return row.login ?? '';
     case 'client':

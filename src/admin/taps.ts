@@ -3,11 +3,12 @@ import type { Account } from '../fairness/account.js';
 import type { Qos } from '../mqtt/packets.js';
 import type { Message, Publication } from '../mqtt/publication.js';
 import type { Outlet } from '../session/outlet.js';
+import { askedFilters } from './asked-filters.js';
 
 /** Hears of the packets of one client. */
 export interface Tap {
-  /** One came, and is handled next. PUBLISH is told of when it is distributed. */
-  came(type: number, bytes: number): void;
+  /** One came, and is handled next; `filters` that it asks for. PUBLISH is told of when it is distributed. */
+  came(type: number, bytes: number, filters: readonly string[] | null): void;
   /** A message left. `payload` is looked at only while this runs. */
   left(message: {
     readonly topic: string;
@@ -24,10 +25,12 @@ const PUBLISH = 3;
 export class TappedFrames implements FrameHandler {
   readonly #handler: FrameHandler;
   readonly #tap: Tap;
+  readonly #version5: boolean;
 
-  constructor(handler: FrameHandler, tap: Tap) {
+  constructor(handler: FrameHandler, tap: Tap, version5: boolean) {
     this.#handler = handler;
     this.#tap = tap;
+    this.#version5 = version5;
   }
 
   get account(): Account {
@@ -40,7 +43,10 @@ export class TappedFrames implements FrameHandler {
 
   handle(chunk: Buffer, start: number, bodyStart: number, end: number): number {
     const type = chunk[start]! >> 4;
-    if (type !== PUBLISH) this.#tap.came(type, end - start);
+    if (type !== PUBLISH) {
+      const body = { chunk, start: bodyStart, end };
+      this.#tap.came(type, end - start, askedFilters(type, body, this.#version5));
+    }
     return this.#handler.handle(chunk, start, bodyStart, end);
   }
 }

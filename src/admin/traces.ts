@@ -192,13 +192,18 @@ export class Traces implements TraceKeeper {
   }
 
   #tapConnection({ client, reader, closed }: Connection): void {
-    if (client !== null && !closed)
-      reader.handler = new TappedFrames(client, this.#tapOf(client.login, client.clientId));
+    if (client === null || closed) return;
+    const tap = this.#tapOf(client.login, client.clientId);
+    reader.handler = new TappedFrames(client, tap, client.wire.version === '5');
   }
 
   #tapOf(login: string, client: string): Tap {
     return {
-      came: (type, bytes) => this.#tell(login, { event: 'packet', client, packet: packetNames[type] ?? '', bytes }),
+      came: (type, bytes, filters) =>
+        this.#tell(login, {
+          ...{ event: 'packet', client, packet: packetNames[type] ?? '', bytes },
+          ...(filters !== null && { filters }),
+        }),
       left: ({ topic, payload, qos, retain, dup }) =>
         this.#tell(login, { event: 'sent', client, topic, qos, retain, dup, bytes: payload.length, payload }),
     };

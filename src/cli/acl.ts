@@ -1,6 +1,6 @@
 import { type Acl, compileAcl, type UserAcl } from '../acl/acl.js';
 import { explain as explainRules, type RuleOpinion } from '../acl/explain.js';
-import { bracketHint } from '../acl/hint.js';
+import { bracketHint, denialText } from '../acl/hint.js';
 import { systemClock } from '../clock.js';
 import type { Config } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
@@ -8,6 +8,7 @@ import { createLoginRule } from '../credentials/login.js';
 import { openBackend } from '../credentials/open-backend.js';
 import { Fault, UsageError } from '../errors.js';
 import { isValidTopicFilter, isValidTopicName } from '../mqtt/topics.js';
+import { jsonText } from '../observe/json-text.js';
 import { createLog } from '../observe/log.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
@@ -20,7 +21,7 @@ interface Question {
 
 async function explain(
   question: Question,
-  supposed: readonly string[] | null,
+  { supposed, json }: { readonly supposed: readonly string[] | null; readonly json: boolean },
   file: string | undefined,
   io: CommandIo,
 ): Promise<number> {
@@ -29,21 +30,33 @@ async function explain(
   const acl = compileAcl(config.acl, config.groups);
   const valid = access === 'read' ? isValidTopicFilter(topic) : isValidTopicName(topic);
   let found: Found = { groups: supposed ?? [], note: null };
-  if (valid && supposed === null && turnsOnGroups(acl, question)) found = await groupsOf(login, config, io.env);
+  const canLogIn = createLoginRule(config.credentials.loginPattern)(login);
+  if (valid && supposed === null && canLogIn) {
+    found = await whatIsKnown(login, turnsOnGroups(acl, question), config, io.env);
+  }
   const { note } = found;
-  const lines = [verdict(acl.forLogin(login, found.groups), valid, question)];
+  const own = acl.forLogin(login, found.groups);
+  const lines = [verdict(own, valid, question)];
+  const rules: object[] = [];
   if (valid) {
     const opinions = explainRules(acl, acl.person(login, found.groups), access, topic);
     const known = supposed === null ? `as the ${config.credentials.backend} backend says` : 'as supposed';
     const source = (group: string) => (acl.person(login).groups.has(group) ? 'as groups says' : known);
     lines.push(...reasons(opinions, source));
+    rules.push(...opinions.map(({ place, rule, grants, why }) => ({ place, rule, grants, why })));
   }
-  const hint = bracketHint(login, topic);
+  const decision = access === 'read' ? own.subscribe(topic) : own.publish(topic);
+  const readsThere = valid && access === 'write' && !decision.allowed && own.deliver(topic).allowed;
+  const hint = readsThere ? denialText(login, topic, true) : bracketHint(login, topic);
+  const notes = note === null ? [] : [note];
+  if (!canLogIn) notes.push(`${JSON.stringify(login)} cannot log in: it does not match credentials.loginPattern`);
+  if (json) {
+    const { allowed, rule } = valid ? decision : { allowed: false, rule: null };
+    io.stdout.write(`${jsonText({ login, access, topic, valid, allowed, rule, reasons: rules, hint, notes }, 2)}\n`);
+    return 0;
+  }
   if (hint !== null) lines.push(`hint: ${hint}`);
-  if (note !== null) lines.push(`note: ${note}`);
-  if (!createLoginRule(config.credentials.loginPattern)(login)) {
-    lines.push(`note: ${JSON.stringify(login)} cannot log in: it does not match credentials.loginPattern`);
-  }
+  lines.push(...notes.map((each) => `note: ${each}`));
   io.stdout.write(`${lines.join('\n')}\n`);
   return 0;
 }
@@ -59,19 +72,30 @@ function turnsOnGroups(acl: Acl, { login, access, topic }: Question): boolean {
   return !granted(acl.forLogin(login)) && granted(acl.forLogin(login, acl.groups));
 }
 
-/** What the credential backend knows. */
-async function groupsOf(login: string, { credentials }: Config, env: NodeJS.ProcessEnv): Promise<Found> {
+/** What the credential backend knows, without the password. That it cannot be asked matters where it turns on groups. */
+async function whatIsKnown(
+  login: string,
+  needsGroups: boolean,
+  { credentials }: Config,
+  env: NodeJS.ProcessEnv,
+): Promise<Found> {
   const unknown = (why: string): Found => ({
     groups: [],
-    note: `what else ${login} belongs to is not known (${why}); suppose a group with --group`,
+    note: !needsGroups ? null : `what else ${login} belongs to is not known (${why}); suppose a group with --group`,
   });
   const log = createLog({ level: 'silent', format: 'json' });
   let close = async () => {};
   try {
     const backend = await openBackend(credentials, { log, clock: systemClock, env });
     close = () => backend.close();
-    const groups = await backend.groupsOf?.(login, AbortSignal.timeout(credentials.timeoutMs));
-    return { groups: groups ?? [], note: null };
+    const signal = AbortSignal.timeout(credentials.timeoutMs);
+    const looked = await backend.lookUp?.(login, signal);
+    const groups = looked?.groups ?? (needsGroups ? await backend.groupsOf?.(login, signal) : null);
+    const note =
+      looked?.exists === false
+        ? `there is no ${login}, as the ${credentials.backend} backend says: nobody could log in with it`
+        : null;
+    return { groups: groups ?? [], note };
   } catch (error) {
     if (error instanceof UsageError || error instanceof Fault) return unknown(error.message);
     throw error;
@@ -116,9 +140,10 @@ mean something to the shell.`,
           value: 'NAME',
           help: 'suppose that the login is in this group, and ask nobody',
         },
+        json: { type: 'boolean', help: 'JSON, with what every rule says of it' },
       },
       run: ({ args: [login, access, topic], values, config }, io) =>
-        explain({ login, access, topic }, values.group ?? null, config, io),
+        explain({ login, access, topic }, { supposed: values.group ?? null, json: values.json === true }, config, io),
     }),
   },
 });

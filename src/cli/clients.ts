@@ -19,6 +19,7 @@ interface Row {
   readonly inWords?: string;
   readonly silentSeconds?: number;
   readonly subscriptionCount?: number;
+  subscriptions?: readonly { readonly filter: string; readonly qos: number }[];
   readonly queuedMessages?: number;
   readonly publishesReceived: number;
   readonly publishesSent: number;
@@ -41,6 +42,7 @@ interface Wanted {
   readonly ended: boolean;
   readonly sort: string;
   readonly limit: number;
+  readonly subscriptions: boolean;
   readonly json: boolean;
 }
 
@@ -59,6 +61,7 @@ async function list(wanted: Wanted, config: string | undefined, io: CommandIo): 
     total = page.total;
     cursor = page.next;
   }
+  if (wanted.subscriptions) await addSubscriptions(client, rows);
   if (wanted.json) {
     io.stdout.write(`${jsonText(rows, 2)}\n`);
     return 0;
@@ -68,7 +71,32 @@ async function list(wanted: Wanted, config: string | undefined, io: CommandIo): 
   return 0;
 }
 
+/** Which filters each has, the first two hundred; nothing for a connection that has ended meanwhile. */
+async function addSubscriptions(client: AdminClient, rows: Row[]): Promise<void> {
+  for (const row of rows) {
+    row.subscriptions = await client.get<Pick<Row, 'subscriptions'>>(`/connections/${row.n}`).then(
+      ({ subscriptions }) => subscriptions ?? [],
+      (error) => {
+        if (error instanceof UsageError) return [];
+        throw error;
+      },
+    );
+  }
+}
+
+function filterTable(rows: readonly Row[]): string {
+  const filters = rows.flatMap(({ n, client, subscriptions = [] }) =>
+    subscriptions.map(({ filter, qos }) => [n, client ?? '-', qos, filter]),
+  );
+  return filters.length === 0 ? '' : `\n${table(['N', 'CLIENT', 'QOS', 'FILTER'], filters)}`;
+}
+
 function openTable(rows: readonly Row[]): string {
+  const filters = filterTable(rows);
+  return `${connectionTable(rows)}${filters}`;
+}
+
+function connectionTable(rows: readonly Row[]): string {
   return table(
     ['N', 'LOGIN', 'CLIENT', 'ADDRESS', 'MQTT', 'UP', 'SILENT', 'SUBS', 'QUEUED', 'MSG IN', 'MSG OUT', 'IN', 'OUT'],
     rows.map((row) => [
@@ -106,7 +134,7 @@ export const command = defineCommand({
   about: `
 Lists the connections of the running broker; of those that have ended, the last thousand, with the reason. N is what
 "iotlab-broker kick --connection N" wants.`,
-  examples: ['iotlab-broker clients --sort queued', 'iotlab-broker clients alice --ended'],
+  examples: ['iotlab-broker clients --sort queued', 'iotlab-broker clients alice --subscriptions'],
   does: action({
     arguments: ['[LOGIN]'],
     options: {
@@ -114,13 +142,25 @@ Lists the connections of the running broker; of those that have ended, the last 
       address: { type: 'string', value: 'ADDRESS', help: 'only those from there' },
       sort: {
         type: 'string',
-        value: 'n|login|client|address|received|sent|publishes|queued|silent|dropped',
-        help: 'the order; the newest come first unless given',
+        value: 'n|ended|login|client|address|received|sent|publishes|queued|silent|dropped',
+        help: 'the order; the newest come first unless given, or those that ended last',
       },
+      subscriptions: { type: 'boolean', help: 'the filters of each, too' },
       limit: { type: 'string', value: 'COUNT', help: 'how many at the most; 100 unless given' },
       json: { type: 'boolean', help: 'JSON instead of a table' },
     },
-    run: ({ args: [login], values: { ended = false, address, sort = 'n', limit, json = false }, config }, io) =>
-      list({ login, address, ended, sort, limit: countOf(limit, 100, 'limit'), json }, config, io),
+    run: ({ args: [login], values, config }, io) => {
+      const {
+        ended = false,
+        address,
+        sort = ended ? 'ended' : 'n',
+        limit,
+        subscriptions = false,
+        json = false,
+      } = values;
+      if (ended && subscriptions) throw new UsageError('clients: --subscriptions is for open connections');
+      const wanted = { login, address, ended, sort, subscriptions, json };
+      return list({ ...wanted, limit: countOf(limit, 100, 'limit') }, config, io);
+    },
   }),
 });

@@ -6,6 +6,7 @@ import { jsonText } from '../observe/json-text.js';
 import { AdminClient } from './admin-client.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
+import { many } from './quantities.js';
 
 async function check(config: string | undefined, io: CommandIo): Promise<number> {
   await loadConfig(config, io.env);
@@ -46,12 +47,12 @@ function inWords({ applied, needsRestart, subscriptionsEnded, messagesDropped }:
   if (lines.length === 0) lines.push('nothing is different from what is in force');
   const rules = dryRun ? 'the rules would deny them' : 'the rules deny them now';
   if (subscriptionsEnded > 0) {
-    lines.push(`${subscriptionsEnded} subscriptions ${dryRun ? 'would end' : 'ended'}: ${rules}`);
+    lines.push(`${many(subscriptionsEnded, 'subscription')} ${dryRun ? 'would end' : 'ended'}: ${rules}`);
   }
   if (messagesDropped > 0) {
-    lines.push(
-      `${messagesDropped} messages that ${dryRun ? 'wait for them would be' : 'waited for them were'} dropped`,
-    );
+    const wait = dryRun ? `wait${messagesDropped === 1 ? 's' : ''}` : 'waited';
+    const were = dryRun ? 'would be' : messagesDropped === 1 ? 'was' : 'were';
+    lines.push(`${many(messagesDropped, 'message')} that ${wait} for them ${were} dropped`);
   }
   return lines.map((line) => `${line}\n`).join('');
 }

@@ -1,4 +1,5 @@
 import { UsageError } from '../errors.js';
+import { jsonText } from '../observe/json-text.js';
 import { AdminClient } from './admin-client.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
@@ -7,9 +8,11 @@ interface Wanted {
   readonly login: string | undefined;
   readonly client: string | undefined;
   readonly connection: string | undefined;
+  readonly json: boolean;
 }
 
-async function kick({ login, client, connection }: Wanted, config: string | undefined, io: CommandIo): Promise<number> {
+async function kick(wanted: Wanted, config: string | undefined, io: CommandIo): Promise<number> {
+  const { login, client, connection, json } = wanted;
   if ((login === undefined) === (connection === undefined)) {
     throw new UsageError('kick: a LOGIN or --connection N; see: iotlab-broker kick --help');
   }
@@ -21,7 +24,8 @@ async function kick({ login, client, connection }: Wanted, config: string | unde
       ? `/users/${encodeURIComponent(login!)}/connections${query}`
       : `/connections/${encodeURIComponent(connection)}`;
   const { ended } = await broker.send<{ ended: number }>('DELETE', path);
-  io.stdout.write(`${ended} ${ended === 1 ? 'connection' : 'connections'} ended\n`);
+  if (json) io.stdout.write(`${jsonText({ ended })}\n`);
+  else io.stdout.write(`${ended} ${ended === 1 ? 'connection' : 'connections'} ended\n`);
   return ended > 0 ? 0 : 1;
 }
 
@@ -37,8 +41,9 @@ Ends connections of the running broker. Their clients may come back at once, and
     options: {
       client: { type: 'string', value: 'ID', help: 'only the one with this client id' },
       connection: { type: 'string', value: 'N', help: 'the connection with this number, instead of a LOGIN' },
+      json: { type: 'boolean', help: 'JSON instead of a sentence' },
     },
-    run: ({ args: [login], values: { client, connection }, config }, io) =>
-      kick({ login, client, connection }, config, io),
+    run: ({ args: [login], values: { client, connection, json = false }, config }, io) =>
+      kick({ login, client, connection, json }, config, io),
   }),
 });

@@ -2,7 +2,9 @@ import { jsonText } from '../observe/json-text.js';
 import { AdminClient } from './admin-client.js';
 import { action, type CommandIo } from './command.js';
 import { defineCommand } from './define-command.js';
-import { duration, size } from './quantities.js';
+import { duration, many, size } from './quantities.js';
+
+const DAY_MS = 86_400_000;
 
 interface Status {
   readonly status: string;
@@ -18,6 +20,7 @@ interface Status {
   readonly retainedMessages: number;
   readonly heldBytes: number;
   readonly heldBytesLimit: number;
+  readonly certificates: readonly { readonly role: string; readonly expires: string }[];
 }
 
 async function show(json: boolean, config: string | undefined, io: CommandIo): Promise<number> {
@@ -35,15 +38,26 @@ function inWords(status: Status): string {
     ['broker', `${status.status}, version ${status.version}, up ${duration(status.uptimeSeconds * 1_000)}`],
     ['store', status.store],
     ['credentials', `${credentials.state} (${credentials.backend})`],
-    ['connections', `${connections}, of ${usersOnline} users`],
+    ['connections', `${connections}, of ${many(usersOnline, 'user')}`],
     ...(slowedUsers > 0
-      ? [['slowed', `${slowedUsers} users by their rates; ${waitingConnections} connections wait for that`]]
+      ? [
+          [
+            'slowed',
+            `${many(slowedUsers, 'user')} by rates; ${many(waitingConnections, 'connection')} waiting for that`,
+          ],
+        ]
       : []),
     ['sessions', `${sessions}`],
-    ['retained', `${retainedMessages} messages`],
+    ['retained', many(retainedMessages, 'message')],
+    ...(status.certificates.length > 0 ? [['certificates', status.certificates.map(left).join(', ')]] : []),
     ['memory', `${size(heldBytes)} held for users, of ${size(heldBytesLimit)}`],
   ];
   return lines.map(([name = '', text]) => `${name.padEnd(12)} ${text}\n`).join('');
+}
+
+function left({ role, expires }: Status['certificates'][number]): string {
+  const days = Math.floor((Date.parse(expires) - Date.now()) / DAY_MS);
+  return days < 0 ? `${role} has expired` : `${role} for ${many(days, 'day')}`;
 }
 
 export const command = defineCommand({

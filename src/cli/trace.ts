@@ -31,6 +31,9 @@ async function trace(wanted: Wanted, config: string | undefined, io: CommandIo):
   const broker = await AdminClient.of(config, io);
   const order = { login, payload, seconds: Math.round(ms / 1_000), ...(client && { client }), ...(topic && { topic }) };
   const { id, until } = await broker.send<{ id: string; until: string }>('POST', '/traces', order);
+  // It may be somebody who has yet to come: that is no reason not to wait.
+  const { notes } = await broker.get<{ notes: readonly string[] }>(`/users/${encodeURIComponent(login)}/limits`);
+  for (const note of notes.filter((each) => each.startsWith('there is no '))) io.stderr.write(`note: ${note}\n`);
   io.stderr.write(`tracing ${login} until ${until}; Ctrl-C ends it\n`);
   // Who leaves ends the trace.
   for await (const event of broker.lines(`/traces/${id}/stream`)) {
@@ -43,7 +46,7 @@ async function trace(wanted: Wanted, config: string | undefined, io: CommandIo):
 function inWords({ time, event, client = '', topic, payload, ...rest }: Event): string {
   const details = Object.entries(rest)
     .filter(([, value]) => value !== null && value !== false)
-    .map(([name, value]) => (value === true ? name : `${name} ${cell(String(value))}`));
+    .map(([name, value]) => (value === true ? name : `${name} ${whole(value)}`));
   const parts = [time.slice(11, 23), cell(client), arrows[event] ?? ' ', event];
   if (topic !== undefined) parts.push(line(topic));
   parts.push(...details);
@@ -53,6 +56,10 @@ function inWords({ time, event, client = '', topic, payload, ...rest }: Event): 
 
 /** Which way it went, seen from the broker. */
 const arrows: Readonly<Record<string, string>> = { published: '>', packet: '>', sent: '<', denied: 'x' };
+
+/** What helps is no use when it is cut. */
+const whole = (value: unknown) =>
+  cell(Array.isArray(value) ? value.join(' ') : String(value), Number.POSITIVE_INFINITY);
 
 /** As `cell`, in full length. */
 function line(text: string): string {

@@ -13,6 +13,7 @@ import { layoutsIn } from '../store/shard-stores.js';
 import { openStore } from '../store/store.js';
 import { AdminClient } from './admin-client.js';
 import type { CommandIo } from './command.js';
+import { many } from './quantities.js';
 
 type Forgotten = ForgottenRows & { readonly connections?: number };
 
@@ -106,5 +107,3 @@ function inWords(login: string, { connections = 0, sessions, messages, wills, re
   if (parts.length === 0) return `${ended}Nothing was kept of ${login}.`;
   return `${ended}Forgotten of ${login}: ${parts.join(', ')}.`;
 }
-
-const many = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;

@@ -5,6 +5,7 @@ import { createLoginRule } from '../credentials/login.js';
 import { hashPassword, randomPassword } from '../credentials/password-hash.js';
 import { asUsageError, editUsersFile, REMOVAL_HOLD_SECONDS, readUsersFile } from '../credentials/users-file.js';
 import { UsageError } from '../errors.js';
+import { jsonText } from '../observe/json-text.js';
 import { askPassword, readPassword } from './ask-password.js';
 import { action, type CommandIo, type Options } from './command.js';
 import { defineCommand } from './define-command.js';
@@ -114,11 +115,16 @@ async function remove(
   return 0;
 }
 
-async function list({ path, isLogin }: Target, io: CommandIo): Promise<number> {
+async function list({ path, isLogin }: Target, json: boolean, io: CommandIo): Promise<number> {
   const file = await read(path);
   if (file === null) throw new UsageError(`users file ${path}: there is none; make one: iotlab-broker user add LOGIN`);
-  for (const login of file.users.keys()) {
-    io.stdout.write(`${login}\n`);
+  const logins = [...file.users.keys()].sort();
+  if (json) {
+    const rows = logins.map((login) => ({ login, groups: file.users.get(login)!.groups ?? [] }));
+    io.stdout.write(`${jsonText(rows, 2)}\n`);
+  }
+  for (const login of logins) {
+    if (!json) io.stdout.write(`${login}\n`);
     if (!isLogin(login))
       io.stderr.write(`${path}: ${login} cannot log in: it does not match credentials.loginPattern\n`);
   }
@@ -243,8 +249,8 @@ broker keeps of a user is forgotten by way of the running broker, or out of the 
     }),
     list: action({
       summary: 'print the logins, one a line',
-      options: file,
-      run: async ({ values, config }, io) => list(await targetOf(values.file, config, io), io),
+      options: { json: { type: 'boolean', help: 'JSON, with the groups of each' }, ...file },
+      run: async ({ values, config }, io) => list(await targetOf(values.file, config, io), values.json === true, io),
     }),
     import: action({
       summary: 'take the users of a file made by mosquitto_passwd (-: standard input)',

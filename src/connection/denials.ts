@@ -5,11 +5,12 @@ import { limitHint } from '../observe/in-words.js';
 import { countLimit } from '../observe/limits-reached.js';
 import type { Log } from '../observe/log.js';
 import type { RateLimited } from '../observe/rate-limited.js';
-import type { ClientIdentity } from '../session/gate.js';
+import type { ClientIdentity, Gate } from '../session/gate.js';
 import type { SubscribeRefusal } from './wire.js';
 
 export interface DenialContext {
   readonly counters: Counters;
+  readonly gate: Pick<Gate, 'mayReceive'>;
   readonly history: History;
   readonly log: Log;
   readonly noisyLog: RateLimited;
@@ -19,9 +20,14 @@ export interface DenialContext {
 export function tellPublishDenied(context: DenialContext, client: ClientIdentity, topic: string): void {
   context.counters.publishesDenied++;
   const { login, clientId } = client;
-  context.history.denied(client, 'publish', topic, 'denied', () => denialText(login, topic));
+  context.history.denied(client, 'publish', topic, 'denied', () => publishHelp(context, client, topic));
   const fields = { topic: topic.slice(0, 200) };
   warn(context, client, `publish:${clientId}`, fields, bracketHint(login, topic), 'publish denied');
+}
+
+/** What helps whoever publishes to a topic that is refused: in the history, and in the PUBACK of MQTT 5. */
+export function publishHelp({ gate }: Pick<DenialContext, 'gate'>, client: ClientIdentity, topic: string): string {
+  return denialText(client.login, topic, gate.mayReceive(client, topic));
 }
 
 /** A filter that is not granted. */

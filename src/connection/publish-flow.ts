@@ -1,4 +1,3 @@
-import { denialText } from '../acl/hint.js';
 import type { Clock } from '../clock.js';
 import type { LimitsConfig } from '../config/config.js';
 import type { Job } from '../fairness/job.js';
@@ -15,7 +14,7 @@ import type { Store } from '../store/contract.js';
 import { Valve } from '../valve.js';
 import { AnswerQueue } from './answer-queue.js';
 import type { Connection } from './connection.js';
-import { type DenialContext, tellPublishDenied } from './denials.js';
+import { type DenialContext, publishHelp, tellPublishDenied } from './denials.js';
 import { ProtocolError } from './protocol-error.js';
 import { PublishTopics } from './publish-topics.js';
 import type { PublishHead, Wire } from './wire.js';
@@ -272,15 +271,15 @@ export class PublishFlow {
     { qos, retain, responseTopic, payloadStart, end, properties }: PublishHead,
     known: KnownTopic,
   ): Refusal | null {
-    const { login } = this.#session;
     if (!known.allowed) {
       tellPublishDenied(this.#context, this.#session, known.topic);
-      return { code: Reason.NOT_AUTHORIZED, text: denialText(login, known.topic) };
+      return { code: Reason.NOT_AUTHORIZED, text: publishHelp(this.#context, this.#session, known.topic) };
     }
     // Nobody who gets the message could answer there.
     if (responseTopic !== null && !this.#context.gate.mayPublish(this.#session, responseTopic)) {
       tellPublishDenied(this.#context, this.#session, responseTopic);
-      return { code: Reason.NOT_AUTHORIZED, text: `Response Topic: ${denialText(login, responseTopic)}` };
+      const help = publishHelp(this.#context, this.#session, responseTopic);
+      return { code: Reason.NOT_AUTHORIZED, text: `Response Topic: ${help}` };
     }
     if (!retain || qos === 0 || !this.#version5 || end === payloadStart) return null;
     const bytes = end - payloadStart + (properties?.length ?? 0);

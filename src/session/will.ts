@@ -207,7 +207,9 @@ export class Wills {
       yield* distribution.posting(Publication.of(topic, payload, qos, retain, login, clientId, more), account);
     } else {
       counters.willsDenied++;
-      history.denied(client, 'will', denied, 'denied', () => denialText(login, denied));
+      history.denied(client, 'will', denied, 'denied', () =>
+        denialText(login, denied, gate.mayReceive(client, denied)),
+      );
       noisyLog
         .user(login)
         .line('will-denied', (suppressed) =>

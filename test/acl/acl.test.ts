@@ -259,5 +259,6 @@ test('a denial is explained to its user, in a sentence about nobody else', () =>
     ['weather', /^weather is outside of what alice may use$/],
   ] as const;
   for (const [topic, sentence] of told) assert.match(denialText('alice', topic), sentence, topic);
+  assert.equal(denialText('alice', 'localisation/1', true), 'you may read localisation/1, not publish there');
   assert.ok(denialText('alice', `iotlab/bob/${'x'.repeat(60_000)}`).length < 300);
 });

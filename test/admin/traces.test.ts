@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { askAdmin, codeOf } from '../support/admin.js';
+import { Client5 } from '../support/client5.js';
 import { within } from '../support/deadline.js';
 import { OpenApi } from '../support/openapi.js';
 import * as mqtt from '../support/packets.js';
@@ -222,4 +223,23 @@ test('events: what happens to whom, as it happens', async (t) => {
   assert.equal(data[2].reason, 'disconnect');
   assert.doesNotMatch(all.lines.join(), /<i>/);
   assert.deepEqual(ofBob.lines, [': here']);
+});
+
+test('a SUBSCRIBE and an UNSUBSCRIBE show their filters, of both versions', async (t) => {
+  const { stream } = await trace(t, { login: 'alice' });
+  await using three = await RawClient.connect(broker, { as: 'alice', clientId: freshId('three') });
+  await three.subscribe(['iotlab/alice/a', 1], ['iotlab/alice/b/#', 0]);
+  await three.unsubscribe('iotlab/alice/a');
+  await using five = await Client5.connect(broker, { as: 'alice', clientId: freshId('five') });
+  await five.subscribe(['iotlab/alice/+', 1]);
+  await stream.until((lines) => lines.find((line) => line.includes('alice/+')));
+  const asked = stream.events().filter(({ filters }) => filters !== undefined);
+  assert.deepEqual(
+    asked.map(({ packet, filters }) => [packet, filters]),
+    [
+      ['SUBSCRIBE', ['iotlab/alice/a', 'iotlab/alice/b/#']],
+      ['UNSUBSCRIBE', ['iotlab/alice/a']],
+      ['SUBSCRIBE', ['iotlab/alice/+']],
+    ],
+  );
 });

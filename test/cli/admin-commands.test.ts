@@ -31,7 +31,23 @@ test('clients: who is connected, and whose connection has ended', async () => {
   assert.match(lines[1]!, /^ *\d+ {2}alice {2}\S+\\nroot {2}\\u001b\[2J {2}127\.0\.0\.1 {2}3\.1\.1/);
   const json = JSON.parse((await run('clients', '--json', '--sort', 'received')).out);
   assert.equal(json[0].client, clientId);
+  const { out: filters } = await run('clients', 'alice', '--subscriptions');
+  assert.match(filters, /\nN +CLIENT +QOS +FILTER\n *\d+ .* {2}0 {2}iotlab\/alice\/#\n$/);
+  const [row] = JSON.parse((await run('clients', 'alice', '--subscriptions', '--json')).out);
+  assert.deepEqual(row.subscriptions, [{ filter: 'iotlab/alice/#', qos: 0 }]);
+  // It began before the one that ends before it.
+  const later = await RawClient.connect(broker, { as: 'alice', clientId: freshId('later') });
+  await later.disconnect();
+  const isNoted = (whose: string) => async () =>
+    (await run('clients', 'alice', '--ended', '--json')).out.includes(whose);
+  await eventually(5_000, 'the end to be noted', isNoted(later.clientId));
   await alice.disconnect();
+  await eventually(5_000, 'the end to be noted', isNoted('u001b'));
+  const ends = JSON.parse((await run('clients', 'alice', '--ended', '--json', '--limit', '2')).out);
+  assert.deepEqual(
+    ends.map(({ client }: { client: string }) => client),
+    [clientId, later.clientId],
+  );
   const ended = await run('clients', 'alice', '--ended', '--limit', '1');
   assert.match(ended.out, /127\.0\.0\.1 {2}3\.1\.1 .* disconnect\n$/);
   assert.equal((await run('clients', '--sort', 'size')).code, 2);
@@ -72,6 +88,7 @@ test('kick: a login, one of its clients, or a connection', async () => {
   await two.closed();
   assert.equal((await run('kick', 'alice')).out, '1 connection ended\n');
   await one.closed();
+  assert.deepEqual(JSON.parse((await run('kick', 'alice', '--json')).out), { ended: 0 });
   assert.deepEqual(await run('kick', 'alice'), { code: 1, out: '0 connections ended\n', err: '' });
   const gone = await run('kick', '--connection', String(n));
   assert.deepEqual([gone.code, /no open connection/.test(gone.err)], [2, true]);
@@ -154,8 +171,10 @@ test('trace: what a login does, one line an event', async () => {
   const lines = io.out().trimEnd().split('\n');
   const times = /^\d\d:\d\d:\d\d\.\d{3} {2}\S+\\nx {2}/;
   assert.ok(lines.length >= 4 && lines.every((line) => times.test(line)), io.out());
-  assert.ok(lines.some((line) => / {2}> {2}packet {2}packet SUBSCRIBE {2}bytes \d+$/.test(line)));
+  assert.ok(lines.some((line) => / {2}> {2}packet {2}packet SUBSCRIBE {2}bytes \d+ {2}filters iotlab\/\S+/.test(line)));
   assert.ok(lines.some((line) => / {2}> {2}published {2}iotlab\/alice\/x .* \| one\\ntwo\\u001b\[2J$/.test(line)));
   assert.ok(lines.some((line) => / {2}< {2}sent {2}iotlab\/alice\/x /.test(line)));
   assert.equal((await run('trace', 'alice', '--for', 'ever')).code, 2);
+  const nobody = await run('trace', 'nosuchuser', '--for', '1s');
+  assert.match(nobody.err, /^note: there is no nosuchuser, as the file backend says/);
 });

@@ -77,6 +77,19 @@ test('acl explain: the decision, the rule, and a hint; exit code 0 either way', 
   assert.match(await explain('Bob', 'read', 'iotlab/Bob'), /note: "Bob" cannot log in/);
 });
 
+test('acl explain: who may read and not publish is told so, and of whom nobody knows it is said; as JSON too', async (t) => {
+  const folder = await tempFolder(t);
+  const config = join(folder, 'broker.yaml');
+  await writeFile(config, 'credentials: { file: { path: users } }\nacl: [{ access: read, topic: localisation/# }]');
+  await writeFile(join(folder, 'users'), '', { mode: 0o600 });
+  const { out } = await invoke('acl', 'explain', 'nosuchuser', 'write', 'localisation/1', '--config', config);
+  assert.match(out, /^hint: you may read localisation\/1, not publish there$/m);
+  assert.match(out, /^note: there is no nosuchuser, as the file backend says: nobody could log in with it$/m);
+  const asked = await invoke('acl', 'explain', 'nosuchuser', 'read', 'localisation/1', '--json', '--config', config);
+  const { allowed, rule, notes } = JSON.parse(asked.out);
+  assert.deepEqual([allowed, rule, notes.length], [true, 'read localisation/#', 1]);
+});
+
 test('acl explain with rules of a file, and wrong usage', async (t) => {
   const file = await fileWith(t, 'acl: [{ access: read, topic: localisation/# }]');
   const { out } = await invoke('acl', 'explain', 'alice', 'read', 'localisation/saclay/+', '--config', file);

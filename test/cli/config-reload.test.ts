@@ -54,7 +54,7 @@ test('config reload: what would change, what has, what needs a restart, and what
     ...{ dryRun: true, applied: ['acl'], needsRestart: [] },
     ...{ users: 1, subscriptionsEnded: 1, messagesDropped: 0 },
   });
-  assert.match((await reload('--dry-run')).out, /^1 subscriptions would end: the rules would deny them$/m);
+  assert.match((await reload('--dry-run')).out, /^1 subscription would end: the rules would deny them$/m);
   assert.deepEqual(await client.subscribe(['news/#', 0]), [0]);
   const json = JSON.parse((await reload('--json')).out);
   assert.deepEqual(json, {

@@ -17,6 +17,7 @@ test('status: how the broker is, in words and as JSON', async (t) => {
   assert.equal(await runCli(['status', '--config', config], io), 0, io.err());
   assert.match(io.out(), /^broker {7}ok, version \d+\.\d+\.\d+, up \d/);
   assert.match(io.out(), /^connections {2}0, of 0 users$/m);
+  assert.match(io.out(), /^certificates server for \d+ days/m);
   const json = captureIo();
   assert.equal(await runCli(['status', '--json', '--config', config], json), 0);
   assert.equal(JSON.parse(json.out()).status, 'ok');

@@ -138,7 +138,12 @@ test('list tells what is in the file but of no use', async (t) => {
   const [, hash] = (await readFile(path, 'utf8')).trim().split(':');
   await appendFile(path, `Bob:${hash}\nplain:text\n`);
   const { code, out, err } = await user(['list']);
-  assert.deepEqual([code, out], [0, 'alice\nBob\n']);
+  assert.deepEqual([code, out], [0, 'Bob\nalice\n']);
+  const json = JSON.parse((await user(['list', '--json'])).out);
+  assert.deepEqual(json, [
+    { login: 'Bob', groups: [] },
+    { login: 'alice', groups: [] },
+  ]);
   assert.match(err, /Bob cannot log in.*\n.*users:3: ignored: .*plain text, perhaps\n$/);
 });
 
