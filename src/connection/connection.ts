@@ -94,8 +94,8 @@ export class Connection implements FrameSource, Holder {
     this.#account = network;
     network.balances.connections.add(CONNECTION_BYTES);
     this.reader = new FrameReader(socket, context.scheduler, this, stranger(this, network));
-    this.outbox = new Outbox(socket, context.scheduler, this.reader, network, this.traffic);
-    this.reader.onReading = () => this.outbox.resume();
+    this.outbox = new Outbox(socket, context, this.reader, network, this.traffic);
+    this.reader.onPaused = () => this.outbox.resume();
     this.outbox.onDrained = () => this.#client?.pump();
     pauseAtOnce(socket);
     readOnAfterWriteError(socket, context.clock, () => this.outbox.close());

@@ -19,8 +19,8 @@ const UNITS_PER_LOOK = 64;
  * their owner's turn, for a job to be done, for a valve to open) are kept, and the socket is read no further meanwhile.
  */
 export class FrameReader implements Task, Reader {
-  /** Called when nothing waits any more and the socket is read again. */
-  onReading: (() => void) | null = null;
+  /** Called when nothing waits any more and the socket is read again, and when what waits may do so for long. */
+  onPaused: (() => void) | null = null;
   readonly toll = new PublishToll();
   readonly #socket: Readable;
   readonly #scheduler: Scheduler;
@@ -74,7 +74,8 @@ export class FrameReader implements Task, Reader {
     return !this.#ahead.empty || this.#job.any;
   }
 
-  get #stopped(): boolean {
+  /** Whatever waits does so until something opens. */
+  get stopped(): boolean {
     return this.#halted || this.#obstacles.any;
   }
 
@@ -89,7 +90,7 @@ export class FrameReader implements Task, Reader {
     scheduler.received(account);
     if (this.#source.closed || this.#onHandled !== null) return;
     this.#readRound = scheduler.id;
-    if (this.#stopped || this.waiting || !scheduler.mayWork(account)) {
+    if (this.stopped || this.waiting || !scheduler.mayWork(account)) {
       if (!this.#ahead.push(chunk)) this.#socket.pause();
       this.#line();
       return;
@@ -109,7 +110,7 @@ export class FrameReader implements Task, Reader {
   /** The peer sends no more. What waits is handled first. */
   end(): void {
     this.#ended = true;
-    if (!this.waiting && !this.#stopped) this.#source.ended();
+    if (!this.waiting && !this.stopped) this.#source.ended();
   }
 
   /** It makes way: reads no further, and calls back when what was read is handled; `atOnce`: whatever the rate is. */
@@ -152,8 +153,9 @@ export class FrameReader implements Task, Reader {
   /** Its owner's turn has come. */
   work(): boolean {
     // It counts as being in line until it is done here: what is kept meanwhile must not put it there twice.
-    if (!this.#stopped && !this.#source.closed && this.#finishJob()) this.#runWaiting();
-    const over = this.#stopped || this.#source.closed;
+    if (!this.stopped && !this.#source.closed && this.#finishJob()) this.#runWaiting();
+    const over = this.stopped || this.#source.closed;
+    if (over) this.onPaused?.();
     this.#lined = this.waiting && !over;
     if (this.#lined || over) return this.#lined;
     if (this.#onHandled === null) this.#readOn();
@@ -173,19 +175,19 @@ export class FrameReader implements Task, Reader {
   }
 
   #goOn(): void {
-    if (this.#stopped || this.#source.closed) return;
+    if (this.stopped || this.#source.closed) return;
     if (this.waiting) this.#line();
     else this.#readOn();
   }
 
   #readOn(): void {
-    this.onReading?.();
+    this.onPaused?.();
     if (this.#ended) this.#source.ended();
     else this.#socket.resume();
   }
 
   #line(): void {
-    if (this.#lined || this.#stopped) return;
+    if (this.#lined || this.stopped) return;
     this.#lined = true;
     this.#scheduler.add(this.#handler.account, this);
   }
@@ -209,7 +211,7 @@ export class FrameReader implements Task, Reader {
   }
 
   #runWaiting(): void {
-    while (!this.#ahead.empty && !this.#job.any && !this.#stopped && !this.#source.closed) {
+    while (!this.#ahead.empty && !this.#job.any && !this.stopped && !this.#source.closed) {
       const { chunk, at } = this.#ahead.shift();
       if (!this.#run(chunk, at)) return;
     }
@@ -244,7 +246,7 @@ export class FrameReader implements Task, Reader {
       this.#setPartial(null);
       const done = this.#process(frame, 0);
       if (this.#source.closed) return -1;
-      if (done && !this.#stopped) return i;
+      if (done && !this.stopped) return i;
       if (i < chunk.length) this.#keep(chunk, i, frame);
       return -1;
     }
@@ -273,7 +275,7 @@ export class FrameReader implements Task, Reader {
       i = end;
       if (this.#source.closed) return false;
       if (!this.#finishJob()) break;
-      if (this.#stopped) {
+      if (this.stopped) {
         i -= this.#backBytes;
         this.#backBytes = 0;
         break;
@@ -284,7 +286,7 @@ export class FrameReader implements Task, Reader {
     }
     if (i < limit) this.#keep(chunk, i);
     else if (this.#job.any) this.#line();
-    return i === limit && !this.#job.any && !this.#stopped;
+    return i === limit && !this.#job.any && !this.stopped;
   }
 
   /** Puts what is left of a chunk in front of what waits, but behind the frame of which it had the end. */

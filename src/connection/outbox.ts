@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { Clock } from '../clock.js';
 import type { Account } from '../fairness/account.js';
 import type { Flushable, Scheduler } from '../fairness/scheduler.js';
 import type { ConnectionTraffic } from '../mqtt/traffic.js';
@@ -15,9 +16,9 @@ const WRITE_BYTES = 64 * 1024;
 
 /**
  * A client may send fifty messages and close without reading one answer. Writing to its closed socket provokes a reset,
- * and with the reset go the bytes of it that are not read yet. So answers are held while received bytes wait to be
- * handled, and for at most this long while more keeps coming in turn after turn. A client that waits for its answer
- * sends nothing meanwhile, and gets it one turn later.
+ * and with the reset go the bytes of it that are not read yet. So answers are held while received bytes wait for their
+ * turn; and for at most this long while these wait for a valve, which may be hours at a rate, or more keeps coming in turn
+ * after turn. A client that waits for its answer sends nothing meanwhile, and gets it one turn later.
  */
 const HELD_MS = 10;
 
@@ -27,6 +28,8 @@ export interface ReadingState {
   readonly expectsMore: boolean;
   /** Received bytes wait to be handled. */
   readonly waiting: boolean;
+  /** Nothing is handled until something has opened: that may take long. */
+  readonly stopped: boolean;
 }
 
 /**
@@ -50,6 +53,7 @@ export class Outbox implements Flushable {
   readonly #socket: Duplex;
   readonly #reader: ReadingState;
   readonly #scheduler: Scheduler;
+  readonly #clock: Clock;
   readonly #traffic: ConnectionTraffic;
   readonly #gathered = new GatheredBytes();
   #account: Account;
@@ -61,6 +65,9 @@ export class Outbox implements Flushable {
   /** There are messages among what is to be sent, not only answers. */
   #urgent = false;
   #heldSinceMs = 0;
+  /** What is held behind a valve is due then. */
+  #cancelDue: (() => void) | null = null;
+  #due = false;
   #marked = false;
   #gone = false;
   #onEnded: (() => void) | null = null;
@@ -68,7 +75,7 @@ export class Outbox implements Flushable {
 
   constructor(
     socket: Duplex,
-    scheduler: Scheduler,
+    { scheduler, clock }: { readonly scheduler: Scheduler; readonly clock: Clock },
     reader: ReadingState,
     account: Account,
     traffic: ConnectionTraffic,
@@ -76,6 +83,7 @@ export class Outbox implements Flushable {
     this.#socket = socket;
     this.#reader = reader;
     this.#scheduler = scheduler;
+    this.#clock = clock;
     this.#account = account;
     this.#traffic = traffic;
   }
@@ -141,8 +149,12 @@ export class Outbox implements Flushable {
       this.#gathered.settleRange();
       return;
     }
-    if (!this.#urgent && this.bytes < LARGE_BYTES) {
-      if (this.#reader.waiting) return; // `resume` comes back to it.
+    if (!this.#urgent && !this.#due && this.bytes < LARGE_BYTES) {
+      if (this.#reader.waiting) {
+        // Otherwise `resume` comes back to it.
+        if (this.#reader.stopped) this.#cancelDue ??= this.#clock.after(HELD_MS, () => this.#isDue());
+        return;
+      }
       if (this.#reader.expectsMore) {
         const now = this.#scheduler.endedAtMs;
         if (this.#heldSinceMs === 0) this.#heldSinceMs = now;
@@ -156,7 +168,18 @@ export class Outbox implements Flushable {
     this.#write();
   }
 
-  /** The peer is read again: what was held back meanwhile is due at the end of this turn. */
+  #isDue(): void {
+    this.#due = true;
+    this.resume();
+  }
+
+  #settleDue(): void {
+    this.#cancelDue?.();
+    this.#cancelDue = null;
+    this.#due = false;
+  }
+
+  /** The peer is read again, or not for long: what was held back meanwhile is looked at at the end of this turn. */
   resume(): void {
     if (this.bytes > 0 && !this.#marked && !this.busy && !this.closed) this.#mark();
   }
@@ -172,6 +195,7 @@ export class Outbox implements Flushable {
 
   /** Lets go of everything; nothing is written any more. */
   close(): void {
+    this.#settleDue();
     this.closed = true;
     this.#gone = true;
     this.#onEnded = null;
@@ -219,6 +243,7 @@ export class Outbox implements Flushable {
     if (this.busy || this.#gone || this.bytes === 0) return;
     this.#heldSinceMs = 0;
     this.#urgent = false;
+    if (this.#cancelDue !== null) this.#settleDue();
     this.writes++;
     const { data, pooled } = this.#gathered.take(WRITE_BYTES);
     this.#pooled = pooled;

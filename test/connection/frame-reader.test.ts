@@ -287,3 +287,16 @@ test('what a connection asked for waits on for what it waits for as the connecti
   await scheduler.whenIdle();
   assert.deepEqual([steps, failures], [['begins', 'goes on'], []]);
 });
+
+test('it is told when what waited for its turn waits for what may be long', async () => {
+  const { scheduler, reader, socket, valves } = setup([
+    { steps: 4, stepMs: 0.9 },
+    { steps: 0, stepMs: 0, back: true },
+  ]);
+  const told: boolean[] = [];
+  reader.onPaused = () => told.push(reader.waiting && reader.stopped);
+  socket.push(Buffer.concat([frame(0), frame(1)]));
+  await nextTurn();
+  await scheduler.whenIdle();
+  assert.deepEqual([valves.length, told], [1, [true]]);
+});

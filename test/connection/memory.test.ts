@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { describe, test } from 'node:test';
+import { systemClock } from '../../src/clock.js';
 import { Outbox } from '../../src/connection/outbox.js';
 import { writePublish } from '../../src/connection/publish-bytes.js';
 import { ConnectionTraffic } from '../../src/mqtt/traffic.js';
@@ -20,8 +21,8 @@ describe('the outbox of a peer that does not read', () => {
     const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => void writes.push(done) });
     const outbox = new Outbox(
       socket,
-      newScheduler(),
-      { expectsMore: false, waiting: false },
+      { scheduler: newScheduler(), clock: systemClock },
+      { expectsMore: false, waiting: false, stopped: false },
       networkAccount(),
       new ConnectionTraffic(new Counters()),
     );

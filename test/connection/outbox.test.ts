@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { systemClock } from '../../src/clock.js';
 import { Outbox } from '../../src/connection/outbox.js';
 import { writePublish } from '../../src/connection/publish-bytes.js';
 import { ConnectionTraffic } from '../../src/mqtt/traffic.js';
 import { Counters } from '../../src/observe/counters.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
 import { networkAccount, newScheduler } from '../support/accounts.js';
 
 /** A socket that keeps what it is given and takes its time: `release` completes the write under way. */
@@ -25,7 +27,7 @@ class SlowSocket extends Duplex {
   }
 }
 
-const quiet = { expectsMore: false, waiting: false };
+const quiet = { expectsMore: false, waiting: false, stopped: false };
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 const step = fc.oneof(
@@ -42,7 +44,13 @@ test('bytes leave in the order they were given, whatever the mixture and however
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
       const socket = new SlowSocket();
-      const outbox = new Outbox(socket, newScheduler(), quiet, networkAccount(), new ConnectionTraffic(new Counters()));
+      const outbox = new Outbox(
+        socket,
+        { scheduler: newScheduler(), clock: systemClock },
+        quiet,
+        networkAccount(),
+        new ConnectionTraffic(new Counters()),
+      );
       const expected: Buffer[] = [];
       let last: { chunk: Buffer; end: number } = { chunk: chunks[0]!, end: 0 };
       const verbatim = (chunk: Buffer, start: number, end: number) => {
@@ -90,7 +98,13 @@ test('everything of one turn is one write, and messages that came together leave
     writes.push(chunk);
     done();
   };
-  const outbox = new Outbox(socket, newScheduler(), quiet, networkAccount(), new ConnectionTraffic(new Counters()));
+  const outbox = new Outbox(
+    socket,
+    { scheduler: newScheduler(), clock: systemClock },
+    quiet,
+    networkAccount(),
+    new ConnectionTraffic(new Counters()),
+  );
   const chunk = Buffer.allocUnsafeSlow(1_000);
   for (let at = 0; at < 1_000; at += 100) outbox.verbatim(chunk, at, at + 100);
   await nextTurn();
@@ -100,8 +114,14 @@ test('everything of one turn is one write, and messages that came together leave
 
 test('answers are held while received bytes wait to be handled, messages are not', async () => {
   const socket = new SlowSocket();
-  const reading = { expectsMore: false, waiting: true };
-  const outbox = new Outbox(socket, newScheduler(), reading, networkAccount(), new ConnectionTraffic(new Counters()));
+  const reading = { expectsMore: false, waiting: true, stopped: false };
+  const outbox = new Outbox(
+    socket,
+    { scheduler: newScheduler(), clock: systemClock },
+    reading,
+    networkAccount(),
+    new ConnectionTraffic(new Counters()),
+  );
   outbox.acknowledge(0x40, 1);
   await nextTurn();
   assert.equal(socket.taken.length, 0);
@@ -116,4 +136,35 @@ test('answers are held while received bytes wait to be handled, messages are not
   outbox.resume();
   await nextTurn();
   assert.deepEqual([...socket.taken[1]!], [0x40, 2, 0, 2]);
+});
+
+test('answers are held for a moment only while received bytes wait for a valve', async () => {
+  const socket = new SlowSocket();
+  const clock = new ManualClock();
+  const scheduler = newScheduler();
+  const reading = { expectsMore: false, waiting: true, stopped: false };
+  const traffic = new ConnectionTraffic(new Counters());
+  const outbox = new Outbox(socket, { scheduler, clock }, reading, networkAccount(), traffic);
+  outbox.acknowledge(0x40, 1);
+  await nextTurn();
+  // They waited for their turn, and do so now for what may be long.
+  reading.stopped = true;
+  outbox.resume();
+  await nextTurn();
+  clock.advance(9);
+  outbox.acknowledge(0x40, 2);
+  await nextTurn();
+  assert.equal(socket.taken.length, 0);
+  clock.advance(1);
+  await nextTurn();
+  assert.deepEqual([...socket.taken[0]!], [0x40, 2, 0, 1, 0x40, 2, 0, 2]);
+  // And no sooner the next time.
+  socket.release();
+  outbox.acknowledge(0x40, 3);
+  await nextTurn();
+  assert.equal(socket.taken.length, 1);
+  clock.advance(10);
+  await nextTurn();
+  assert.equal(socket.taken.length, 2);
+  outbox.close();
 });

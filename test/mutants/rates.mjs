@@ -27,6 +27,20 @@ export const mutants = [
     tests: wills,
   },
   {
+    name: 'answers are held for as long as bytes wait for a rate',
+    file: 'src/connection/outbox.ts',
+    find: 'if (this.#reader.stopped) this.#cancelDue ??=',
+    replace: 'if (this.closed) this.#cancelDue ??=',
+    tests: ['test/connection/outbox.test.ts', ...rates],
+  },
+  {
+    name: 'answers that are held are forgotten as a rate closes',
+    file: 'src/connection/frame-reader.ts',
+    find: 'if (over) this.onPaused?.();',
+    replace: '',
+    tests: ['test/connection/frame-reader.test.ts'],
+  },
+  {
     name: 'what is decided for a group does not count for those who are there',
     file: 'src/session/accounts.ts',
     find: 'else if (isGroupSubject(subject)) for (const each of this.#byLogin.values()) this.#limit(each);',

@@ -275,3 +275,32 @@ test('what a user takes of every limit is what the limits are asked', async (t) 
   assert.deepEqual(use.get('retainedBytesPerUser'), [account.balances.retained.bytes, 32 * 1024 * 1024]);
   assert.deepEqual(use.get('memoryPerUser'), [account.heldBytes, 64 * 1024 * 1024]);
 });
+
+for (const direction of ['In', 'Out'] as const) {
+  test(`what is handled is answered at once, while what came behind it waits for the rate: ${direction}`, async (t) => {
+    const world = await worldWith(t, { limits: { [`messages${direction}PerSecond`]: 3, burstMs: 1_000 } });
+    const reader = await world.client();
+    await reader.subscribe(['iotlab/alice/#', 0]);
+    collecting(reader);
+    const writer = await world.client();
+    const answers: number[] = [];
+    const collect = async () => {
+      for (;;) answers.push((await writer.next(60_000)).type);
+    };
+    collect().catch(() => {});
+    // More than wait in a queue before the publisher does.
+    const first = direction === 'In' ? 2 : 90;
+    const packets = (from: number, to: number) =>
+      numbers(to - from).map((n, i) => mqtt.publish('iotlab/alice/x', n, { qos: 1, id: from + i + 1 }));
+    writer.send(...packets(0, first), mqtt.pingreq(), ...packets(first, 400));
+    const { counters } = world.parts();
+    const pubacks = () => answers.filter((type) => type === mqtt.PUBACK).length;
+    await world.passUntil(() => counters.publishesReceived[1] >= 3, 0);
+    for (let i = 0; i < 10; i++) {
+      await world.passUntil(() => pubacks() >= counters.publishesReceived[1] - 1, 20);
+      world.clock.advance(330);
+    }
+    if (direction === 'In') assert.ok(answers.includes(mqtt.PINGRESP));
+    assert.ok(pubacks() < 400);
+  });
+}
