@@ -36,10 +36,7 @@ export interface PublishContext extends DenialContext {
 }
 
 /** Why a message is not taken: MQTT 5 says it, earlier versions acknowledge and drop. */
-interface Refusal {
-  readonly code: ReasonCode;
-  readonly text: string;
-}
+type Refusal = { readonly code: ReasonCode; readonly text: string };
 
 /** The publishing side of one connection: PUBLISH and PUBREL in, PUBACK, PUBREC and PUBCOMP out. */
 export class PublishFlow {
@@ -86,10 +83,7 @@ export class PublishFlow {
     else if (qos === 2 && !this.#receive(packetId)) return 1; // Received before: only the answer is due [MQTT-4.3.3-2].
     if (!known.allowed || head.responseTopic !== null || retain) {
       const refusal = this.#whyNot(head, known);
-      if (refusal !== null) {
-        this.#refuse(refusal, qos, packetId);
-        return 1;
-      }
+      if (refusal !== null) return this.#refuse(refusal, qos, packetId);
     }
     counters.publishesAllowed++;
     const publication = (this.#publication ?? new Publication()).begin(
@@ -115,23 +109,30 @@ export class PublishFlow {
       const search = context.router.search(known.topic);
       route = search.proceed(NODES_PER_STEP);
       if (route === null) {
-        return this.#goOn(this.#publishWhenRouted(search, known, publication, packetId));
+        return this.#goOn(this.#publishWhenRouted(search, known, publication, packetId), qos === 2 ? packetId : 0);
       }
       session.account.topics.setRoute(known, route);
     }
     const job = this.#distribute(publication, packetId, route);
     const units = 1 + publication.deliveries + (publication.messageBytes >> 10);
-    if (job !== null) return this.#goOn(job, units);
+    if (job !== null) return this.#goOn(job, qos === 2 ? packetId : 0, units);
     publication.over();
     this.#publication = publication;
     return units;
   }
 
   /** What is to be done with a message takes longer: later frames wait. The publication is the job's. */
-  #goOn(job: Job, units = 1): number {
+  #goOn(job: Job, qos2Id: number, units = 1): number {
     this.#publication = null;
-    this.#connection.reader.perform(job);
+    this.#connection.reader.perform(qos2Id === 0 ? job : this.#session.receiving(job, qos2Id));
     return units;
+  }
+
+  /** It came again, on another connection than the one that it came on first, before that was distributed. */
+  *#answerWhenReceived(valve: Valve, packetId: number): Job {
+    while (valve.closed) yield valve;
+    if (this.#session.hasReceived(packetId)) this.#answers.afterStore(PUBREC, packetId);
+    else this.#connection.close('internal-error');
   }
 
   /** Where a topic goes takes long to find. */
@@ -252,7 +253,9 @@ export class PublishFlow {
   #receive(packetId: number): boolean {
     const session = this.#session;
     if (session.hasReceived(packetId)) {
-      this.#answers.afterStore(PUBREC, packetId);
+      const valve = session.whileReceiving(packetId);
+      if (valve === undefined) this.#answers.afterStore(PUBREC, packetId);
+      else this.#connection.reader.perform(this.#answerWhenReceived(valve, packetId));
       return false;
     }
     if (session.account.receivedMessages >= RECEIVED_PER_USER) {
@@ -288,9 +291,9 @@ export class PublishFlow {
   }
 
   /** The service acknowledges and drops. In MQTT 5 a refused QoS 2 message ends its flow (4.3.3). */
-  #refuse({ code, text }: Refusal, qos: Qos, packetId: number): void {
-    if (qos === 0) return;
+  #refuse({ code, text }: Refusal, qos: Qos, packetId: number): number {
     if (qos === 2 && this.#version5) this.#session.deleteReceived(packetId);
-    this.#answers.afterStore(qos === 1 ? PUBACK : PUBREC, packetId, code, text);
+    if (qos > 0) this.#answers.afterStore(qos === 1 ? PUBACK : PUBREC, packetId, code, text);
+    return 1;
   }
 }

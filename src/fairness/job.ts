@@ -7,13 +7,35 @@ import type { Owner, Scheduler, Task } from './scheduler.js';
  */
 export type Job = Generator<Valve | undefined, void, void>;
 
-/** Goes on until the job is done, or the slice over, or a valve closed: that is returned then. */
-export function proceed(job: Job, scheduler: Scheduler): 'done' | 'slice-over' | Valve {
-  for (;;) {
-    const { done, value } = job.next();
-    if (done) return 'done';
-    if (value?.closed) return value;
-    if (scheduler.sliceOver) return 'slice-over';
+/**
+ * A job that was begun. What it waits for is known here and not to who goes on with it: a connection that has to make
+ * way, or is gone, hands it on in the middle of that.
+ */
+export class Work {
+  readonly #job: Job;
+  #valve: Valve | null = null;
+
+  constructor(job: Job) {
+    this.#job = job;
+  }
+
+  /** What it waits for; null: it can go on. */
+  get valve(): Valve | null {
+    return this.#valve?.closed === true ? this.#valve : null;
+  }
+
+  /** Goes on until the job is done, or the slice over, or a valve closed: that is returned then, and until it opens. */
+  proceed(scheduler: Scheduler): 'done' | 'slice-over' | Valve {
+    if (this.#valve?.closed === true) return this.#valve;
+    for (;;) {
+      const { done, value } = this.#job.next();
+      if (done) return 'done';
+      if (value?.closed) {
+        this.#valve = value;
+        return value;
+      }
+      if (scheduler.sliceOver) return 'slice-over';
+    }
   }
 }
 
@@ -40,27 +62,28 @@ export function* whenThere<T>(promise: Promise<T>): Generator<Valve, T, void> {
 
 /** A job that nothing waits for. */
 export class BackgroundJob implements Task {
-  readonly #job: Job;
+  readonly #work: Work;
   readonly #owner: Owner;
   readonly #scheduler: Scheduler;
 
-  constructor(job: Job, owner: Owner, scheduler: Scheduler) {
-    this.#job = job;
+  constructor(work: Work, owner: Owner, scheduler: Scheduler) {
+    this.#work = work;
     this.#owner = owner;
     this.#scheduler = scheduler;
   }
 
   work(): boolean {
-    const outcome = proceed(this.#job, this.#scheduler);
+    const outcome = this.#work.proceed(this.#scheduler);
     if (outcome === 'done') return false;
     if (outcome === 'slice-over') return true;
-    this.begin(outcome);
+    this.begin();
     return false;
   }
 
-  /** Is in its owner's line from now on, or from when the valve is open that the job waits for. */
-  begin(valve: Valve | null): void {
+  /** Is in its owner's line from now on, or from when that is open that it waits for. */
+  begin(): void {
     const line = () => this.#scheduler.add(this.#owner, this);
+    const { valve } = this.#work;
     if (valve === null) line();
     else valve.whenOpen(line);
   }
@@ -68,7 +91,7 @@ export class BackgroundJob implements Task {
 
 /** Begins a job that nothing waits for: at once, if it is its owner's turn, and goes on with it later if need be. */
 export function perform(job: Job, owner: Owner, scheduler: Scheduler): void {
-  const task = new BackgroundJob(job, owner, scheduler);
+  const task = new BackgroundJob(new Work(job), owner, scheduler);
   let more = true;
   if (scheduler.mayWork(owner)) {
     scheduler.begin();

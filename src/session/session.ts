@@ -1,9 +1,11 @@
+import type { Job } from '../fairness/job.js';
 import type { Grant } from '../mqtt/grant.js';
 import type { ProtocolLevel } from '../mqtt/packets.js';
 import type { Publication } from '../mqtt/publication.js';
 import type { Noted } from '../observe/history.js';
 import type { Subscriber } from '../routing/subscriber.js';
 import type { SessionWriter } from '../store/contract.js';
+import { Valve } from '../valve.js';
 import { type ClientIdentity, type Gate, scopedId } from './gate.js';
 import type { OutgoingQueue } from './outgoing-queue.js';
 import type { Holder, UserAccount } from './user-account.js';
@@ -57,6 +59,8 @@ export class Session implements Subscriber, ClientIdentity {
 
   readonly #gate: Gate;
   #receivedIds: Set<number> | null = null;
+  /** Closed while the message of a packet id is being distributed, by a job. */
+  readonly #receiving = new Map<number, Valve>();
 
   constructor(options: SessionOptions) {
     this.id = scopedId(options.account.login, options.clientId);
@@ -116,6 +120,30 @@ export class Session implements Subscriber, ClientIdentity {
     this.account.receivedMessages--;
     this.account.balances.received.add(-RECEIVED_BYTES);
     return true;
+  }
+
+  /**
+   * Distributes a message of QoS 2, which may take longer than its connection lives. It was received when that is done;
+   * if it cannot be, it was not, and is taken when the client sends it again [MQTT-4.3.3-2].
+   */
+  *receiving(distributing: Job, packetId: number): Job {
+    const valve = new Valve();
+    valve.close();
+    this.#receiving.set(packetId, valve);
+    let distributed = false;
+    try {
+      yield* distributing;
+      distributed = true;
+    } finally {
+      this.#receiving.delete(packetId);
+      if (!distributed) this.deleteReceived(packetId);
+      valve.open();
+    }
+  }
+
+  /** Closed as long as the message of this packet id is being distributed: until then, nobody knows. */
+  whileReceiving(packetId: number): Valve | undefined {
+    return this.#receiving.get(packetId);
   }
 
   /** The session ends. */

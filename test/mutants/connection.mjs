@@ -46,8 +46,8 @@ export const mutants = [
   {
     name: 'a denied message is delivered',
     file: 'src/connection/publish-flow.ts',
-    find: 'if (refusal !== null) {',
-    replace: 'if (refusal !== null && known.allowed) {',
+    find: 'if (refusal !== null) return this.#refuse(refusal, qos, packetId);',
+    replace: 'if (refusal !== null && known.allowed) return this.#refuse(refusal, qos, packetId);',
     tests: flow,
   },
   {
@@ -238,13 +238,6 @@ export const mutants = [
     file: 'src/connection/frame-reader.ts',
     find: 'this.#job.leave(account, this.#scheduler);',
     replace: '',
-    tests: reader,
-  },
-  {
-    name: 'what a connection asked for does not wait any more as it ends',
-    file: 'src/connection/frame-job.ts',
-    find: '.begin(this.#valve);',
-    replace: '.begin(null);',
     tests: reader,
   },
   {

@@ -107,8 +107,8 @@ export const mutants = [
   {
     name: 'a job does not wait for a valve',
     file: 'src/fairness/job.ts',
-    find: 'if (value?.closed) return value;',
-    replace: '',
+    find: 'if (value?.closed) {',
+    replace: 'if (value === null) {',
     tests: job,
   },
   {
@@ -231,5 +231,12 @@ export const mutants = [
     find: 'account.balances.sessions.add(-sessionBytes(session.clientId));',
     replace: '',
     tests: balances,
+  },
+  {
+    name: 'a job that waits goes on when its connection makes way',
+    file: 'src/fairness/job.ts',
+    find: 'if (this.#valve?.closed === true) return this.#valve;',
+    replace: '',
+    tests: [...job, 'test/session/long-messages.test.ts', 'test/connection/frame-reader.test.ts'],
   },
 ];

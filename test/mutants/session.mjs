@@ -80,8 +80,12 @@ export const mutants = [
   {
     name: 'a published Will stays stored',
     file: 'src/session/will.ts',
-    find: 'this.#forget(client, will, account);',
-    replace: 'account.balances.wills.add(-willBytes(will));',
+    find: `    }
+    this.#forget(client, will, account);
+  }`,
+    replace: `    }
+    account.balances.wills.add(-willBytes(will));
+  }`,
     tests: restart,
   },
   {

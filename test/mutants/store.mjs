@@ -23,15 +23,17 @@ export const mutants = [
   {
     name: 'a batch that failed is forgotten',
     file: 'src/store/group-commit.ts',
-    find: 'for (const [key, { value }] of group.operations) next.operations.set(key, { value, fresh: false });',
-    replace: '',
+    find: `this.#gathering = group;
+    this.#ripening = null;`,
+    replace: `this.#gathering = new Group();
+    this.#ripening = null;`,
     tests: groups,
   },
   {
     name: 'what gathered during a failed batch replaces nothing of it',
-    file: 'src/store/group-commit.ts',
-    find: 'next.operations.set(key, next.operations.has(key) ? { value: operation.value, fresh: false } : operation);',
-    replace: 'if (!next.operations.has(key)) next.operations.set(key, operation);',
+    file: 'src/store/group.ts',
+    find: 'known.value = operation.value;',
+    replace: '',
     tests: groups,
   },
   {
@@ -50,15 +52,15 @@ export const mutants = [
   },
   {
     name: 'a fresh row that is deleted before it was written takes its delete along',
-    file: 'src/store/group-commit.ts',
-    find: '} else if (operation.fresh) {',
-    replace: '} else if (operation.value === null) {',
+    file: 'src/store/group.ts',
+    find: 'else if (operation.fresh) return this.operations.delete(key);',
+    replace: 'else if (operation.value === null) return this.operations.delete(key);',
     tests: groups,
   },
   {
     name: 'batches are not synced',
-    file: 'src/store/group-commit.ts',
-    find: 'await batch.write({ sync: this.#durable });',
+    file: 'src/store/group.ts',
+    find: 'await batch.write({ sync });',
     replace: 'await batch.write({ sync: false });',
     tests: powerLoss,
   },

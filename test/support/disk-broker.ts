@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Config } from '../../src/config/config.js';
 import type { DeepPartial } from '../../src/config/defaults.js';
+import { inParts } from '../../src/store/parted-database.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { within } from './deadline.js';
 import { FlawedDisk } from './flawed-database.js';
@@ -44,7 +45,8 @@ export async function startDiskBroker(config: DeepPartial<Config> = {}): Promise
   const broker = await startTestBroker({
     store: 'folder',
     config: withDeadline(config),
-    seams: { openDatabase: disk.open, clock },
+    // As LevelDB is opened: with long values in parts.
+    seams: { openDatabase: async (mode) => inParts(await disk.open(mode)), clock },
   });
   return {
     ...broker,
