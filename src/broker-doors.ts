@@ -29,7 +29,7 @@ const folderOf = ({ url, path }: Config['storage']) => (url === '' ? path : 'mem
 export function openAdminOf(
   { config, parts, log, clock, seams }: DoorOptions,
   others: Pick<AdminOptions, 'certificates' | 'stopping' | 'controls'> & {
-    readonly guard: Pick<CredentialGuard, 'outage' | 'recheck' | 'refresh' | 'lookUp'>;
+    readonly guard: Pick<CredentialGuard, 'outage' | 'recheck' | 'refresh' | 'lookUp' | 'find'>;
   },
 ): Promise<Admin> {
   const { guard, ...given } = others;
@@ -39,6 +39,7 @@ export function openAdminOf(
     users: editableUsers(config, seams, () => guard.refresh()),
     credentialsChanged: (login) => guard.recheck(login),
     lookUp: (login) => guard.lookUp(login),
+    findLogins: (part, most) => guard.find(part, most),
     credentialsFault: () => (guard.outage ? 'E_CREDENTIALS_UNAVAILABLE' : null),
   });
 }

@@ -2,6 +2,7 @@ import { hashPassword, randomPassword } from '../credentials/password-hash.js';
 import { editUsersFile, REMOVAL_HOLD_SECONDS, type UserLine } from '../credentials/users-file.js';
 import { Fault } from '../errors.js';
 import { whyNotAGroupName } from '../group-name.js';
+import { shardOf } from '../shard.js';
 import type { AdminContext, EditableUsers } from './context.js';
 import { forgetLogin } from './forget.js';
 import { type AdminRequest, type Answer, json, notFound, Refusal, type Route } from './route.js';
@@ -17,6 +18,14 @@ export function accountRoutes(context: AdminContext): readonly Route[] {
     if (context.users !== null) return context.users;
     throw new Refusal(409, 'no-users-file', 'the users are elsewhere (credentials.backend); add and remove them there');
   };
+
+  /** Those of whom nothing is here, too. Of several brokers each tells of its own. */
+  async function find({ query }: AdminRequest): Promise<Answer> {
+    const { cluster, parts, findLogins } = context;
+    const found = await findLogins((query.find as string | undefined) ?? '', query.limit as number);
+    const own = found.filter((login) => shardOf(login, cluster.shards) === cluster.shard).sort();
+    return json({ accounts: own.map((login) => ({ login, here: parts.accounts.seen(login) !== undefined })) });
+  }
 
   async function add({ body }: AdminRequest): Promise<Answer> {
     const { path, isLogin, refresh } = users();
@@ -55,6 +64,12 @@ export function accountRoutes(context: AdminContext): readonly Route[] {
   }
 
   return [
+    {
+      method: 'GET',
+      path: '/accounts',
+      query: { find: { kind: 'text' }, limit: { kind: 'integer', min: 1, max: 1_000, otherwise: 100 } },
+      answer: find,
+    },
     { method: 'POST', path: '/accounts', answer: add },
     { method: 'DELETE', path: '/accounts/{login}', answer: remove },
   ];

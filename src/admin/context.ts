@@ -32,6 +32,8 @@ export interface AdminContext {
   readonly credentialsChanged: (login: string) => Promise<void>;
   /** What the credential backend knows of a login without its password; nulls where it cannot tell. */
   readonly lookUp: (login: string) => Promise<LookedUp>;
+  /** The first `most` logins that contain `part`, as far as the credential backend can tell. */
+  readonly findLogins: (part: string, most: number) => Promise<readonly string[]>;
   readonly stopping: () => boolean;
   readonly departure: Departure;
   /** Which of how many brokers this is, so that numbers given here are given by no other one. */

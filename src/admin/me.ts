@@ -1,4 +1,5 @@
 import { Connection } from '../connection/connection.js';
+import type { Refusal } from '../observe/history.js';
 import { jsonText } from '../observe/json-text.js';
 import { limitUse, slowedUse } from '../session/limit-use.js';
 import type { UserAccount } from '../session/user-account.js';
@@ -55,12 +56,15 @@ export function meRoutes(context: AdminContext, events: MeEvents): readonly Rout
       open.push({ ...openRow(holder), subscriptions: subscriptionsOf(holder) });
       yield;
     }
-    const ended: object[] = [];
-    for (const each of history.endedConnections(account.login)) {
-      ended.push(ownEndedRow(each));
-      if (ended.length % ITEMS_PER_STEP === 0) yield;
+    // As they ended; of two at the same moment the later one stands first.
+    const ended = [...history.endedConnections(account.login)].reverse().sort((a, b) => b.endedAt - a.endedAt);
+    yield;
+    const rows: object[] = [];
+    for (const each of ended.slice(0, SHOWN)) {
+      rows.push(ownEndedRow(each));
+      if (rows.length % ITEMS_PER_STEP === 0) yield;
     }
-    return { open, total: account.connections.size, ended: ended.reverse().slice(0, SHOWN) };
+    return { open, total: account.connections.size, ended: rows };
   }
 
   function* queues({ login }: UserAccount): Steps<object> {
@@ -75,13 +79,15 @@ export function meRoutes(context: AdminContext, events: MeEvents): readonly Rout
 
   function* denials({ login }: UserAccount): Steps<object> {
     const denied = [...history.denials(login)].reverse().map(denialRow);
-    const failed: object[] = [];
+    const failed: Refusal[] = [];
     let count = 0;
     for (const refusal of history.refusals()) {
-      if (refusal.login === login) failed.push(failedRow(refusal));
+      if (refusal.login === login) failed.push(refusal);
       if (++count % ITEMS_PER_STEP === 0) yield;
     }
-    return { denials: denied, logins: failed.reverse().slice(0, SHOWN) };
+    // They are kept by network: in the order of their last time they are put here.
+    failed.reverse().sort((a, b) => b.lastAt - a.lastAt);
+    return { denials: denied, logins: failed.slice(0, SHOWN).map(failedRow) };
   }
 
   function kick({ params, caller }: AdminRequest): Answer {

@@ -39,6 +39,9 @@ export interface CredentialBackend {
    */
   lookUp?(login: string, signal: AbortSignal): Promise<LookedUp>;
 
+  /** The first `most` logins that contain this, of those that may log in. Absent: the backend cannot list its users. */
+  find?(part: string, most: number): readonly string[];
+
   /** Calls back with the canonical login and the groups of each account whose groups changed, where it can tell. */
   onGroups?(listener: (login: string, groups: readonly string[]) => void): void;
 

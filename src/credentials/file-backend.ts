@@ -185,6 +185,15 @@ export async function openFileBackend(options: {
       return { exists: user !== undefined, groups: user?.groups ?? [] };
     },
 
+    find(part, most) {
+      const found: string[] = [];
+      for (const login of users.keys()) {
+        if (found.length >= most) break;
+        if (login.includes(part)) found.push(login);
+      }
+      return found;
+    },
+
     onGroups(listener) {
       groupListeners.push(listener);
     },

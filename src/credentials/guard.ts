@@ -64,6 +64,8 @@ export interface CredentialGuard {
   recheck(login: string): Promise<void>;
   /** What the backend knows of a login without its password; nulls where it cannot tell, or does not answer. Never rejects. */
   lookUp(login: string): Promise<LookedUp>;
+  /** The first `most` logins that contain this; of a backend that cannot list its users, the one that is this. */
+  find(part: string, most: number): Promise<readonly string[]>;
   /** Looks now whether accounts have changed, where the backend keeps a copy of them. */
   refresh(): Promise<void>;
   /** Calls off what is being asked and closes the backend. */
@@ -252,6 +254,12 @@ export function createCredentialGuard(options: {
     async recheck(login) {
       verdicts.forget(login);
       await backend.refresh?.();
+    },
+
+    async find(part, most) {
+      if (backend.find !== undefined) return backend.find(part, most);
+      const { exists } = await this.lookUp(part);
+      return exists === true ? [part] : [];
     },
 
     async lookUp(login) {

@@ -42,6 +42,24 @@ test('nobody is added when somebody could not be', async () => {
   assert.doesNotMatch(await readFile(broker.usersFile, 'utf8'), /dora/);
 });
 
+test('who may log in is found, whether or not anything of his is here', async () => {
+  await using client = await RawClient.connect(broker, { as: 'alice' });
+  await client.publish('iotlab/alice/x', 'x', { qos: 1 });
+  await ask('/accounts', { method: 'POST', body: { logins: ['lab01', 'lab02'] } });
+  const found = async (query: string) => {
+    const { body } = await ask(`/accounts${query}`);
+    assert.deepEqual(api.complaints('GET /accounts', body), []);
+    return (body as { accounts: { login: string; here: boolean }[] }).accounts;
+  };
+  assert.deepEqual(await found('?find=ab0'), [
+    { login: 'lab01', here: false },
+    { login: 'lab02', here: false },
+  ]);
+  assert.deepEqual(await found('?find=lice'), [{ login: 'alice', here: true }]);
+  assert.equal((await found('?limit=1')).length, 1);
+  assert.deepEqual(await found('?find=nobody-at-all'), []);
+});
+
 test('a user is removed with all that is kept of him, and is out', async () => {
   await using client = await RawClient.connect(broker, { as: 'bob', clientId: 'bobs', clean: false });
   await client.subscribe(['iotlab/bob/#', 1]);

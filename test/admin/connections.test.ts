@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TopList } from '../../src/admin/top-list.js';
 import { askAdmin } from '../support/admin.js';
+import { eventually } from '../support/deadline.js';
 import { OpenApi } from '../support/openapi.js';
 import { freshId, RawClient } from '../support/raw-client.js';
 import { useTestBroker } from '../support/test-broker.js';
@@ -99,6 +100,22 @@ test('connections are ended one by one, by client and by login, and are told why
   );
   await other.expectNothing();
   await other.disconnect();
+});
+
+test('those that have ended come in the order of their ends, when that is asked for', async () => {
+  const [first, second] = [freshId('ends'), freshId('ends')];
+  const one = await RawClient.connect(broker, { as: 'bob', clientId: first });
+  const two = await RawClient.connect(broker, { as: 'bob', clientId: second });
+  for (const client of [two, one]) {
+    await client.disconnect();
+    const now = Date.now();
+    await eventually(1_000, 'the next millisecond', () => Date.now() > now);
+  }
+  const ended = async () => {
+    const { connections } = await list('?state=closed&login=bob&sort=ended&limit=2');
+    return connections.map(({ client }) => client);
+  };
+  await eventually(2_000, 'the ends in their order', async () => (await ended()).join() === `${first},${second}`);
 });
 
 test('what is denied, dropped and refused is listed with what helps', async () => {

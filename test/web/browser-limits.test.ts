@@ -53,6 +53,20 @@ test('a second limit stands beside the first, and what is left out is said to be
   assert.deepEqual(operator.complaints, []);
 });
 
+test('a message of the live view that waits for the rate says so, and is acknowledged or not in the end', async () => {
+  await using open = await browser.open(broker, '/me', 'carol');
+  await open.page.click('#live-toggle');
+  await open.says('#live-state', 'Receiving');
+  const decision = { limits: { messagesInPerSecond: 1, burstMs: 1_000 }, since: 0, until: null, reason: '' };
+  broker.parts().accounts.setOverride('carol', decision);
+  await using client = await RawClient.connect(broker, { as: 'carol' });
+  for (let i = 0; i < 20; i++) client.send(mqtt.publish('iotlab/carol/x', 'x'));
+  await open.page.click('#live-form button[type=submit]');
+  await open.says('#live-answer', 'Not acknowledged yet: your rate, 1 messages a second, is used up.');
+  broker.parts().accounts.setOverride('carol', null);
+  await open.says('#live-answer', 'Acknowledged.');
+});
+
 test('whoever is slowed sees the rate, its end and its reason, and what waits; and so does the operator', async () => {
   const until = Date.now() + 3_600_000;
   const decision = { limits: { messagesInPerSecond: 1, burstMs: 1_000 }, since: until - 1, until, reason: 'a loop' };

@@ -29,6 +29,21 @@ test('users see their denials with what helps, within a second, and their traffi
   stream.close();
 });
 
+test('failed log-ins of several networks come newest first', async () => {
+  const { history } = broker.parts();
+  const addresses = ['192.0.2.1', '198.51.100.1', '192.0.2.2'];
+  for (const address of addresses) {
+    history.refused(address, 'alice', null, 'wrong-password');
+    const now = Date.now();
+    await eventually(1_000, 'the next millisecond', () => Date.now() > now);
+  }
+  const { logins } = (await (await WebUser.logIn(broker, 'alice')).ask('/v1/me/denials')).body;
+  assert.deepEqual(
+    logins.map(({ address }: { address: string }) => address),
+    addresses.toReversed(),
+  );
+});
+
 test('retained messages are listed and deleted by who published them', async () => {
   const [alice, bob] = await Promise.all(['alice', 'bob'].map((login) => WebUser.logIn(broker, login)));
   for (const as of ['alice', 'bob']) {

@@ -1,5 +1,5 @@
 import { ask } from './ask.js';
-import { byId, element, say, sentence, timeOf } from './dom.js';
+import { byId, bytesOf, element, numberOf, say, sentence, timeOf } from './dom.js';
 import { MqttClient } from './mqtt.js';
 import { texts } from './texts.js';
 
@@ -7,6 +7,8 @@ const words = texts.me;
 /** Messages that are shown, the newest first. */
 const SHOWN = 100;
 const SHOWN_CHARACTERS = 2_000;
+/** For an acknowledgement: after that it is said why there is none. */
+const PATIENCE_MS = 1_000;
 
 /** The live view of the user's own tree: a client of MQTT 5 in the page, with a ticket in the place of a password. */
 export function liveView({ login, home }) {
@@ -21,6 +23,9 @@ export function liveView({ login, home }) {
   let receiving = '';
   let changing = Promise.resolve();
   let sentTo = null;
+  let sends = 0;
+  /** Messages that are not acknowledged. */
+  const pending = new Set();
   const answer = byId('live-answer');
   let fresh = [];
   let drawing = false;
@@ -128,6 +133,9 @@ export function liveView({ login, home }) {
     const qos = Number(byId('live-qos').value);
     answer.textContent = '';
     sentTo = topic.value;
+    const mine = ++sends;
+    const impatient = setTimeout(() => sayWhyItWaits(() => mine === sends && pending.has(mine)), PATIENCE_MS);
+    pending.add(mine);
     try {
       const retain = byId('live-retain').checked;
       const refused = await client.publish(sentTo, byId('live-payload').value, { qos, retain });
@@ -135,8 +143,18 @@ export function liveView({ login, home }) {
       else answer.textContent = qos === 0 ? words.sent : words.sentTo;
     } catch {
       answer.textContent = words.notSent;
+    } finally {
+      clearTimeout(impatient);
+      pending.delete(mine);
     }
   });
+
+  async function sayWhyItWaits(waits) {
+    const { rates = [] } = await ask('/me').catch(() => ({}));
+    if (!waits()) return;
+    const slowed = rates.find(({ direction, slowed: isSlowed }) => direction === 'in' && isSlowed);
+    answer.textContent = slowed === undefined ? words.waitsStill : say(words.waits, { rate: rateInWords(slowed) });
+  }
 
   /** The subscription is no more, and MQTT has no packet that says so. */
   function filterEnded(filter, why) {
@@ -162,6 +180,11 @@ export function liveView({ login, home }) {
       answer.textContent = `${words.refused}${sentence(hint)}`;
     },
   };
+}
+
+function rateInWords({ messagesPerSecond: n, bytesPerSecond }) {
+  const messages = n === null ? [] : [say(words.rateMessages, { n: numberOf(n) })];
+  return [...messages, ...(bytesPerSecond === null ? [] : [bytesOf(bytesPerSecond)])].join(', ');
 }
 
 /** Long ones are told by their beginning. */

@@ -68,16 +68,16 @@ export function userView(changed) {
     if (login === null) return;
     const shown = login;
     const query = `login=${encodeURIComponent(login)}`;
-    const nothing = { groups: [], totals: { publishesReceived: 0, publishesSent: 0 } };
+    const nothing = { groups: null, totals: { publishesReceived: 0, publishesSent: 0 } };
     const [user, limits, open, closed, denied] = await Promise.all([
       ask(path()).catch(() => nothing),
       ask(path('/limits')),
       ask(`/connections?${query}&limit=200`),
-      ask(`/connections?${query}&state=closed&limit=50`),
+      ask(`/connections?${query}&state=closed&sort=ended&limit=50`),
       ask(`/denials?${query}`),
     ]);
     if (shown !== login) return;
-    const groups = user.groups.join(', ') || '–';
+    const groups = (user.groups ?? limits.groups).join(', ') || '–';
     const { publishesReceived, publishesSent } = user.totals;
     const facts = say(words.facts, { groups, in: numberOf(publishesReceived), out: numberOf(publishesSent) });
     const { bannedUntil, decided } = limits;
@@ -100,9 +100,14 @@ export function userView(changed) {
       return { n };
     }, words.kicked),
   );
-  byId('user-remove').addEventListener('click', () => {
+  byId('user-remove').addEventListener('click', async () => {
+    const whom = login;
     if (!confirm(say(words.removeSure, { login }))) return;
-    act(() => ask(`/accounts/${encodeURIComponent(login)}`, { method: 'DELETE' }), words.removed);
+    const removed = await act(() => ask(`/accounts/${encodeURIComponent(whom)}`, { method: 'DELETE' }), words.removed);
+    // Of who is no more there is nothing to show.
+    if (removed === null || login !== whom) return;
+    open(null);
+    byId('users-find').focus();
   });
   byId('user-close').addEventListener('click', () => open(null));
   byId('ban-form').addEventListener('submit', (event) => {

@@ -10,24 +10,40 @@ const words = texts.operator;
 const FAST_MS = 3_000;
 const SLOW_MS = 10_000;
 const CLASS_AT_ONCE = 20;
+/** From the last letter that is typed to the question who that is. */
+const TYPING_MS = 300;
 
-const user = userView(() => showUsers().catch(() => {}));
+/** Who may log in and has nothing here, of those that are looked for. */
+let strangers = [];
+
+const user = userView(() => findStrangers().catch(() => {}));
+
+/** Of who has nothing here there is nothing to say. */
+const ifHere = (cell) => (row) => (row.here === false ? '' : cell(row));
 
 const users = new Table(byId('users'), {
   caption: words.users,
   keyOf: ({ login }) => login,
   columns: [
     { heading: words.login, cell: ({ login }) => login },
-    { heading: texts.me.limitNames.connectionsPerUser, number: true, cell: ({ connections }) => numberOf(connections) },
+    {
+      heading: texts.me.limitNames.connectionsPerUser,
+      number: true,
+      cell: ifHere(({ connections }) => numberOf(connections)),
+    },
     {
       heading: words.perSecond,
       number: true,
-      cell: ({ perSecond }) => `${numberOf(perSecond.publishesReceived)}, ${numberOf(perSecond.publishesSent)}`,
+      cell: ifHere(({ perSecond: p }) => `${numberOf(p.publishesReceived)}, ${numberOf(p.publishesSent)}`),
     },
-    { heading: words.queued, number: true, cell: ({ queuedMessages }) => numberOf(queuedMessages) },
-    { heading: words.memory, number: true, cell: ({ heldBytes }) => bytesOf(heldBytes) },
-    { heading: words.fullest, long: true, cell: ({ fullest }) => bar(fullest) },
-    { heading: words.denialsCount, number: true, cell: ({ denials }) => numberOf(denials) },
+    { heading: words.queued, number: true, cell: ifHere(({ queuedMessages }) => numberOf(queuedMessages)) },
+    { heading: words.memory, number: true, cell: ifHere(({ heldBytes }) => bytesOf(heldBytes)) },
+    {
+      heading: words.fullest,
+      long: true,
+      cell: ({ here, fullest }) => (here === false ? words.neverHere : bar(fullest)),
+    },
+    { heading: words.denialsCount, number: true, cell: ifHere(({ denials }) => numberOf(denials)) },
     {
       heading: texts.common.actions,
       cell: ({ login }) => button(words.open, () => user.open(login), { label: say(words.openOf, { login }) }),
@@ -133,8 +149,20 @@ async function showUsers() {
   const { users: found, total } = await ask(`/users?sort=${byId('users-sort').value}&limit=1000`);
   const wanted = byId('users-find').value.trim();
   const shown = found.filter(({ login }) => login.includes(wanted));
-  users.show(shown);
+  const known = new Set(found.map(({ login }) => login));
+  const others = strangers.filter(({ login }) => login.includes(wanted) && !known.has(login));
+  users.show([...shown, ...others]);
   byId('users-count').textContent = say(words.count, { shown: numberOf(shown.length), total: numberOf(total) });
+}
+
+/** Class members of whom nothing is kept can be limited, kept out and removed as well. */
+async function findStrangers() {
+  const wanted = byId('users-find').value.trim();
+  const { accounts } =
+    wanted === '' ? { accounts: [] } : await ask(`/accounts?find=${encodeURIComponent(wanted)}&limit=100`);
+  if (byId('users-find').value.trim() !== wanted) return;
+  strangers = accounts.filter(({ here }) => !here);
+  await showUsers();
 }
 
 async function showSlow() {
@@ -205,7 +233,12 @@ enter(async (session) => {
   byId('users-sort').append(...sorts);
   const look = () => showUsers().catch((error) => tell(reasonOf(error)));
   byId('users-sort').addEventListener('change', look);
-  byId('users-find').addEventListener('input', look);
+  let typing = 0;
+  byId('users-find').addEventListener('input', () => {
+    look();
+    clearTimeout(typing);
+    typing = setTimeout(() => findStrangers().catch((error) => tell(reasonOf(error))), TYPING_MS);
+  });
   often(() => Promise.all([showHealth(), showUsers(), user.refresh()]), FAST_MS);
   often(() => Promise.all([showCourse(), showSlow(), showDenials(), showAudit()]), SLOW_MS);
 });
