@@ -1,5 +1,5 @@
-// What connections cost: opens `count` of them, `lanes` at a time; each authenticates and subscribes to one filter. Then
-// they stay, idle, to be weighed.
+// What connections cost: opens `count` of them after `warmup` that do not count, `lanes` at a time; each authenticates and
+// subscribes to one filter. Then they stay, idle, to be weighed.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuMicroseconds, residentKilobytes } from './process.mjs';
 import { Peer } from './wire.mjs';
@@ -18,23 +18,27 @@ async function settle({ pid, collects }) {
   }
 }
 
-export async function connections(target, { users, count, lanes = 20 }) {
+export async function connections(target, { users, count, warmup = 0, lanes = 20 }) {
   const peers = [];
   let next = 0;
   const beside = target.beside ?? [];
+  const upTo = async (end) => {
+    const lane = async () => {
+      while (next < end) {
+        const number = next++;
+        const user = users[number % users.length];
+        const peer = await Peer.connect(target, `c${process.pid}-${number}`, user);
+        await peer.subscribe([`iotlab/${user.login}/n/${number}`], 0);
+        peers.push(peer);
+      }
+    };
+    await Promise.all(Array.from({ length: lanes }, lane));
+  };
+  await upTo(warmup);
   await settle(target);
   const used = (pids) => ({ cpu: cpuMicroseconds(pids), kilobytes: residentKilobytes(pids) });
   const before = { ...used(target.pid), beside: used(beside), at: performance.now() };
-  const lane = async () => {
-    while (next < count) {
-      const number = next++;
-      const user = users[number % users.length];
-      const peer = await Peer.connect(target, `c${process.pid}-${number}`, user);
-      await peer.subscribe([`iotlab/${user.login}/n/${number}`], 0);
-      peers.push(peer);
-    }
-  };
-  await Promise.all(Array.from({ length: lanes }, lane));
+  await upTo(warmup + count);
   const seconds = (performance.now() - before.at) / 1000;
   const cpu = cpuMicroseconds(target.pid) - before.cpu;
   const besideCpu = cpuMicroseconds(beside) - before.beside.cpu;

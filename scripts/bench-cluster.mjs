@@ -112,6 +112,11 @@ const single = load({ window: 1 });
 const paced = load({ window: 5, everyMs: 10 });
 const stored = (each) => load({ qos: 1, clean: false, window: 20 }, each);
 const connections = () => ({ work: 'connections', users: common.users, count: 900 });
+/** As many for each shard, once it has run warm. */
+const connectionsEach = (shards) => ({
+  ...{ work: 'connections', users: usersOf(shards, 10) },
+  ...{ count: 250 * shards, warmup: 200 * shards },
+});
 const postgres = await Postgres.start(scope, { durable: true });
 const { url } = postgres;
 
@@ -129,6 +134,9 @@ const rows = [
   ['8 users a shard, 500 messages/s each: 1 shard', paced, { shards: 1 }],
   ['8 users a shard, 500 messages/s each: 2 shards', paced, { shards: 2 }],
   ['8 users a shard, 500 messages/s each: 4 shards', paced, { shards: 4 }],
+  ['250 connections a shard: 1 shard', connectionsEach, { shards: 1 }],
+  ['250 connections a shard: 2 shards', connectionsEach, { shards: 2 }],
+  ['250 connections a shard: 4 shards', connectionsEach, { shards: 4 }],
 ].filter(([name]) => name.includes(options.only));
 
 const results = new Map(rows.map(([name]) => [name, []]));
