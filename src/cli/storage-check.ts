@@ -2,7 +2,7 @@ import { systemClock } from '../clock.js';
 import { Fault } from '../errors.js';
 import type { Log } from '../observe/log.js';
 import { checkRows, type RowProblem } from '../store/check-rows.js';
-import { describeDamage, findDamage } from '../store/damage.js';
+import { describeDamage, findDamage, tablesIn } from '../store/damage.js';
 import type { Database, OpenDatabase } from '../store/database.js';
 import { openDatabase } from '../store/open-database.js';
 import { copyAndRepair } from '../store/repair.js';
@@ -83,6 +83,7 @@ export async function repairStore(path: string, log: Log, io: CommandIo): Promis
 
 async function look(path: string, log: Log, io: CommandIo): Promise<Findings> {
   const progress = progressOn(io.stderr, 'rows read');
+  const tables = await tablesIn(path).catch(() => new Map<string, string>());
   let closed: Fault | null = null;
   let found: Awaited<ReturnType<typeof rowsOf>> = { rows: new Map(), problems: [] };
   try {
@@ -97,7 +98,7 @@ async function look(path: string, log: Log, io: CommandIo): Promise<Findings> {
     closed = error;
   }
   progress.end();
-  return { closed, ...found, damage: describeDamage(await findDamage(path)) };
+  return { closed, ...found, damage: describeDamage(await findDamage(path, tables)) };
 }
 
 async function rowsOf(db: Database, progress: (rows: number) => void = () => {}) {

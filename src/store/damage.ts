@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { damagedBlocks, spoil, type TableBlock } from './table-file.js';
 
@@ -7,16 +7,36 @@ export interface DamagedTable {
   readonly blocks: readonly TableBlock[];
 }
 
-/** The tables of a store that have blocks with a wrong checksum. One table at a time is in memory. */
-export async function findDamage(path: string): Promise<DamagedTable[]> {
+/** The files of tables as they are at a moment: what tells each from a later one of the same name. */
+export type TableFiles = ReadonlyMap<string, string>;
+
+export async function tablesIn(path: string): Promise<TableFiles> {
+  const names = (await readdir(path)).filter((file) => /\.(ldb|sst)$/.test(file)).sort();
+  const files = await Promise.all(names.map(async (name) => [name, await identityOf(join(path, name))] as const));
+  return new Map(files.filter((file): file is [string, string] => file[1] !== null));
+}
+
+/** Null: it is gone, merged into another one. */
+async function identityOf(file: string): Promise<string | null> {
+  try {
+    const { ino, size, mtimeMs } = await stat(file);
+    return `${ino} ${size} ${mtimeMs}`;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/**
+ * The tables of a store that have blocks with a wrong checksum, of those that were there as `tables` tells: LevelDB begins
+ * to merge some as it is opened, and leaves what it did not finish behind as it is closed. One is in memory at a time.
+ */
+export async function findDamage(path: string, tables: TableFiles): Promise<DamagedTable[]> {
   const damaged: DamagedTable[] = [];
-  for (const name of (await readdir(path)).filter((file) => /\.(ldb|sst)$/.test(file)).sort()) {
-    const table = await readFile(join(path, name)).catch((error: NodeJS.ErrnoException) => {
-      // A table that was merged into another one meanwhile.
-      if (error.code === 'ENOENT') return null;
-      throw error;
-    });
-    const blocks = table === null ? [] : damagedBlocks(table);
+  for (const [name, identity] of tables) {
+    const file = join(path, name);
+    if ((await identityOf(file)) !== identity) continue;
+    const blocks = damagedBlocks(await readFile(file));
     if (blocks.length > 0) damaged.push({ name, blocks });
   }
   return damaged;

@@ -2,7 +2,7 @@ import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import { UsageError } from '../errors.js';
-import { type DamagedTable, findDamage, spoilDamage } from './damage.js';
+import { type DamagedTable, findDamage, spoilDamage, tablesIn } from './damage.js';
 import { isOpenSomewhere, repairLevel } from './level-database.js';
 import { storeFault } from './store-fault.js';
 
@@ -20,7 +20,7 @@ export async function copyAndRepair(path: string, clock: Clock): Promise<{ copy:
       { code: 'E_STORE_COPY', cause: error },
     );
   }
-  const damage = await findDamage(path);
+  const damage = await findDamage(path, await tablesIn(path));
   await spoilDamage(path, damage);
   await repairLevel(path);
   await rm(join(path, 'lost'), { recursive: true, force: true });

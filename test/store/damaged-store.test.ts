@@ -9,6 +9,7 @@ import { runCli } from '../../src/cli/command-line.js';
 import { systemClock } from '../../src/clock.js';
 import { UsageError } from '../../src/errors.js';
 import type { Store } from '../../src/store/contract.js';
+import { findDamage, tablesIn } from '../../src/store/damage.js';
 import { openStore } from '../../src/store/store.js';
 import { outgoingRecord, sessionRecord } from '../contract/store.js';
 import { BrokerProcess } from '../support/broker-process.js';
@@ -112,6 +113,23 @@ describe('a store without CURRENT', () => {
 });
 
 describe('a damaged block', () => {
+  test('is none in a table that LevelDB began to write while the store was looked through', async (t) => {
+    const { path } = await queueOnDisk(t);
+    const before = await tablesIn(path);
+    const [name] = [...before.keys()];
+    const half = (await readFile(join(path, name!))).subarray(0, 5_000);
+    await writeFile(join(path, '999999.ldb'), half);
+    assert.deepEqual(await findDamage(path, before), []);
+    // A name may be used again.
+    await rm(join(path, name!));
+    await writeFile(join(path, name!), half);
+    assert.deepEqual(await findDamage(path, before), []);
+    assert.deepEqual(
+      (await findDamage(path, await tablesIn(path))).map((table) => table.name).sort(),
+      ['999999.ldb', name].sort(),
+    );
+  });
+
   test('is named with the remedy by the start, usage and export, and by check with its rows', async (t) => {
     const { folder, path } = await queueOnDisk(t);
     await damageTables(path);
