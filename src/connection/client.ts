@@ -22,6 +22,7 @@ import type { UserAccount } from '../session/user-account.js';
 import type { WillMessage, Wills } from '../session/will.js';
 import { ClientOutlet } from './client-outlet.js';
 import type { Connection } from './connection.js';
+import { inTurn } from './long-request.js';
 import type { Arrival } from './newcomer.js';
 import type { ConnectedClient } from './peer.js';
 import { ProtocolError } from './protocol-error.js';
@@ -141,13 +142,13 @@ export class Client implements ConnectedClient, Task {
       case SUBSCRIBE: {
         const { subscriptionsPerSession: most } = this.#context.limits;
         const reading = wire.readSubscribe(chunk, start, bodyStart, end, most);
-        connection.reader.perform(subscribe(this.#context, this, reading));
+        connection.reader.perform(inTurn(subscribe(this.#context, this, reading), this.account, end - start));
         return 1;
       }
       case UNSUBSCRIBE: {
         const { subscriptionsPerSession: most } = this.#context.limits;
         const reading = wire.readUnsubscribe(chunk, start, bodyStart, end, most);
-        connection.reader.perform(unsubscribe(this.#context, this, reading));
+        connection.reader.perform(inTurn(unsubscribe(this.#context, this, reading), this.account, end - start));
         return 1;
       }
       case DISCONNECT: // [MQTT-3.14.1-1]

@@ -42,6 +42,8 @@ export class UserAccount extends Account {
   readonly storing: Storing;
   /** Of reading the queues that are in the store. */
   readonly reads = new Turns();
+  /** Of long SUBSCRIBE and UNSUBSCRIBE packets. */
+  readonly requests = new Turns();
   /** What the credential backend said when the user logged in last; another list whenever it is another one. */
   groups = NO_GROUPS;
   limits: UserLimits;
