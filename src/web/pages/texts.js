@@ -177,6 +177,7 @@ export const texts = {
       ambiguous: 'the directory had two of this login',
       throttled: 'too many wrong passwords',
       banned: 'an operator keeps you, or that address, out for a while',
+      'being-removed': 'the user was being removed, with all that was kept',
       'used-ticket': 'a page came with a pass that was used, or too old; nobody guessed',
       'unsupported-protocol': 'a version of MQTT that is not spoken here',
       'client-id-rejected': 'the client id was missing or too long',
