@@ -1,3 +1,4 @@
+import type { Account } from '../fairness/account.js';
 import { perform } from '../fairness/job.js';
 import type { Scheduler } from '../fairness/scheduler.js';
 import type { CloseReason } from '../session/close-reason.js';
@@ -22,10 +23,13 @@ export function endClients(all: All, reason: CloseReason, login: string, clientI
 
 /** Ends them, each user's when it is that user's turn: nobody else waits for it. Returns how many there are. */
 export function endConnections({ scheduler }: All, reason: CloseReason, found: readonly Connection[]): number {
-  for (const account of new Set(found.map((connection) => connection.account))) {
-    const own = found.filter((connection) => connection.account === account);
-    perform(ending(own, reason), account, scheduler);
+  const byAccount = new Map<Account, Connection[]>();
+  for (const connection of found) {
+    const own = byAccount.get(connection.account);
+    if (own === undefined) byAccount.set(connection.account, [connection]);
+    else own.push(connection);
   }
+  for (const [account, own] of byAccount) perform(ending(own, reason), account, scheduler);
   return found.length;
 }
 

@@ -108,13 +108,14 @@ export class Stranger implements FrameHandler {
   #decide(wire: Wire, request: ConnectRequest, who: Identification): void {
     const { fault } = this.#context.store;
     const { username, clientId } = request;
+    const keptOut = who.kind === 'accepted' ? this.#context.bans.keepsOut(who.login) : null;
     if (who.kind === 'refused') {
       this.#turnAway(wire, 'not-authorised', username, clientId, who.reason);
     } else if (who.kind === 'unavailable') {
       const { code, message } = who.error;
       this.#turnAway(wire, 'unavailable', username, clientId, who.reason, { code, detail: message });
-    } else if (this.#context.bans.keepsOut(who.login) !== null) {
-      this.#turnAway(wire, 'not-authorised', who.login, clientId, this.#context.bans.keepsOut(who.login)!);
+    } else if (keptOut !== null) {
+      this.#turnAway(wire, 'not-authorised', who.login, clientId, keptOut);
     } else if (fault !== null && (!request.clean || request.sessionExpirySeconds !== 0 || request.will !== null)) {
       this.#turnAway(wire, 'unavailable', who.login, clientId, 'store-fault', { code: fault.code });
     } else {

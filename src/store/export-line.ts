@@ -111,7 +111,6 @@ const subscription = object(fieldsOf({ filter, qos, options: integer(0, 255), id
 const message = { payload: base64, properties: orNull(base64), retain: flag };
 const expiresAt = orMissing(orNull(time));
 
-/** The fields of each kind of line. */
 const request = object(
   fieldsOf({
     ...{ place: seq, last: seq, filter, qos: integer(0, 2), identifier: orNull(identifier), askedAt: time },
@@ -119,6 +118,7 @@ const request = object(
   }),
 );
 
+/** The fields of each kind of line. */
 const kinds = new Map<unknown, ReadonlyMap<string, Check>>([
   ['iotlab-broker-store', fieldsOf({ version: integer(0, Number.MAX_SAFE_INTEGER) })],
   [

@@ -1,9 +1,8 @@
 import { Level } from 'level';
 import type { Database, DatabaseBatch, OpenMode, ReadOptions, RowIterator } from './database.js';
 import { inParts } from './parted-database.js';
+import { rowIterator } from './row-iterator.js';
 import { storeFault } from './store-fault.js';
-
-const CHUNK_ROWS = 1_000;
 
 const encodings = { keyEncoding: 'utf8', valueEncoding: 'buffer' } as const;
 
@@ -68,17 +67,7 @@ class LevelDatabase implements Database {
   iterator(options: ReadOptions): RowIterator {
     const rows = this.#level.iterator(options);
     const nextv = (count: number): Promise<[string, Buffer][]> => rows.nextv(count).catch(this.#fail);
-    return {
-      nextv,
-      close: () => rows.close(),
-      async *[Symbol.asyncIterator]() {
-        try {
-          for (let chunk = await nextv(CHUNK_ROWS); chunk.length > 0; chunk = await nextv(CHUNK_ROWS)) yield* chunk;
-        } finally {
-          await rows.close();
-        }
-      },
-    };
+    return rowIterator(nextv, () => rows.close());
   }
 
   batch(): DatabaseBatch {

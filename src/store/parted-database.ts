@@ -1,5 +1,6 @@
 import type { Database, DatabaseBatch, ReadOptions, RowIterator } from './database.js';
 import { LARGE, largeKey, PART, partKey, partRange, rangeOf, readNumber } from './keys.js';
+import { rowIterator } from './row-iterator.js';
 
 /** A longer value is kept in parts of this size. */
 export const PART_BYTES = 256 * 1024;
@@ -9,7 +10,6 @@ const PARTS_PER_WRITE = 2;
 const IN_PARTS = 0xff;
 const REFERENCE_BYTES = 7;
 
-const CHUNK_ROWS = 1_000;
 const EMPTY = Buffer.alloc(0);
 
 /**
@@ -88,17 +88,7 @@ class PartedDatabase implements Database {
         if (shown.length > 0 || chunk.length === 0) return shown;
       }
     };
-    return {
-      nextv,
-      close: () => rows.close(),
-      async *[Symbol.asyncIterator]() {
-        try {
-          for (let chunk = await nextv(CHUNK_ROWS); chunk.length > 0; chunk = await nextv(CHUNK_ROWS)) yield* chunk;
-        } finally {
-          await rows.close();
-        }
-      },
-    };
+    return rowIterator(nextv, () => rows.close());
   }
 
   batch(): DatabaseBatch {

@@ -47,8 +47,8 @@ export const mutants = [
   {
     name: 'whoever is forgotten may come in meanwhile',
     file: 'src/connection/stranger.ts',
-    find: 'this.#context.bans.keepsOut(who.login) !== null',
-    replace: "this.#context.bans.of('login', who.login) !== null",
+    find: 'keptOut !== null',
+    replace: "keptOut === 'banned'",
     tests: forget,
   },
 ];
