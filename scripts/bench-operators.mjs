@@ -1,8 +1,5 @@
 // `npm run bench:operators`: what operators do while 2 000 clients of 200 users are at work, and what that costs others.
-import { fork } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -25,24 +22,9 @@ ensureNodeModules(root);
 build(root, 'tsconfig.json');
 const { builtIn, prepare, start } = await import('../bench/brokers.mjs');
 const { cpuMicroseconds } = await import('../bench/process.mjs');
+const { openWorkshop } = await import('../bench/workshop.mjs');
 
-const folder = mkdtempSync(join(tmpdir(), 'iotlab-bench-'));
-const children = [];
-process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
-});
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
-
-/** A worker that stays, once it is ready. */
-function keep(job) {
-  const child = fork(join(root, 'bench', 'worker.mjs'), [JSON.stringify(job)]);
-  children.push(child);
-  return new Promise((resolve, reject) => {
-    child.once('message', ({ error }) => (error ? reject(new Error(error)) : resolve(child)));
-    child.once('exit', (code) => reject(new Error(`${job.work}: the worker ended with ${code}`)));
-  });
-}
+const { folder, keep } = openWorkshop();
 
 /** What a worker answers that is asked for a figure. */
 const asked = (child, key) =>

@@ -1,9 +1,5 @@
 // `npm run bench:pages`: what pages that browsers have open cost those who are at work over MQTT.
-import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { build, ensureNodeModules } from './ensure.mjs';
@@ -22,24 +18,9 @@ ensureNodeModules(root);
 build(root, 'tsconfig.json');
 const { builtIn, freePort, prepare, start } = await import('../bench/brokers.mjs');
 const { cpuMicroseconds } = await import('../bench/process.mjs');
+const { openWorkshop } = await import('../bench/workshop.mjs');
 
-const folder = mkdtempSync(join(tmpdir(), 'iotlab-bench-'));
-const children = new Set();
-process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
-});
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
-
-/** A worker that stays, once it is ready. */
-function keep(job) {
-  const child = fork(join(root, 'bench', 'worker.mjs'), [JSON.stringify(job)]);
-  children.add(child);
-  return new Promise((resolve, reject) => {
-    child.once('message', ({ error }) => (error ? reject(new Error(error)) : resolve(child)));
-    child.once('exit', (code) => reject(new Error(`${job.work}: the worker ended with ${code}`)));
-  });
-}
+const { folder, keep } = openWorkshop();
 
 /** What a worker answers that is asked. */
 async function asked(child) {
@@ -73,7 +54,6 @@ async function measured(job) {
   }
   const cores = (cpuMicroseconds(broker.pid) - cpuBefore) / 1e6 / WINDOW_SECONDS;
   if (pages !== null) {
-    children.delete(pages);
     pages.kill('SIGKILL');
     await sleep(1_000);
   }
