@@ -30,7 +30,9 @@ export function restrainHeapGrowth(): { close(): void } {
     const oldBytes = spaces.reduce((sum, { space_used_size: bytes }) => sum + bytes, 0) - young.space_used_size;
     const oldPercent = Math.max(OLD_PERCENT, Math.round((OLD_BYTES / oldBytes - 1) * 100));
     if (oldPercent !== set.oldPercent) setFlagsFromString(`--heap-growing-percent=${oldPercent}`);
-    const growing = young.space_size < YOUNG_BYTES;
+    // What a half can hold, as the other half is given back at times: the size of both tells nothing then.
+    const halfBytes = young.space_used_size + young.space_available_size;
+    const growing = 2 * (2 * halfBytes) <= YOUNG_BYTES;
     if (growing !== set.growing) setFlagsFromString(`--semi-space-growth-factor=${growing ? 2 : 1}`);
     set.oldPercent = oldPercent;
     set.growing = growing;
