@@ -108,6 +108,7 @@ const nouns = [
   'postgres-url',
   'file-watch',
   'group-name',
+  'liveness',
   'unix-socket',
   'valve',
 ];
@@ -230,6 +231,7 @@ const parts: readonly (readonly [part: string, mayImport: readonly string[]])[] 
   ['unix-socket', []],
   ['postgres-url', ['errors']],
   ['shard', []],
+  ['liveness', []],
   ['valve', []],
   ['group-name', []],
   ['clock', []],

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
+import { LIVENESS_ANSWER, LIVENESS_QUESTION } from '../liveness.js';
 import { SLOTS } from '../shard.js';
 
 /**
@@ -9,6 +10,8 @@ import { SLOTS } from '../shard.js';
 const BUFFER_BYTES = 98_304;
 /** MQTT's own keepalive ends dead connections; this one is only for clients that have none. */
 const TUNNEL_DAYS = 20;
+/** Three times without an answer is not quite as long as PostgreSQL waits for a sign of life (`LEASE_MS`). */
+const ANSWER_MS = 800;
 
 /** Where HAProxy finds its files, and what is asked of it. */
 export interface ProxyFiles {
@@ -125,22 +128,29 @@ function localBackend(shard: number, files: ProxyFiles): string {
 }
 
 /**
- * The active broker of a shard listens and its standby does not, so that whoever answers TLS is the one: a process that
- * hangs does not. Who was connected to one that is gone has to know at once.
+ * The active broker of a shard listens and its standby does not: nobody listens, and it is known to be gone after two more
+ * looks. Who listens and says nothing is waited for until the database, too, takes it for dead; less than that is no
+ * reason to cut off all of its clients. What is asked costs neither side a handshake, and so does not wait behind those of
+ * clients.
  */
 function remoteBackend(shard: number, { listener, cluster }: Settings): string {
   const { proxy } = listener;
   // A standby refuses the connection: that costs nothing, and how soon it is seen to serve is how long users are out. A
-  // connection that fails has the server looked at, and not taken for dead: its clients would be cut off for nothing.
+  // connection that fails has the server looked at, and not taken for dead: its clients would be cut off for nothing. Who
+  // was connected to one that is gone has to know at once.
   const check =
-    'check inter 300ms fastinter 50ms downinter 50ms fall 2 rise 1 observe layer4 error-limit 1 on-error fastinter on-marked-down shutdown-sessions';
+    'check inter 300ms fastinter 30ms downinter 50ms fall 3 rise 1 observe layer4 error-limit 1 on-error fastinter on-marked-down shutdown-sessions';
   const servers = cluster.machines.map(({ host, address = '' }, index) => {
     const name = `server m${index} ${placeOf(address === '' ? host : address, proxy.port + shard)}`;
     const tls = `ssl crt ${quoted(cluster.proxy.certificate)} ca-file ${quoted(listener.ca)} verify required verifyhost ${host}`;
     return `  ${name} ${tls} send-proxy-v2 ${check}`;
   });
   return `backend shard${shard}
-  timeout check 1s
+  timeout check ${ANSWER_MS}ms
+  option tcp-check
+  tcp-check connect
+  tcp-check send-binary ${LIVENESS_QUESTION.toString('hex')}
+  tcp-check expect binary ${LIVENESS_ANSWER.toString('hex')}
   balance first
   option redispatch 1
 ${servers.join('\n')}

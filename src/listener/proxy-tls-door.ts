@@ -3,6 +3,7 @@ import tls, { type TLSSocket } from 'node:tls';
 import type { ListenerConfig } from '../config/config.js';
 import { UsageError } from '../errors.js';
 import { stateOf, watchFiles } from '../file-watch.js';
+import { LIVENESS_ANSWER } from '../liveness.js';
 import { networkOf, normalizeAddress } from '../network.js';
 import { listenTcp } from './bind.js';
 import { readBundle } from './bundle.js';
@@ -11,6 +12,12 @@ import { handshakeFailure } from './handshake-failure.js';
 import { type ProxyArrival, receiveProxyHeader } from './proxy-arrival.js';
 import type { Door, Reception } from './reception.js';
 import { readPemFile, secureOptions } from './secure-context.js';
+
+/**
+ * Proxies may look whether a broker lives, also when it has as many clients as it may: not being let in would be its end
+ * to them, and that of all its clients.
+ */
+const CHECKS = 64;
 
 export interface ProxyTlsDoor extends Door {
   /** Reads the CA of the proxies again. Never rejects. */
@@ -67,7 +74,7 @@ export async function openProxyTlsDoor(
     };
     raw.on('error', ignore).once('close', it.cancelDeadline);
     if (!mayConnect(it.address)) refuse(it, 'the address is not among listener.proxy.addresses');
-    else if (reception.enter(raw)) firstBytes(it);
+    else if (reception.enter(raw, CHECKS)) firstBytes(it);
   });
 
   /** Whichever comes first: the header, or TLS. */
@@ -77,11 +84,24 @@ export async function openProxyTlsDoor(
     raw.once('end', gone).once('data', (bytes: Buffer) => {
       raw.off('end', gone).pause().unshift(bytes);
       if (bytes[0] === 22) begin(it);
-      else header(raw, it, (relayed) => begin(Object.assign(it, { relayed })));
+      else header(raw, it, (relayed) => behindHeader(Object.assign(it, { relayed })));
     });
   }
 
+  /** TLS; or, of the proxy itself, the question whether anybody is at work here. */
+  function behindHeader(it: Arriving): void {
+    if (it.relayed?.kind !== 'own') return void begin(it);
+    const { raw } = it;
+    raw.once('data', (bytes: Buffer) => {
+      if (bytes[0] === LIVENESS_ANSWER[0]) return void raw.end(LIVENESS_ANSWER);
+      raw.pause().unshift(bytes);
+      begin(it);
+    });
+    raw.resume();
+  }
+
   function begin(it: Arriving): void {
+    if (!reception.fits(it.raw)) return;
     if (pair !== certificates.pair()) {
       pair = certificates.pair();
       secure.setSecureContext(options());
@@ -146,7 +166,7 @@ export async function openProxyTlsDoor(
     );
   }
 
-  reception.watch(server);
+  reception.watch(server, CHECKS);
   const closed = new Promise<void>((resolve) => server.once('close', resolve));
   const complaints = { host: 'listener.proxy.host:', port: 'listener.proxy.port: port', usual: 'MQTT: 8883' };
   await listenTcp(server, proxy.host, proxy.port, complaints);

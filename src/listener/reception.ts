@@ -50,7 +50,7 @@ export class Reception {
   readonly #onConnection: OnConnection;
   readonly #admission: Admission;
   readonly #quiet: RateLimited;
-  readonly #servers: net.Server[] = [];
+  readonly #servers = new Map<net.Server, number>();
   readonly #open = new Set<net.Socket>();
   /** In their handshake: not handed over yet. */
   readonly #arriving = new Set<net.Socket>();
@@ -77,10 +77,10 @@ export class Reception {
     return this.#open.size;
   }
 
-  /** Sets up a door's server: how many may be in, and what a failing accept says. */
-  watch(server: net.Server): void {
-    this.#servers.push(server);
-    server.maxConnections = this.limits.connections;
+  /** Sets up a door's server: how many may be in, `spare` ones among them, and what a failing accept says. */
+  watch(server: net.Server, spare = 0): void {
+    this.#servers.set(server, spare);
+    server.maxConnections = this.limits.connections + spare;
     server.on('drop', () => this.#full());
     // Accepting may fail for a moment (no file descriptor left); the server goes on.
     server.on('error', (error) =>
@@ -90,13 +90,16 @@ export class Reception {
 
   /** The limits that it was given have other values now. */
   limitsChanged(): void {
-    for (const server of this.#servers) server.maxConnections = this.limits.connections;
+    for (const [server, spare] of this.#servers) server.maxConnections = this.limits.connections + spare;
   }
 
-  /** Counts a connection that was just accepted, until it closes. False: it is one too many, and closed. */
-  enter(raw: net.Socket): boolean {
+  /**
+   * Counts a connection that was just accepted, until it closes. False: it is one too many, and closed. With `spare` ones
+   * it is to be seen by `fits` whether it may stay.
+   */
+  enter(raw: net.Socket, spare = 0): boolean {
     // Each door's server holds the limit by itself; this is for all doors together.
-    if (!this.#accepting || this.#open.size >= this.limits.connections) {
+    if (!this.#accepting || this.#open.size >= this.limits.connections + spare) {
       if (this.#accepting) this.#full();
       raw.destroy();
       return false;
@@ -108,6 +111,14 @@ export class Reception {
       this.#arriving.delete(raw);
     });
     return true;
+  }
+
+  /** False: what has entered is one too many, and closed. */
+  fits(raw: net.Socket): boolean {
+    if (this.#open.size <= this.limits.connections) return true;
+    this.#full();
+    raw.destroy();
+    return false;
   }
 
   /** Counts it against its network, until it closes. False: the network has as many as it may, and it is closed. */

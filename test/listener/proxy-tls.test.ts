@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test';
 import tls from 'node:tls';
 import { UsageError } from '../../src/errors.js';
 import { type Issued, makeAuthority } from '../../src/listener/certificates.js';
+import { LIVENESS_ANSWER, LIVENESS_QUESTION } from '../../src/liveness.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { freePort } from '../support/ports.js';
 import { proxyHeader } from '../support/proxy-headers.js';
@@ -154,6 +155,33 @@ test('neither plaintext, nor TLS without a header, nor a second header is let th
   await waitFor(/no header of the PROXY protocol/);
   await until(() => listener.connections() === 0);
   assert.equal(accepted.length, 0);
+});
+
+/** Whether a proxy that asks is told that the broker is at work. */
+async function alive(port: number): Promise<boolean> {
+  const raw = net.connect(port, '127.0.0.1');
+  let said: Buffer = none;
+  raw.on('error', () => {}).on('data', (bytes: Buffer) => (said = Buffer.concat([said, bytes])));
+  raw.write(LIVENESS_QUESTION);
+  await once(raw, 'end', { signal: AbortSignal.timeout(5_000) }).finally(() => raw.destroy());
+  return said.equals(LIVENESS_ANSWER);
+}
+
+test('a proxy hears without a handshake that the broker is at work, also when nobody else may come in', async (t) => {
+  const limits = { connections: 2 };
+  const { issue, connect, reply, refused, proxyPort, waitFor, accepted, listener } = await forProxies(t, { limits });
+  assert.ok(await alive(proxyPort));
+  for (const number of [1, 2]) {
+    assert.equal(await reply(await connect(issue(), alice)), 'hello');
+    await until(() => listener.connections() === number);
+  }
+  assert.ok(await alive(proxyPort));
+  await refused(await connect(issue(), alice));
+  await refused(await connect(issue(), proxyHeader({ command: 0x20 })));
+  await waitFor(/there are as many as limits\.connections allows/);
+  assert.ok(await alive(proxyPort));
+  await until(() => listener.connections() === 2);
+  assert.equal(accepted.length, 2);
 });
 
 test('header and handshake have one deadline', async (t) => {

@@ -23,23 +23,31 @@ export interface Fault {
   readonly limitMs: number;
   /** Nobody may lose the connection. */
   readonly connected: boolean;
+  /** Before it counts. */
+  prepare?(scene: Scene): Promise<void>;
   run(scene: Scene): Promise<void>;
 }
 
 /** Longer than the database waits for a sign of life. */
 const FROZEN_MS = 4_500;
+/** Shorter than that, and than what HAProxy waits; longer than one who is only busy ever needs. */
+const STALLED_MS = 1_500;
 
 export const faults = {
   killed: (shard: number): Fault => ({
     ...{ name: 'broker killed (SIGKILL)', shard, limitMs: 1_000, connected: false },
     async run({ machines }) {
-      process.kill((await machines.active(shard)).pid, 'SIGKILL');
+      const { pid } = await machines.active(shard);
+      process.kill(pid, 'SIGKILL');
+      await machines.takenOver(shard, pid);
     },
   }),
   ended: (shard: number): Fault => ({
     ...{ name: 'broker ended (SIGTERM)', shard, limitMs: 500, connected: false },
     async run({ machines }) {
-      process.kill((await machines.active(shard)).pid, 'SIGTERM');
+      const { pid } = await machines.active(shard);
+      process.kill(pid, 'SIGTERM');
+      await machines.takenOver(shard, pid);
     },
   }),
   frozen: (shard: number): Fault => ({
@@ -51,6 +59,16 @@ export const faults = {
       await new Promise((resolve) => setTimeout(resolve, FROZEN_MS));
       process.kill(pid, 'SIGCONT');
       await machine.line(({ msg }) => /another broker has served this shard/.test(String(msg)), 10_000, from);
+    },
+  }),
+  /** It comes back before the database has taken its locks away: its users wait, and that is all. */
+  stalled: (shard: number): Fault => ({
+    ...{ name: 'broker stalled for 1.5 s', shard, limitMs: 2_000, connected: true },
+    async run({ machines }) {
+      const { pid } = await machines.active(shard);
+      process.kill(pid, 'SIGSTOP');
+      await new Promise((resolve) => setTimeout(resolve, STALLED_MS));
+      process.kill(pid, 'SIGCONT');
     },
   }),
   databaseRestarted: (): Fault => ({
@@ -88,9 +106,12 @@ export const faults = {
       await lost.rejoin(primary);
     },
   }),
-  /** All of the second machine at once; who has clients there comes by way of the first one. */
+  /** All of the second machine at once, which serves every shard; clients come by way of the first one. */
   machineLost: (): Fault => ({
     ...{ name: 'machine lost (its brokers and HAProxy)', shard: null, limitMs: 1_000, connected: false },
+    async prepare({ machines }) {
+      await machines.moveToSecond();
+    },
     async run({ machines }) {
       await machines.loseSecond();
     },
@@ -103,7 +124,7 @@ export function allFaults(shards: number): Fault[] {
   return [
     ...[faults.killed(0), faults.frozen(last), faults.ended(last), faults.primaryLost(), faults.databaseKilled()],
     ...[faults.machineLost(), faults.killed(last), faults.databaseRestarted(), faults.standbyLost(), faults.frozen(0)],
-    faults.ended(0),
+    ...[faults.ended(0), faults.stalled(0)],
   ];
 }
 
@@ -121,17 +142,26 @@ export interface Outcome {
   readonly othersAckGapMs: number;
 }
 
+/** Both machines are there, and so are all users, who are served. */
+async function settled({ machines, users }: Scene): Promise<void> {
+  await machines.whole();
+  const before = users.map(({ acknowledged }) => acknowledged[1].size);
+  await eventually(20_000, 'acknowledgements', () =>
+    users.every(({ acknowledged, connected }, index) => connected && acknowledged[1].size > before[index]! + 5),
+  );
+}
+
 /** Lets it happen under load, and waits until everything is as before. */
 export async function runRound(fault: Fault, scene: Scene, settleMs = 500): Promise<Outcome> {
   const { machines, users } = scene;
+  if (fault.prepare !== undefined) {
+    await fault.prepare(scene);
+    await settled(scene);
+  }
   const concerned = (user: LoadedUser) => fault.shard === null || shardOf(user.login, machines.shards) === fault.shard;
   for (const user of users) user.newRound();
-  const before = users.map(({ acknowledged }) => acknowledged[1].size);
   await fault.run(scene);
-  await machines.whole();
-  await eventually(20_000, 'acknowledgements after the fault', () =>
-    users.every(({ acknowledged, connected }, index) => connected && acknowledged[1].size > before[index]! + 5),
-  );
+  await settled(scene);
   await new Promise((resolve) => setTimeout(resolve, settleMs));
   await Promise.all(users.map((user) => user.fetch()));
   const [theirs, others] = [users.filter(concerned), users.filter((user) => !concerned(user))];

@@ -70,14 +70,40 @@ export class Machines {
     }
   }
 
-  /** Everything of the second machine is killed at once, and started again. */
+  /**
+   * Another process serves the shard than that one, whose end its supervisor may not have noticed yet: before that,
+   * everything seems to be as it was.
+   */
+  async takenOver(shard: number, from: number): Promise<void> {
+    await eventually(20_000, `another broker for shard ${shard}`, async () => {
+      const states = await Promise.all(this.machines.map(shardsOf));
+      return states.some((shards) => shards?.some((it) => it.shard === shard && it.serving && it.pid !== from));
+    });
+  }
+
+  /** The second machine serves every shard. */
+  async moveToSecond(): Promise<void> {
+    for (let shard = 0; shard < this.shards; shard++) {
+      const { machine, pid } = await this.active(shard);
+      if (machine === this.machines[1]) continue;
+      process.kill(pid, 'SIGTERM');
+      await this.takenOver(shard, pid);
+      await this.whole();
+    }
+  }
+
+  /** Everything of the second machine is killed at once, and started again when the first one serves. */
   async loseSecond(): Promise<void> {
-    const [, machine] = this.machines;
+    const [first, machine] = this.machines;
     const { shards, proxy } = (await answerOf(machine))!;
     // Who starts the others again goes first.
     for (const pid of [machine.pid, ...shards.map(({ pid }) => pid), proxy])
       if (pid !== null) process.kill(pid, 'SIGKILL');
     await machine.end('SIGKILL');
+    await eventually(20_000, 'the first machine serves', async () => {
+      const all = await shardsOf(first);
+      return all?.length === this.shards && all.every(({ serving }) => serving);
+    });
     await machine.start('--shards', `${this.shards}`);
   }
 
