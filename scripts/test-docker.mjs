@@ -1,9 +1,12 @@
-// `npm run test:docker`: builds the images and walks docs/docker.md with real ssh and real mosquitto clients. Needs Docker;
-// test/docker/engine.mjs says what happens on a machine that has none. Prints a line per step.
-import { ensureDebianPackages } from './ensure.mjs';
+// `npm run test:docker [-- cluster]`: builds the images and walks docs/docker.md with real ssh and real mosquitto clients, then
+// the cluster of docs/cluster.md; with `cluster`, that one alone. Needs Docker; test/docker/engine.mjs says what happens on a
+// machine that has none. Prints a line per step.
+import { fileURLToPath } from 'node:url';
+import { ensureDebianPackages, ensureNodeModules } from './ensure.mjs';
 
+ensureNodeModules(fileURLToPath(new URL('..', import.meta.url)));
 ensureDebianPackages({ mosquitto_sub: 'mosquitto-clients', ssh: 'openssh-client' });
-const { alone, cleanUp, compose, page, root, run } = await import('../test/docker/lab.mjs');
+const { alone, cleanUp, cluster, compose, page, root, run } = await import('../test/docker/lab.mjs');
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
     cleanUp();
@@ -12,7 +15,8 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 const { sceneSteps } = await import('../test/docker/scene.mjs');
 const { aloneSteps } = await import('../test/docker/alone.mjs');
-const steps = {
+const { clusterSteps } = await import('../test/docker/cluster.mjs');
+const pageSteps = {
   ...sceneSteps,
   ...aloneSteps,
   'has run every command of the page, and the README has no other': () => {
@@ -20,6 +24,7 @@ const steps = {
     page.assertCovers(`${root}/README.md`);
   },
 };
+const steps = { ...(process.argv[2] === 'cluster' ? {} : pageSteps), ...clusterSteps };
 
 const start = performance.now();
 const secondsSince = (then) => `${((performance.now() - then) / 1000).toFixed(1)} s`;
@@ -35,7 +40,13 @@ for (const [name, step] of Object.entries(steps)) {
     failed += 1;
     console.log(`not ok ${name} (${secondsSince(stepStart)})\n${error.message}`);
     // The later steps stand on this one.
-    console.log((await run(`${compose} logs --no-color --tail=40; docker logs --tail=40 ${alone}`)).output);
+    console.log(
+      (
+        await run(
+          `${compose} logs --no-color --tail=40; docker logs --tail=40 ${alone}; ${cluster} logs --no-color --tail=40`,
+        )
+      ).output,
+    );
     break;
   }
 }

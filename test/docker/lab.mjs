@@ -27,9 +27,12 @@ for (const name of [...cloned, 'src', 'tsconfig.json'])
   cpSync(join(root, name), join(clone, name), { recursive: true });
 
 export const [mqttPort, sshPort, alonePort] = [await freePort(), await freePort(), await freePort()];
-export const webPort = await freePort();
+export const [webPort, clusterPort] = [await freePort(), await freePort()];
 /** The compose command for config/production. */
 export const production = `${compose} -f ${join(root, 'config', 'production', 'compose.yaml')} -p ${project}-production`;
+/** The compose command for docker/cluster. */
+export const cluster = `IOTLAB_MQTT_PORT=${clusterPort} ${compose} -f ${join(clone, 'docker', 'cluster', 'compose.yaml')} -p ${project}-cluster`;
+export const clusterPage = openPage(join(root, 'docs', 'cluster.md'));
 export const page = openPage(join(root, 'docs', 'docker.md'));
 
 const env = {
@@ -112,6 +115,7 @@ export function cleanUp() {
   const quiet = { env, cwd: clone, stdio: 'ignore' };
   spawnSync('bash', ['-c', `${compose} down -v --remove-orphans --timeout 5`], quiet);
   spawnSync('bash', ['-c', `${production} down -v --timeout 5`], quiet);
+  spawnSync('bash', ['-c', `${cluster} down -v --timeout 5`], quiet);
   spawnSync('bash', ['-c', `docker rm -f -v ${alone}; docker volume rm ${alone}`], quiet);
   rmSync(folder, { recursive: true, force: true });
   stopEngine();

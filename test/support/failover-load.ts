@@ -48,11 +48,11 @@ export class LoadedUser {
   readonly #options: IClientOptions;
   readonly #url: string;
 
-  constructor(login: string, { host, port, ca }: Target) {
+  constructor(login: string, { host, port, ca }: Target, password = passwordOf(login)) {
     this.login = login;
     this.#url = `mqtts://${host}:${port}`;
     this.#options = {
-      ...{ ca: ca!, username: login, password: passwordOf(login), clean: false, servername: 'localhost' },
+      ...{ ca: ca!, username: login, password, clean: false, servername: 'localhost' },
       ...{ reconnectPeriod: 100, connectTimeout: 3_000, keepalive: 5, rejectUnauthorized: true },
     };
   }
