@@ -16,6 +16,8 @@ export interface Harm {
 /** One thing of the quiet user's that is done again and again, at times that do not depend on how long it takes. */
 export interface Lane {
   readonly name: 'delivery' | 'puback' | 'login' | 'health';
+  /** It waits for the broker's disk. */
+  readonly stores?: boolean;
   start(): Promise<void>;
   /** No more of it. Resolves when everything has come, or at the deadline. */
   stop(timeoutMs: number): Promise<void>;

@@ -71,6 +71,7 @@ export function pubackLane(resident: Resident, run: string): Lane {
   let publisher: QuietClient | null = null;
   return {
     name: 'puback',
+    stores: true,
     spans: pending.spans,
     harm,
     async start() {

@@ -1,15 +1,24 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { runDelayMs } from '../../support/run-delay.js';
+import { runDelayMs, runTimes } from '../../support/run-delay.js';
 import type { Span } from './lane.js';
 
-/** For how long, since their start, threads could have run and had no processor. */
-interface Sample {
+/** Of the threads that matter, since their start, in milliseconds. */
+export interface Reading {
   readonly atMs: number;
-  /** The broker's main thread. */
-  readonly brokerMs: number;
-  /** Its others, by id: they write to the disk, hash passwords and collect garbage. */
-  readonly othersMs: ReadonlyMap<string, number>;
-  readonly watcherMs: number;
+  /** The broker's main thread had a processor; and could have run and had none. */
+  readonly brokerRanMs: number;
+  readonly brokerDelayMs: number;
+  /** The broker's others had none, by id: they write to the disk, hash passwords and collect garbage. */
+  readonly othersDelayMs: ReadonlyMap<string, number>;
+  /** Nor had the watcher's. */
+  readonly watcherDelayMs: number;
+}
+
+/** What a span had of each. */
+interface Waits {
+  readonly idleMs: number;
+  readonly delayMs: number;
+  readonly othersMs: number;
 }
 
 const everyMs = 10;
@@ -21,75 +30,93 @@ const everyMs = 10;
  * the broker works, the watcher waits in vain, but for nothing.)
  */
 export class Stalls {
-  readonly #brokerPid: number;
-  readonly #samples: Sample[] = [];
+  readonly #read: () => Reading;
+  readonly #readings: Reading[] = [];
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(brokerPid: number) {
-    this.#brokerPid = brokerPid;
+  constructor(read: () => Reading) {
+    this.#read = read;
   }
 
   start(): void {
-    this.#sample();
-    this.#timer = setInterval(() => this.#sample(), everyMs);
+    this.look();
+    this.#timer = setInterval(() => this.look(), everyMs);
   }
 
   stop(): void {
-    this.#sample();
+    this.look();
     clearInterval(this.#timer);
   }
 
-  /** How long a span took by the broker's own doing. */
-  ownMs({ fromMs, toMs }: Span): number {
-    const start = this.#around(fromMs);
-    const end = this.#around(toMs);
-    if (start === null || end === null) return toMs - fromMs;
-    const broker = end.after.brokerMs - start.before.brokerMs;
-    const others = [...end.after.othersMs].map(([id, ms]) => ms - (start.before.othersMs.get(id) ?? ms));
-    const watcher = end.after.watcherMs - end.before.watcherMs;
-    return Math.max(0, toMs - fromMs - broker - Math.max(0, ...others) - watcher);
-  }
-
-  /** Share of the time for which the broker had to wait. */
-  get share(): number {
-    const [first, last] = [this.#samples[0], this.#samples.at(-1)];
-    if (first === undefined || last === undefined || last.atMs <= first.atMs) return 0;
-    return (last.brokerMs - first.brokerMs) / (last.atMs - first.atMs);
-  }
-
-  #sample(): void {
+  look(): void {
     try {
-      const pid = `${this.#brokerPid}`;
-      const others = readdirSync(`/proc/${pid}/task`).filter((id) => id !== pid);
-      this.#samples.push({
-        atMs: performance.now(),
-        brokerMs: runDelayMs(`${pid}/task/${pid}`),
-        othersMs: new Map(others.map((id) => [id, runDelayMs(`${pid}/task/${id}`)])),
-        watcherMs: runDelayMs(),
-      });
+      this.#readings.push(this.#read());
     } catch {
       // The broker is gone; the others say so.
     }
   }
 
-  /** The last sample before this time, and the first one after it. */
-  #around(atMs: number): { before: Sample; after: Sample } | null {
+  /** How long a span took by the broker's own doing. While its main thread computes that waits for nobody else. */
+  ownMs(span: Span): number {
+    return this.#without(span, ({ idleMs, delayMs, othersMs }) => Math.min(idleMs, delayMs + othersMs));
+  }
+
+  /** The same in doubt for the broker: whatever its other threads waited for, the span may have waited for, too. */
+  leastMs(span: Span): number {
+    return this.#without(span, ({ delayMs, othersMs }) => delayMs + othersMs);
+  }
+
+  #without({ fromMs, toMs }: Span, takenMs: (waits: Waits) => number): number {
+    const start = this.#around(fromMs);
+    const end = this.#around(toMs);
+    if (start === null || end === null) return toMs - fromMs;
+    const [before, after] = [start.before, end.after];
+    // Of all the time between the readings: when a thread has waited is told only once it runs again.
+    const idleMs = after.atMs - before.atMs - (after.brokerRanMs - before.brokerRanMs);
+    const delayMs = after.brokerDelayMs - before.brokerDelayMs;
+    const others = [...after.othersDelayMs].map(([id, ms]) => ms - (before.othersDelayMs.get(id) ?? ms));
+    const seenMs = end.after.watcherDelayMs - end.before.watcherDelayMs;
+    return Math.max(0, toMs - fromMs - takenMs({ idleMs, delayMs, othersMs: Math.max(0, ...others) }) - seenMs);
+  }
+
+  /** Share of the time for which the broker had to wait. */
+  get share(): number {
+    const [first, last] = [this.#readings[0], this.#readings.at(-1)];
+    if (first === undefined || last === undefined || last.atMs <= first.atMs) return 0;
+    return (last.brokerDelayMs - first.brokerDelayMs) / (last.atMs - first.atMs);
+  }
+
+  /** The last reading before this time, and the first one after it. */
+  #around(atMs: number): { before: Reading; after: Reading } | null {
     const next = this.#firstAfter(atMs);
-    const before = this.#samples[Math.max(0, next - 1)];
-    const after = this.#samples[Math.min(this.#samples.length - 1, next)];
+    const before = this.#readings[Math.max(0, next - 1)];
+    const after = this.#readings[Math.min(this.#readings.length - 1, next)];
     return before && after ? { before, after } : null;
   }
 
   #firstAfter(atMs: number): number {
-    let [low, high] = [0, this.#samples.length];
+    let [low, high] = [0, this.#readings.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.#samples[middle]!.atMs > atMs) high = middle;
+      if (this.#readings[middle]!.atMs > atMs) high = middle;
       else low = middle + 1;
     }
     return low;
   }
 }
+
+/** Reads them of the process that is the broker. */
+export const readingOf = (brokerPid: number) => (): Reading => {
+  const threads = `${brokerPid}/task`;
+  const others = readdirSync(`/proc/${threads}`).filter((id) => id !== `${brokerPid}`);
+  const atMs = performance.now();
+  const broker = runTimes(`${threads}/${brokerPid}`);
+  return {
+    ...{ atMs, brokerRanMs: broker.ranMs, brokerDelayMs: broker.delayMs },
+    othersDelayMs: new Map(others.map((id) => [id, runDelayMs(`${threads}/${id}`)])),
+    watcherDelayMs: runDelayMs(),
+  };
+};
 
 /** The most memory that a process ever had in use, in megabytes; 0 when there is no such process. */
 export function peakMegabytes(pid: number): number {
