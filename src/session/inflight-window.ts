@@ -24,6 +24,8 @@ export interface WindowContext {
  */
 export class InflightWindow {
   readonly #entries: Entry[] = [];
+  /** Those of them that a client that is back has not been sent again yet. */
+  #again: Entry[] = [];
   readonly #context: WindowContext;
   /** Null for a session that ends with its connection: then messages are not kept once they are sent. */
   readonly #writer: SessionWriter | null;
@@ -123,6 +125,26 @@ export class InflightWindow {
     return surplus;
   }
 
+  /** The client is back: what it has to release it is told now, and everything else is to be sent again. */
+  resume(outlet: () => Outlet | null): void {
+    this.#again = this.#entries.filter(({ released }) => !released);
+    for (const entry of this.#entries) if (entry.released) this.release(entry, outlet);
+  }
+
+  get hasAgain(): boolean {
+    return this.#again.length > 0;
+  }
+
+  /** Takes out the next one that is to be sent again; null: none is. */
+  takeAgain(): Entry | null {
+    while (this.#again.length > 0) {
+      const entry = this.#again.shift()!;
+      // What has been acknowledged since has none.
+      if (entry.message !== null) return entry;
+    }
+    return null;
+  }
+
   /** The receiver has the message of this QoS 2 entry: PUBREL is sent, by whatever outlet there is then. */
   release(entry: Entry, outlet: () => Outlet | null): void {
     if (!entry.released) {
@@ -153,6 +175,7 @@ export class InflightWindow {
       this.#forgetMessage(entry);
     }
     this.#entries.length = 0;
+    this.#again = [];
   }
 
   [Symbol.iterator](): Iterator<Entry> {

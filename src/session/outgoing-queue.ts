@@ -62,7 +62,7 @@ export class OutgoingQueue {
   }
 
   get empty(): boolean {
-    return this.#waiting.length === 0;
+    return this.#waiting.length === 0 && !this.#inflight.hasAgain;
   }
 
   get connected(): boolean {
@@ -84,7 +84,7 @@ export class OutgoingQueue {
     // The receiver remembers the packet id of QoS 2 over a crash: given to another message then, it would lose that one.
     const safeFirst = publication.safeFirst || (qos === 2 && this.#writer !== null);
     publication.deliveries++;
-    if (outlet !== null && this.#waiting.length === 0 && !safeFirst) {
+    if (outlet !== null && this.empty && !safeFirst) {
       if (outlet.hasRoom) {
         if (qos === 0) {
           if (!this.sender.publication(publication, 0, 0, retain, identifiers)) {
@@ -137,20 +137,17 @@ export class OutgoingQueue {
 
   /** A place in the window may be free. */
   #pumped(met: Acknowledged): Acknowledged {
-    if (met === 'done' && this.#waiting.length > 0) this.pump();
+    if (met === 'done' && !this.empty) this.pump();
     return met;
   }
 
-  /** The session has a connection: what was in flight is sent again, in order, with DUP [MQTT-4.4.0-1]. */
+  /** The session has a connection: what was in flight is sent again first, in order, with DUP [MQTT-4.4.0-1]. */
   attach(outlet: Outlet): void {
     this.sender.attach(outlet);
     this.#pace.tooSlow = false;
     this.#inflight.limit = Math.min(outlet.receiveMaximum, this.#context.limits.inflightMessages);
     this.#waiting.addFirst(this.#inflight.takeSurplus());
-    for (const entry of [...this.#inflight]) {
-      if (entry.released) this.#inflight.release(entry, this.sender.current);
-      else if (!this.sender.entry(entry)) this.#inflight.forget(entry);
-    }
+    this.#inflight.resume(this.sender.current);
     this.pump();
   }
 
@@ -221,6 +218,11 @@ export class OutgoingQueue {
     const window = this.#inflight.limit;
     let sent = 0;
     for (; outlet.hasRoom; sent++) {
+      const again = this.#inflight.takeAgain();
+      if (again !== null) {
+        if (!this.sender.entry(again)) this.#inflight.forget(again);
+        continue;
+      }
       const entry = this.#waiting.peek();
       if (entry === undefined) break;
       if (entry instanceof StoredRun) {

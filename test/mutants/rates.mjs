@@ -180,4 +180,25 @@ export const mutants = [
     replace: '.map(({ limits }) => limits).reverse();',
     tests: rates,
   },
+  {
+    name: 'what is sent again does not wait for the rate',
+    file: 'src/session/outgoing-queue.ts',
+    find: 'for (; outlet.hasRoom; sent++) {',
+    replace: 'for (; outlet.hasRoom || this.#inflight.hasAgain; sent++) {',
+    tests: [...rates, 'test/session/outgoing-queue.test.ts'],
+  },
+  {
+    name: 'what is new overtakes what is sent again',
+    file: 'src/session/outgoing-queue.ts',
+    find: 'return this.#waiting.length === 0 && !this.#inflight.hasAgain;',
+    replace: 'return this.#waiting.length === 0;',
+    tests: ['test/session/outgoing-queue.test.ts'],
+  },
+  {
+    name: 'what was acknowledged before it could be sent again is sent again',
+    file: 'src/session/inflight-window.ts',
+    find: 'if (entry.message !== null) return entry;',
+    replace: 'return entry;',
+    tests: ['test/session/outgoing-queue.test.ts'],
+  },
 ];

@@ -236,7 +236,7 @@ export const mutants = [
   {
     name: 'a message of QoS 0 overtakes those that wait',
     file: 'src/session/outgoing-queue.ts',
-    find: 'if (outlet !== null && this.#waiting.length === 0 && !safeFirst) {',
+    find: 'if (outlet !== null && this.empty && !safeFirst) {',
     replace: 'if (outlet !== null && (this.#waiting.length === 0 || qos === 0) && !safeFirst) {',
     tests: queue,
   },

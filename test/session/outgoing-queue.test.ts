@@ -152,6 +152,37 @@ describe('a client that comes back', () => {
     assert.deepEqual(session.dropped, []);
   });
 
+  test('is sent again only what there is room for, and what it acknowledges before that not at all', async () => {
+    const session = await queueUnderTest({ persistent: true });
+    session.connect();
+    publishAll(session, numbers(4), 2);
+    session.queue.pubrec(1);
+    session.queue.detach();
+    const outlet = session.connect(false);
+    assert.deepEqual(outlet.takeNames(), ['PUBREL']);
+    assert.equal(session.queue.empty, false);
+    assert.equal(session.queue.pubrec(2), 'done');
+    await session.settled();
+    assert.deepEqual(outlet.take(), [{ what: 'PUBREL', id: 2 }]);
+    // There is room, and nobody has said so yet: what is new stays behind what is old.
+    outlet.hasRoom = true;
+    session.publish('new', { qos: 0 });
+    assert.deepEqual(outlet.takeNames(), []);
+    session.queue.pump();
+    assert.deepEqual(
+      outlet.take().map(({ what, dup }) => [what, dup]),
+      [
+        ['3', true],
+        ['4', true],
+        ['new', false],
+      ],
+    );
+    for (const id of [3, 4]) session.queue.pubrec(id);
+    await session.settled();
+    for (const id of [1, 2, 3, 4]) assert.equal(session.queue.pubcomp(id), 'done');
+    assert.equal(session.account.queuedBytes, 0);
+  });
+
   test('and takes less at a time than it did is sent no more than that', async () => {
     const session = await queueUnderTest({ persistent: true });
     session.connect();
@@ -414,7 +445,7 @@ const operation = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('publish' as const), qos: fc.constantFrom<Qos>(0, 1, 2) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('acknowledge' as const), which: fc.nat(30) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('leave' as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('come' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('come' as const), room: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('room' as const), room: fc.boolean() }) },
 );
 
@@ -460,7 +491,7 @@ test('whatever happens, what is promised arrives once and in order, and nothing 
           session.queue.detach();
           outlet = null;
         } else if (step.do === 'come') {
-          if (outlet === null) outlet = session.connect();
+          outlet ??= session.connect(step.room);
         } else if (outlet !== null) {
           outlet.hasRoom = step.room;
           session.queue.pump();

@@ -125,6 +125,36 @@ for (const qos of [0, 1] as const) {
   });
 }
 
+for (const qos of [1, 2] as const) {
+  test(`what is sent again to who comes back keeps to the rate, in order and once, QoS ${qos}`, async (t) => {
+    const world = await worldWith(t, { limits: { messagesOutPerSecond: 10, burstMs: 1_000 } });
+    const kept = { clientId: 'kept', clean: false };
+    const came = ({ waiting }: RawClient) => waiting.filter(({ type }) => type === mqtt.PUBLISH).length;
+    let reader = await world.client(kept);
+    await reader.subscribe(['iotlab/alice/#', qos]);
+    const writer = await world.client();
+    writer.send(...numbers(20).map((n, i) => mqtt.publish('iotlab/alice/x', n, { qos, id: i + 1 })));
+    await world.passUntil(() => came(reader) === 20, 3_000);
+    let again = 0;
+    for (let times = 0; times < 5; times++) {
+      reader.socket.destroy();
+      reader = await world.client(kept);
+      reader.send(mqtt.pingreq());
+      await reader.take(mqtt.PINGRESP);
+      again += came(reader);
+    }
+    assert.ok(again <= 1, `${again} messages without any time`);
+    const { payloads } = collecting(reader);
+    const ms = await world.passUntil(() => payloads.length === 20, 10_000);
+    assert.ok(ms >= 1_800 && ms <= 2_400, `${ms}`);
+    assert.deepEqual(payloads, numbers(20));
+    await world.passUntil(
+      () => world.parts().sessions.get('alice', 'kept')!.outgoing.backlog.inflightMessages === 0,
+      100,
+    );
+  });
+}
+
 test("a slowed reader of other users' trees slows none of them; its queue is what it has", async (t) => {
   const acl = [
     { access: 'readwrite' as const, topic: 'iotlab/%u/#' },

@@ -75,8 +75,8 @@ export interface QueueUnderTest {
   readonly dropped: string[];
   /** Somebody publishes, and what needs the store is committed. */
   publish(payload: string, options?: Publishing): Publication;
-  /** The client comes. */
-  connect(): RecordingOutlet;
+  /** The client comes, with room for messages or without. */
+  connect(hasRoom?: boolean): RecordingOutlet;
   /** What the store had alone was read, and everything that was to be done is done. */
   settled(): Promise<void>;
 }
@@ -120,8 +120,9 @@ export async function queueUnderTest(options: QueueOptions = {}): Promise<QueueU
       if (publication.ticket !== null) store.whenStored(() => publication.ticket?.committed());
       return publication;
     },
-    connect() {
+    connect(hasRoom = true) {
       const outlet = new RecordingOutlet();
+      outlet.hasRoom = hasRoom;
       queue.attach(outlet);
       return outlet;
     },
