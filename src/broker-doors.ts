@@ -57,10 +57,11 @@ function editableUsers(
 /** Where clients come in, by TLS, a proxy or WebSocket, and browsers. */
 export function openListenerOf({ config, seams, parts, ...common }: DoorOptions, web: Web | null): Promise<Listener> {
   const { certificates, wrapSocket } = seams;
-  const { hub, counters } = parts;
+  const { hub, counters, scheduler } = parts;
   return openListener({
     ...{ ...common, config: config.listener },
     ...(certificates && { certificates }),
+    turns: scheduler.arrivals,
     witness: listenerWitness(counters),
     onConnection: (socket, peer) => hub.accept(wrapSocket?.(socket) ?? socket, peer.address, peer.transport),
     ...(web && { web: { config: config.web, onConnection: web.enter } }),

@@ -1,3 +1,5 @@
+import { Arrivals } from './arrivals.js';
+
 /** A task is interrupted after so long, where it can be. */
 const SLICE_MS = 1;
 /** Work that waits is done for so long before sockets are read again. */
@@ -61,6 +63,8 @@ export interface Owner {
 export class Scheduler {
   /** Counts rounds. */
   id = 1;
+  /** Those who come in while others work. */
+  readonly arrivals: Arrivals;
   /** Milliseconds, at the end of the last round. */
   endedAtMs = 0;
   /** When the clock was last looked at: within a slice, not long ago. Reading it again costs as much as a message. */
@@ -83,7 +87,7 @@ export class Scheduler {
   #depth = 0;
   #startedAtMs = 0;
   #sliceEndMs = 0;
-  readonly #run = (): void => this.#round();
+  readonly #run = (): void => this.#turn();
   readonly #failed: (error: unknown) => void;
   readonly #now: () => number;
 
@@ -91,6 +95,7 @@ export class Scheduler {
   constructor(failed: (error: unknown) => void, now: () => number = () => performance.now()) {
     this.#failed = failed;
     this.#now = now;
+    this.arrivals = new Arrivals({ touch: () => this.touch(), now });
   }
 
   /** Looks at the clock. */
@@ -206,9 +211,15 @@ export class Scheduler {
     if (reached > this.#commonMs) this.#commonMs = reached;
   }
 
-  #round(): void {
+  #turn(): void {
     this.#scheduled = false;
+    if (this.arrivals.comeFirst()) this.touch();
+    else this.#round();
+  }
+
+  #round(): void {
     this.id++;
+    this.arrivals.begin();
     this.#atOnceMs = 0;
     this.#allowanceMs = AT_ONCE_MS;
     if (this.#later.length > 0) {

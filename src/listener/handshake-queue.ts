@@ -4,11 +4,24 @@
  */
 const HANDSHAKES_PER_TURN = 4;
 
+/** When there is work, among all that is done. */
+export interface Turns {
+  /** A connection was accepted. */
+  came(): void;
+  /** Calls back in the next turn in which work is done. */
+  whenRound(callback: () => void): void;
+}
+
 /** Lets handshakes begin in fair turns: by network, and in the order of their coming within one. */
 export class HandshakeQueue {
   /** In the order of their turns. */
   readonly #lines = new Map<string, (() => void)[]>();
+  readonly #turns: Pick<Turns, 'whenRound'>;
   #scheduled = false;
+
+  constructor(turns: Pick<Turns, 'whenRound'>) {
+    this.#turns = turns;
+  }
 
   add(network: string, begin: () => void): void {
     const line = this.#lines.get(network);
@@ -20,7 +33,7 @@ export class HandshakeQueue {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    this.#turns.whenRound(() => {
       this.#scheduled = false;
       for (let begun = 0; begun < HANDSHAKES_PER_TURN && this.#lines.size > 0; begun++) this.#beginNext();
       if (this.#lines.size > 0) this.#schedule();

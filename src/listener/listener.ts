@@ -9,6 +9,7 @@ import {
   type CertificateSource,
   openCertificateSource,
 } from './certificate-source.js';
+import type { Turns } from './handshake-queue.js';
 import { openProxySocketDoor } from './proxy-socket-door.js';
 import { openProxyTlsDoor, type ProxyTlsDoor } from './proxy-tls-door.js';
 import { type Door, type ListenerWitness, type OnConnection, Reception, type ReceptionLimits } from './reception.js';
@@ -87,6 +88,7 @@ export interface ListenerOptions {
   /** Instead of the files that the configuration names. */
   readonly certificates?: CertificateSource;
   readonly onConnection: OnConnection;
+  readonly turns: Turns;
   /** A second port, for browsers: the same certificate, limits and deadlines. */
   readonly web?: { readonly config: Pick<WebConfig, 'host' | 'port'>; readonly onConnection: OnConnection };
   readonly witness?: ListenerWitness;

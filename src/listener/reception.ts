@@ -6,6 +6,7 @@ import type { Log } from '../observe/log.js';
 import { createRateLimited, type RateLimited } from '../observe/rate-limited.js';
 import { Admission } from './admission.js';
 import type { HandshakeEnd } from './handshake.js';
+import type { Turns } from './handshake-queue.js';
 
 export interface Peer {
   /** IPv4 addresses in dotted form, also on a dual-stack socket. */
@@ -47,6 +48,7 @@ export class Reception {
   readonly clock: Clock;
   readonly log: Log;
   readonly witness: ListenerWitness | undefined;
+  readonly turns: Turns;
   readonly #onConnection: OnConnection;
   readonly #admission: Admission;
   readonly #quiet: RateLimited;
@@ -61,12 +63,14 @@ export class Reception {
     readonly log: Log;
     readonly clock: Clock;
     readonly onConnection: OnConnection;
+    readonly turns: Turns;
     readonly witness?: ListenerWitness;
   }) {
     this.limits = options.limits;
     this.clock = options.clock;
     this.log = options.log;
     this.witness = options.witness;
+    this.turns = options.turns;
     this.#onConnection = options.onConnection;
     this.#admission = new Admission(options.limits);
     this.#quiet = createRateLimited({ clock: options.clock, periodMs: quietMs });
@@ -98,6 +102,7 @@ export class Reception {
    * it is to be seen by `fits` whether it may stay.
    */
   enter(raw: net.Socket, spare = 0): boolean {
+    this.turns.came();
     // Each door's server holds the limit by itself; this is for all doors together.
     if (!this.#accepting || this.#open.size >= this.limits.connections + spare) {
       if (this.#accepting) this.#full();

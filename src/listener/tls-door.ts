@@ -18,7 +18,7 @@ export interface TlsDoorOptions {
 /** Where clients come in: TLS 1.2 and 1.3, and nothing else. Throws `UsageError` when host or port won't do. */
 export async function openTlsDoor(reception: Reception, options: TlsDoorOptions): Promise<Door> {
   const { host, port, context, complaints, to } = options;
-  const handshakes = new HandshakeQueue();
+  const handshakes = new HandshakeQueue(reception.turns);
 
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (raw) => {
     const { remoteAddress, remotePort = 0 } = raw;

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HandshakeQueue } from '../../src/listener/handshake-queue.js';
+import { newScheduler } from '../support/accounts.js';
 
 const turnOver = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Adds handshakes that write down whose they were. */
 function stage() {
-  const queue = new HandshakeQueue();
+  const queue = new HandshakeQueue(newScheduler().arrivals);
   const begun: string[] = [];
   const add = (network: string, count: number) => {
     for (let number = 1; number <= count; number++) queue.add(network, () => begun.push(`${network}${number}`));

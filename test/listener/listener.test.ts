@@ -12,8 +12,10 @@ import { UsageError } from '../../src/errors.js';
 import { makeAuthority } from '../../src/listener/certificates.js';
 import { openListener } from '../../src/listener/listener.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
+import { newScheduler } from '../support/accounts.js';
 import { captureLog } from '../support/captured-log.js';
 import { testListener, until } from '../support/test-listener.js';
+import { Worker, WorkTime } from '../support/work-time.js';
 
 /** Sends bytes over plain TCP and resolves with whatever comes back until the connection is closed. */
 function overTcp(
@@ -296,8 +298,10 @@ test('stopAccepting frees the port, ends handshakes and keeps connections; close
 test('close leaves nothing behind', async (t) => {
   const held = () => process.getActiveResourcesInfo().filter((name) => /TCP|TLS|FSEvent/.test(name)).length;
   const before = held();
-  const { connect, listener, port } = await testListener(t);
+  const { connect, listener, port, accepted } = await testListener(t);
   const clients = await Promise.all([connect(), connect(), connect()]);
+  // A client is ready before the listener has read its last word.
+  await until(() => accepted.length === clients.length);
   net.connect(port, '127.0.0.1').on('error', () => {});
   for (const client of clients) client.on('error', () => {});
   assert.ok(held() > before);
@@ -305,6 +309,33 @@ test('close leaves nothing behind', async (t) => {
   await listener.close();
   await gone;
   await until(() => held() === before);
+});
+
+test('a crowd is in before the work of others has had its second round', async (t) => {
+  const time = new WorkTime();
+  const { scheduler } = time;
+  const { arrivals } = scheduler;
+  const rounds: number[] = [];
+  const turns = {
+    came() {
+      rounds.push(scheduler.id);
+      arrivals.came();
+    },
+    whenRound: (callback: () => void) => arrivals.whenRound(callback),
+  };
+  const { port } = await testListener(t, { turns });
+  let over = false;
+  new Worker(time).add({
+    work() {
+      time.spend(1);
+      return !over;
+    },
+  });
+  const crowd = Array.from({ length: 60 }, () => net.connect(port, '127.0.0.1').on('error', () => {}));
+  await until(() => rounds.length === crowd.length);
+  over = true;
+  assert.ok(rounds.at(-1)! - rounds[0]! <= 1, `${rounds.at(-1)! - rounds[0]!} rounds`);
+  for (const socket of crowd) socket.destroy();
 });
 
 test('what cannot be opened is said with its key and the remedy', async (t) => {
@@ -316,6 +347,7 @@ test('what cannot be opened is said with its key and the remedy', async (t) => {
       limits,
       log: captureLog().log,
       clock: new ManualClock(),
+      turns: newScheduler().arrivals,
       onConnection: () => {},
     });
   const refused = (config: object, message: RegExp) =>

@@ -239,4 +239,25 @@ export const mutants = [
     replace: '',
     tests: [...job, 'test/session/long-messages.test.ts', 'test/connection/frame-reader.test.ts'],
   },
+  {
+    name: 'rounds do not wait for those who come in',
+    file: 'src/fairness/arrivals.ts',
+    find: 'return nowMs - this.#sinceMs < ARRIVING_MS;',
+    replace: 'return false;',
+    tests: ['test/fairness/arrivals.test.ts', 'test/listener/listener.test.ts'],
+  },
+  {
+    name: 'rounds wait for those who come in for as long as they do',
+    file: 'src/fairness/arrivals.ts',
+    find: 'return nowMs - this.#sinceMs < ARRIVING_MS;',
+    replace: 'return true;',
+    tests: ['test/fairness/arrivals.test.ts'],
+  },
+  {
+    name: 'nobody says that a connection has come in',
+    file: 'src/listener/reception.ts',
+    find: 'this.turns.came();',
+    replace: '',
+    tests: ['test/listener/listener.test.ts'],
+  },
 ];

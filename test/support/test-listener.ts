@@ -9,6 +9,7 @@ import { defaultConfig } from '../../src/config/defaults.js';
 import { type Authority, type IssueRequest, makeAuthority } from '../../src/listener/certificates.js';
 import { type Listener, type ListenerOptions, openListener } from '../../src/listener/listener.js';
 import type { Peer } from '../../src/listener/reception.js';
+import { newScheduler } from './accounts.js';
 import { type CapturedLog, captureLog } from './captured-log.js';
 import { eventually } from './deadline.js';
 import { tempFolder } from './temp-folder.js';
@@ -36,6 +37,7 @@ export async function testListener(
     host?: string;
     proxy?: Partial<ListenerConfig['proxy']>;
     onConnection?: ListenerOptions['onConnection'];
+    turns?: ListenerOptions['turns'];
   } = {},
 ): Promise<TestListener> {
   const folder = await tempFolder(t);
@@ -57,6 +59,7 @@ export async function testListener(
     limits: { handshakeTimeoutMs: 5000, connections: 100, connectionsPerAddress: 100, ...overrides.limits },
     log: captured.log,
     clock: overrides.clock ?? systemClock,
+    turns: overrides.turns ?? newScheduler().arrivals,
     onConnection(socket, peer) {
       accepted.push({ socket: socket as TLSSocket, peer });
       socket.on('error', () => {});
