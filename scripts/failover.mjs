@@ -59,7 +59,8 @@ try {
     outcomes.get(fault.name).push(outcome);
     const { hit, outagesMs, ackGapMs, othersHit } = outcome;
     const out = outagesMs.length === 0 ? 'nobody out' : `${hit} out for up to ${Math.max(...outagesMs)} ms`;
-    console.error(`${round + 1}/${rounds} ${fault.name}: ${out}, acknowledgements waited ${ackGapMs} ms`);
+    const others = othersHit === 0 ? '' : `; and of other shards ${othersHit} out`;
+    console.error(`${round + 1}/${rounds} ${fault.name}: ${out}, acknowledgements waited ${ackGapMs} ms${others}`);
     if (othersHit > 0 || (fault.connected && hit > 0)) failed = true;
   }
   const wrong = await scene.finish();
@@ -76,7 +77,8 @@ function print(outcomes, acknowledged, wrong) {
     'rounds',
     'out of service, ms (median, longest)',
     'acknowledgements waited',
-    'others waited',
+    'of other shards out',
+    'and waited',
     'promised',
   ];
   const rows = [...outcomes.values()].map((list) => {
@@ -85,7 +87,8 @@ function print(outcomes, acknowledged, wrong) {
     const { name, limitMs } = list[0].fault;
     return [
       ...[name, list.length, outages.length === 0 ? 'nobody' : `${outages[outages.length >> 1]}, ${outages.at(-1)}`],
-      ...[Math.max(...gaps), Math.max(...list.map(({ othersAckGapMs }) => othersAckGapMs)), limitMs],
+      ...[Math.max(...gaps), list.reduce((sum, { othersHit }) => sum + othersHit, 0)],
+      ...[Math.max(...list.map(({ othersAckGapMs }) => othersAckGapMs)), limitMs],
     ];
   });
   console.log([title, title.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n'));
