@@ -1,5 +1,5 @@
-// What connections cost: opens `count` of them after `warmup` that do not count, `lanes` at a time; each authenticates and
-// subscribes to one filter. Then they stay, idle, to be weighed.
+// What connections cost: opens `count` of them after `warmup` that do not count, `lanes` at a time or `perSecond`; each
+// authenticates and subscribes to one filter. Then they stay, idle, to be weighed.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuMicroseconds, residentKilobytes } from './process.mjs';
 import { Peer } from './wire.mjs';
@@ -18,19 +18,35 @@ async function settle({ pid, collects }) {
   }
 }
 
-export async function connections(target, { users, count, warmup = 0, lanes = 20 }) {
+export async function connections(target, { users, count, warmup = 0, lanes = 20, perSecond = 0 }) {
   const peers = [];
   let next = 0;
   const beside = target.beside ?? [];
-  const upTo = async (end) => {
-    const lane = async () => {
-      while (next < end) {
-        const number = next++;
-        const user = users[number % users.length];
-        const peer = await Peer.connect(target, `c${process.pid}-${number}`, user);
-        await peer.subscribe([`iotlab/${user.login}/n/${number}`], 0);
-        peers.push(peer);
+  const open = async (number) => {
+    const user = users[number % users.length];
+    const peer = await Peer.connect(target, `c${process.pid}-${number}`, user);
+    await peer.subscribe([`iotlab/${user.login}/n/${number}`], 0);
+    peers.push(peer);
+  };
+  const atPace = async (end) => {
+    const [first, startedMs] = [next, performance.now()];
+    const opening = [];
+    while (next < end) {
+      const due = first + ((performance.now() - startedMs) / 1000) * perSecond;
+      while (next < Math.min(due, end)) {
+        const opened = open(next++);
+        // Heard at the end.
+        opened.catch(() => {});
+        opening.push(opened);
       }
+      await sleep(2);
+    }
+    await Promise.all(opening);
+  };
+  const upTo = async (end) => {
+    if (perSecond > 0) return atPace(end);
+    const lane = async () => {
+      while (next < end) await open(next++);
     };
     await Promise.all(Array.from({ length: lanes }, lane));
   };

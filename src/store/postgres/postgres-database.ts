@@ -19,6 +19,9 @@ const writeText = `with gone as (
   select * from unnest($3::smallint[], $4::text[], $5::bytea[])
   on conflict (slot, key) do update set value = excluded.value`;
 
+/** Sorting is what a start waits for: in memory, where it is not too much, and without a compiler that takes longer. */
+const beginText = "begin read only; set local work_mem = '64MB'; set local jit = off";
+
 /** Opens the rows of the owner's slots in PostgreSQL, and opens them again as the same owner. */
 export function opener(owner: SlotOwner, placement: Placement, clock: Clock): (mode: OpenMode) => Promise<Database> {
   return async (mode) => {
@@ -99,7 +102,7 @@ export class PostgresDatabase implements Database {
     const client = this.#spare ?? (await this.#owner.reader(this.#clock.monotonicMs() + FAIL_OVER_MS));
     this.#takeSpare();
     try {
-      await client.query('begin read only');
+      await client.query(beginText);
       yield* sortedRows(client, options, this.#placement.slots);
       await client.query('commit');
       this.#keepSpare(client);
