@@ -5,6 +5,8 @@ import type { Fault } from '../../src/errors.js';
 import { parsePostgresUrl } from '../../src/postgres-url.js';
 import { shardOf } from '../../src/shard.js';
 import { SlotOwner } from '../../src/store/postgres/owner.js';
+import { opener } from '../../src/store/postgres/postgres-database.js';
+import { placementOf } from '../../src/store/postgres/slots.js';
 import { storeContract } from '../contract/store.js';
 import { captureLog } from '../support/captured-log.js';
 import { eventually } from '../support/deadline.js';
@@ -63,6 +65,32 @@ describe('shards in one database', () => {
     assert.deepEqual(found.sort(), [...logins].sort());
     await empty();
   });
+});
+
+test('rows that are read many at a time are all there, in order; who stops reading leaves nothing behind', async () => {
+  const onFenced = (fault: Fault) => assert.fail(fault);
+  const place = parsePostgresUrl(postgres.url);
+  const placement = placementOf(1, 0, ownerOf);
+  const common = { place, slots: placement.slots, log: silent, clock: systemClock, onFenced, onStandby: () => {} };
+  const db = await opener(new SlotOwner(common), placement, systemClock)('create');
+  await postgres.ask(`insert into iotlab_rows select n % 256, 's:' || n, convert_to('value ' || n, 'UTF8')
+    from generate_series(100000, 107999) n`);
+  const sorted = { gte: 's:', lt: 's;' };
+  const stopped = db.iterator(sorted);
+  assert.equal((await stopped.nextv(10)).length, 10);
+  await stopped.close();
+  const read: string[] = [];
+  for await (const [key, value] of db.iterator(sorted)) read.push(`${key} ${value}`);
+  assert.deepEqual(
+    read,
+    Array.from({ length: 8_000 }, (_, row) => `s:${100_000 + row} value ${100_000 + row}`),
+  );
+  await db.close();
+  await eventually(5_000, 'the end of its connections', async () => {
+    const left = await postgres.ask('select 1 from pg_stat_activity where client_port > 0');
+    return left.length === 0;
+  });
+  await empty();
 });
 
 describe('one owner at a time', () => {
