@@ -1,43 +1,66 @@
-// `npm test`: installs what is missing, builds, and runs every test (or only the files whose path contains one of the
-// words given: `npm test -- acl session`). Several files share a process, as most of what a small one takes is loading the
-// broker, and processes run side by side. A file whose first line is `// Own process: …` shares with nobody; one whose
-// first line is `// Runs alone: …` measures time, and runs when the others are done.
+// `npm test`: see the help below. Several files share a process, as most of what a small one takes is loading the broker,
+// and processes run side by side. A file whose first line is `// Own process: …` shares with nobody; one whose first line
+// is `// Runs alone: …` runs when the others are done; `// Long: …` is left to `--long` (`// Long, runs alone: …`: both).
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
 import { spec, tap } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
 import { ensureDebianPackages, ensureNodeModules } from './ensure.mjs';
+import { readOptions } from './options.mjs';
+import { select, testFiles } from './test-files.mjs';
+
+const help = `npm test [-- [--long] [WORD …]]
+
+Installs what is missing, builds, and runs every test but those whose value is in repeating something often or for long.
+
+  WORD    only the files whose path contains one of the words, the long ones too
+  --long  the long ones alone
+
+Example: npm test -- acl session`;
 
 /**
  * These take longest: each begins first and in a process of its own, so that none of them is left over at the end. Those
  * that mostly wait stand between those that mostly compute.
  */
 const longest = [
+  'testing/package',
+  'cluster/failover-machine',
+  'web/browser-live',
+  'cluster/serve',
+  'web/browser.test',
+  'isolation/isolation',
+  'conformance/bad-input',
+  'web/browser-limits',
   'credentials/ldap-broker',
   'store/crash',
-  'isolation/isolation',
-  'testing/package',
-  'conformance/bad-input',
-  'cluster/serve',
-  'conformance/order',
-  'cluster/failover',
+  'web/browser-operator',
+  'cli/serve',
   'isolation/mqtt5',
   'conformance/model',
-  'cluster/haproxy',
-  'cli/serve',
-  'web/conformance',
   'cli/test',
+  'session/rates',
   'bridge',
-  'conformance/matrix',
+  'conformance/order',
+  'admin/prometheus',
 ];
 /** How many of the others share a process. */
 const filesPerProcess = 14;
 const processTimeoutMs = 300_000;
+/** What is said again of a failure at the end. */
+const messageLines = 10;
+const lineChars = 300;
+
+const { words, long: onlyLong } = readOptions({
+  help,
+  options: { long: { type: 'boolean', default: false } },
+  words: true,
+});
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
@@ -58,22 +81,20 @@ rmSync('build', { recursive: true, force: true });
 const compiled = await Promise.all(['tsconfig.test.json', 'tsconfig.json'].map(compile));
 if (compiled.includes(false)) process.exit(1);
 
-const words = process.argv.slice(2);
-const files = readdirSync('test', { recursive: true })
-  .filter((file) => file.endsWith('.test.ts'))
-  .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
-  .sort();
-if (files.length === 0) {
-  console.error(`No test file's path contains: ${words.join(', ')}`);
+const all = testFiles('test');
+const chosen = select(all, words, onlyLong);
+if (chosen.length === 0) {
+  console.error(`No ${onlyLong ? 'long ' : ''}test file's path contains: ${words.join(', ')}`);
   process.exit(2);
 }
-const firstLine = (file) => /^.*/.exec(readFileSync(join('test', file), 'utf8'))[0];
-const alone = files.filter((file) => firstLine(file).startsWith('// Runs alone: '));
-const long = longest.flatMap((name) => files.filter((file) => file.startsWith(name) && !alone.includes(file)));
-const own = files.filter((file) => firstLine(file).startsWith('// Own process: ') && !long.includes(file));
-const sharing = files.filter((file) => ![...alone, ...long, ...own].includes(file));
-// Many tests wait, for a process that starts or a disk: more of them than there are processors keep those busy.
-const concurrency = Math.round(2.5 * availableParallelism());
+const alone = paths(chosen.filter((file) => file.alone));
+const first = longest.flatMap((name) => paths(chosen.filter(({ path, alone }) => path.startsWith(name) && !alone)));
+// Those that are in no list by name take long, too.
+const own = paths(chosen.filter((file) => !file.alone && (file.own || file.long) && !first.includes(file.path)));
+const sharing = paths(chosen).filter((path) => ![...alone, ...first, ...own].includes(path));
+// Many tests wait, for a process that starts or a disk: more of them than there are processors keep those busy. The long
+// ones do so by themselves, and some have deadlines.
+const concurrency = Math.round((onlyLong ? 1 : 2.5) * availableParallelism());
 const shared = Math.max(Math.ceil(sharing.length / filesPerProcess), Math.min(sharing.length, concurrency));
 // Every n-th: what takes long often stands together in a folder.
 const shares = Array.from({ length: shared }, (_, index) => sharing.filter((_, at) => at % shared === index));
@@ -82,17 +103,36 @@ const entries = join('build', 'processes');
 mkdirSync(entries, { recursive: true });
 const total = { pass: 0, fail: 0, cancelled: 0 };
 const failures = [];
+const warnings = [];
 // The processes of the files get the flags of this one.
-process.execArgv.push('--enable-source-maps');
-await runProcesses([...long.map((file) => [file]), ...shares, ...own.map((file) => [file])], concurrency);
+process.execArgv.push('--enable-source-maps', '--import', new URL('test-hook.mjs', import.meta.url).href);
+await runProcesses([...first.map((file) => [file]), ...shares, ...own.map((file) => [file])], concurrency);
 await runProcesses(
   alone.map((file) => [file]),
   1,
 );
 const failed = Math.max(total.fail + total.cancelled, failures.length);
-for (const failure of failures) console.log(`Failed: ${failure}`);
+const left = chosen.some(({ long }) => long) ? [] : paths(all.filter(({ long }) => long));
+if (words.length === 0 && left.length > 0) console.log(`Only with --long: ${left.join(', ')}`);
+for (const warning of warnings) console.log(warning);
+// At the very end, with what is wrong: where a log is cut, this is what is left of it.
+for (const { name, message } of failures) console.log([`Failed: ${name}`, ...message].join('\n  '));
 console.log(`${total.pass} passed, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;
+
+function paths(files) {
+  return files.map(({ path }) => path);
+}
+
+/** The first lines of what is wrong. */
+function messageOf(error) {
+  // The runner puts its own error around that of the test.
+  const { cause = error } = error ?? {};
+  const said = cause?.message ?? cause;
+  const text = typeof said === 'string' ? said : inspect(cause);
+  const lines = text.split('\n').map((line) => (line.length > lineChars ? `${line.slice(0, lineChars)}…` : line));
+  return lines.length > messageLines ? [...lines.slice(0, messageLines), '…'] : lines;
+}
 
 /** Whether it compiles. */
 async function compile(project) {
@@ -124,6 +164,8 @@ async function runProcesses(lists, concurrency) {
   events.on('test:diagnostic', ({ nesting, message }) => {
     const [, what, count] = /^(pass|fail|cancelled) (\d+)$/.exec(message) ?? [];
     if (nesting === 0 && what !== undefined) total[what] += Number(count);
+    // Nothing else fails then but the exit code.
+    if (message.startsWith('Warning: ')) warnings.push(`${file}: ${message}`);
   });
   // What a process says comes in one piece.
   let file = '';
@@ -138,10 +180,11 @@ async function runProcesses(lists, concurrency) {
   events.on('test:start', begun).on('test:pass', ended).on('test:fail', ended);
   events.on('test:fail', ({ name, nesting, details }) => {
     if (details.error?.failureType === 'subtestsFailed') return;
-    failures.push(nesting > 0 ? `${file}: ${name}` : relative(root, resolve(name)));
+    const what = nesting > 0 ? `${file}: ${name}` : relative(root, resolve(name));
+    failures.push({ name: what, message: messageOf(details.error) });
   });
   const report = events.compose(process.stdout.isTTY ? new spec() : tap);
   report.pipe(process.stdout, { end: false });
   await finished(report);
-  for (const name of missing) failures.push(`${name} did not come to its end`);
+  for (const name of missing) failures.push({ name: `${name} did not come to its end`, message: [] });
 }

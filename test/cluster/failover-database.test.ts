@@ -1,4 +1,4 @@
-// Runs alone: who owns a shard has less than a second to be at the database again before its standby.
+// Long, runs alone: who owns a shard has less than a second to be at the database again before its standby.
 import { test } from 'node:test';
 import { judge, startScene } from '../support/failover-scene.js';
 import { faults } from '../support/faults.js';

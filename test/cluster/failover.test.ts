@@ -1,3 +1,4 @@
+// Long, runs alone: faults under load, one after the other, of which nobody else may notice anything.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { shardOf } from '../../src/shard.js';

@@ -1,18 +1,16 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { runCli } from '../../src/cli/command-line.js';
 import { makeAuthority } from '../../src/listener/certificates.js';
 import { shardOf } from '../../src/shard.js';
+import { captureIo } from '../support/command-io.js';
 import { MetricsText } from '../support/metrics.js';
 import { RawClient } from '../support/raw-client.js';
 import { ShardedProcess } from '../support/sharded-process.js';
 import { tempFolder } from '../support/temp-folder.js';
 
-const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const users = Array.from({ length: 6 }, (_, number) => `user${number}`);
 const SHARDS = 2;
 const of = (shard: number) => users.filter((login) => shardOf(login, SHARDS) === shard);
@@ -21,9 +19,12 @@ async function cluster(t: TestContext): Promise<ShardedProcess> {
   return ShardedProcess.prepare(t, await tempFolder(t), users);
 }
 
+/** In this process: starting one for each of two dozen commands would take longer than all that they do. */
 async function cli(it: ShardedProcess, ...args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, [main, ...args, '--config', it.config]);
-  return stdout;
+  const io = captureIo();
+  const code = await runCli([...args, '--config', it.config], io);
+  assert.equal(code, 0, io.err());
+  return io.out();
 }
 
 const get = async (it: ShardedProcess, path: string) => (await fetch(`http://127.0.0.1:${it.adminPort}${path}`)).text();

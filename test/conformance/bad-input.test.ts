@@ -1,43 +1,18 @@
 // Own process: weighs the memory of all that is in it.
 import assert from 'node:assert/strict';
-import { randomInt } from 'node:crypto';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import tls from 'node:tls';
 import fc from 'fast-check';
-import { eventually } from '../support/deadline.js';
-import { garbageCollector, keptMegabytes } from '../support/garbage-collector.js';
 import * as mqtt from '../support/packets.js';
-import { connectPacket, freshId, RawClient } from '../support/raw-client.js';
+import { connectPacket, RawClient } from '../support/raw-client.js';
 import { useTestBroker } from '../support/test-broker.js';
 import { useTimedBroker } from '../support/timed-broker.js';
+import { givesMemoryBack, goodPackets, limitBytes, Others, options, takesRandomStrings } from './spoilt-input.js';
 
 // Whatever is sent: that connection ends, or goes on in order; the others never notice, and memory returns.
-const limitBytes = 256 * 1024;
-const options = { config: { limits: { packetBytes: limitBytes, connectTimeoutMs: 1_000 } } };
 const broker = useTestBroker({ ...options, relay: true });
 const timed = useTimedBroker(options);
-
-/** Somebody who uses the broker all the time. After every test they must be served as before. */
-let witness: RawClient | undefined;
-after(() => witness?.[Symbol.asyncDispose]());
-
-async function theWitness(): Promise<RawClient> {
-  if (witness) return witness;
-  witness = await RawClient.connect(broker, { as: 'bob', keepaliveSeconds: 0 });
-  await witness.subscribe(['iotlab/bob/#', 1]);
-  return witness;
-}
-
-async function othersAreServed(): Promise<void> {
-  const payload = freshId();
-  const bob = await theWitness();
-  await bob.publish('iotlab/bob/still', payload, { qos: 1 });
-  assert.equal((await bob.receive()).payload, payload);
-  await using fresh = await RawClient.connect(broker);
-  await fresh.subscribe(['iotlab/alice/still', 0]);
-  await fresh.publish('iotlab/alice/still', payload);
-  assert.equal((await fresh.receive()).payload, payload);
-}
+const others = new Others(broker);
 
 async function thrownOut(bytes: readonly Uint8Array[], connected = true): Promise<void> {
   await using client = connected ? await RawClient.connect(broker) : await RawClient.open(broker);
@@ -45,20 +20,14 @@ async function thrownOut(bytes: readonly Uint8Array[], connected = true): Promis
   await client.expectClose();
 }
 
-const truncated: readonly (readonly [string, Buffer])[] = [
-  ['CONNECT', connectPacket({ will: { topic: 'iotlab/alice/w', payload: 'w' } })],
-  ['PUBLISH', mqtt.publish('iotlab/alice/x', 'payload', { qos: 1, id: 1 })],
-  ['SUBSCRIBE', mqtt.subscribe(1, ['iotlab/alice/x', 0], ['iotlab/alice/y', 1])],
-  ['UNSUBSCRIBE', mqtt.unsubscribe(1, 'iotlab/alice/x', 'iotlab/alice/y')],
-];
-for (const [name, bytes] of truncated) {
+for (const [name, bytes] of goodPackets) {
   test(`a ${name} that is cut off anywhere: the connection goes, the others stay`, async () => {
     for (let length = 1; length < bytes.length; length += 1) {
       await using client = name === 'CONNECT' ? await RawClient.open(broker) : await RawClient.connect(broker);
       client.socket.end(bytes.subarray(0, length));
       await client.expectClose();
     }
-    await othersAreServed();
+    await others.areServed();
   });
 
   test(`a ${name} whose length lies: each shorter length closes the connection or is another packet`, async () => {
@@ -68,7 +37,7 @@ for (const [name, bytes] of truncated) {
       client.send(mqtt.packet(bytes[0] ?? 0, body.subarray(0, length)), mqtt.packet(0xf0));
       await client.closed();
     }
-    await othersAreServed();
+    await others.areServed();
   });
 }
 
@@ -89,7 +58,7 @@ test('inner lengths that lie close the connection', async () => {
     client.send(mqtt.packet(0x10, bytes), mqtt.packet(0xf0));
     await client.closed();
   }
-  await othersAreServed();
+  await others.areServed();
 });
 
 test('a packet that is said to be over the limit is refused before it comes', async () => {
@@ -99,7 +68,7 @@ test('a packet that is said to be over the limit is refused before it comes', as
   await using anonymous = await RawClient.open(broker);
   anonymous.send(Buffer.concat([Buffer.from([0x10]), mqtt.varint(268_435_455)]));
   await anonymous.expectClose();
-  await othersAreServed();
+  await others.areServed();
 });
 
 test('a packet of just the limit passes', async () => {
@@ -145,7 +114,7 @@ for (const name of ['constructor', '__proto__', 'hasOwnProperty', 'toString', 'v
       const again = await RawClient.connect(broker, { clientId: name, clean: true, will });
       again.cut();
     }
-    await othersAreServed();
+    await others.areServed();
   });
 }
 
@@ -163,7 +132,7 @@ test('topics and filters of 64 KB pass, those of more than 200 levels close the 
     await thrownOut([mqtt.subscribe(1, [`${prefix}${'+/'.repeat(levels - 2)}#`, 0])]);
     await thrownOut([mqtt.unsubscribe(1, deep)]);
   }
-  await othersAreServed();
+  await others.areServed();
 });
 
 test('a topic of slashes and filters of pluses cost no more than their length', async () => {
@@ -179,49 +148,10 @@ test('a topic of slashes and filters of pluses cost no more than their length', 
   const elapsed = performance.now() - start;
   assert.ok(elapsed < 5_000, `${elapsed} ms`);
   client.send(mqtt.publish(`iotlab/alice/${'/'.repeat(195)}`, '', { retain: true }));
-  await othersAreServed();
+  await others.areServed();
 });
 
-test('ten thousand random byte strings, before and after CONNECT', async () => {
-  const seed = Number(process.env.BAD_INPUT_SEED ?? randomInt(2 ** 31));
-  const inputs = fc.sample(
-    fc.oneof(
-      fc.uint8Array({ maxLength: 200 }),
-      // A head that exists, with a length that fits, and anything for a body.
-      fc.tuple(fc.nat({ max: 255 }), fc.uint8Array({ maxLength: 100 })).map(([head, body]) => mqtt.packet(head, body)),
-      // A good packet with one byte changed.
-      fc
-        .tuple(fc.constantFrom(...truncated.map(([, bytes]) => bytes)), fc.nat(), fc.nat({ max: 255 }))
-        .map(([bytes, at, value]) => {
-          const changed = Buffer.from(bytes);
-          changed[at % changed.length] = value;
-          return changed;
-        }),
-    ),
-    { numRuns: 10_000, seed },
-  );
-  // Some hundreds come over TLS, and all others as a proxy relays them: the bytes are what is tried here,
-  // and a handshake takes longer than all that is made of them.
-  // One connection takes one string after the other until it is thrown out; then the next one goes on.
-  let connections = 0;
-  let client: RawClient | null = null;
-  for (const [index, bytes] of inputs.entries()) {
-    if (client === null || client.isOver) {
-      connections += 1;
-      await client?.[Symbol.asyncDispose]();
-      const target = index < 1_000 ? broker : broker.relayed;
-      client = index % 2 ? await RawClient.open(target) : await RawClient.connect(target);
-    }
-    client.send(bytes);
-    // Every now and then wait for what the broker makes of it; a connection in the middle of a packet says nothing.
-    if (index % 4 === 3) client.socket.end();
-    if (index % 4 === 3) await client.closed();
-    if (index % 1000 === 999) await othersAreServed();
-  }
-  await client?.[Symbol.asyncDispose]();
-  assert.ok(connections > 1_000, `${connections} connections with seed ${seed}`);
-  await othersAreServed();
-});
+takesRandomStrings(broker, others, 2_000);
 
 test('random bytes in the place of a TLS handshake, and a handshake that stops halfway', async () => {
   const net = await import('node:net');
@@ -238,37 +168,8 @@ test('random bytes in the place of a TLS handshake, and a handshake that stops h
   const half = tls.connect({ host: broker.host, port: broker.port, ca: broker.ca, servername: 'localhost' });
   half.on('error', () => {});
   half.once('connect', () => half.destroy());
-  await othersAreServed();
+  await others.areServed();
 });
 
-test('memory returns when the connections that filled it are gone', async () => {
-  const collect = garbageCollector();
-  const used = () => keptMegabytes(collect);
-  const storm = async () => {
-    const clients = await Promise.all(Array.from({ length: 100 }, () => RawClient.connect(broker)));
-    for (const client of clients) {
-      // Half a packet of nearly the limit, a few subscriptions, and a QoS 2 flow that is never ended.
-      await client.subscribe(...Array.from({ length: 20 }, (_, index) => [`iotlab/alice/m/${index}`, 1] as const));
-      client.send(mqtt.publish('iotlab/alice/open', 'x', { qos: 2, id: 1 }));
-      const bytes = mqtt.publish('iotlab/alice/half', Buffer.alloc(limitBytes - 100));
-      client.send(bytes.subarray(0, bytes.length - 1));
-    }
-    for (const client of clients) {
-      client.cut();
-      await client.closed();
-    }
-  };
-  await othersAreServed();
-  await storm();
-  const { parts } = broker;
-  await eventually(5_000, 'the connections are gone', () => parts().connections.size === 1);
-  const once = used();
-  for (let round = 0; round < 4; round += 1) await storm();
-  await eventually(5_000, 'the connections are gone', () => parts().connections.size === 1);
-  let now = 0;
-  await eventually(10_000, 'the memory returns', () => {
-    now = used();
-    return now < once + 10;
-  }).catch(() => assert.fail(`${now.toFixed(1)} MB after five storms, ${once.toFixed(1)} MB after the first`));
-  await othersAreServed();
-});
+// As a proxy relays them: what is kept of a connection is the same, and handshakes take longer than all the rest.
+givesMemoryBack(broker, others, 2, () => broker.relayed);

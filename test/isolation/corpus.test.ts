@@ -1,4 +1,4 @@
-// Runs alone: measures time.
+// Long, runs alone: repeats what was found for as long as it was found with, and measures time.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { readCorpus } from './swarm/corpus.js';

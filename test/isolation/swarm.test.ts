@@ -1,4 +1,4 @@
-// Runs alone: measures time.
+// Long, runs alone: watches a broker for seconds, and measures time.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Ground } from './swarm/ground.js';

@@ -11,8 +11,8 @@ declare global {
 
 /** Debian's, and what others call it. */
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-/** For everything that a page does. */
-const TIMEOUT_MS = 8_000;
+/** For everything that a page does, beside other tests. */
+const TIMEOUT_MS = 20_000;
 
 /** One browser for all tests of a file; each page has a profile of its own. */
 export function useBrowser() {
@@ -80,7 +80,8 @@ export class OpenPage implements AsyncDisposable {
 
   /** Waits until it is so in the page. A text would not do: the policy lets none become a script. */
   async waitFor<T>(holds: (given: T) => boolean, given?: T): Promise<void> {
-    await this.page.waitForFunction(holds as never, given);
+    // Not with each frame, as it would by itself: a browser among other tests may draw none for seconds.
+    await this.page.waitForFunction(holds as never, given, { polling: 50 });
   }
 
   /** Waits until an element says so, and tells how long that took. */

@@ -1,4 +1,4 @@
-// Runs alone: a browser needs a processor, and what it waits for has deadlines.
+// Own process: a browser of its own, early, since it takes long.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { useBrowser } from '../support/browser.js';

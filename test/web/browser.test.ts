@@ -1,4 +1,4 @@
-// Runs alone: it measures how long pages take.
+// Own process: a browser of its own, early, since it takes long.
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -37,32 +37,14 @@ async function barriers(page: Page): Promise<string[]> {
   return found;
 }
 
-/** Milliseconds from the first request to the last byte, and bytes over the wire: of a browser that has nothing yet. */
-async function firstView(): Promise<[loadedMs: number, bytes: number]> {
-  await using open = await browser.open(broker, '/me');
-  await open.waitFor(() => globalThis.document.activeElement.id === 'login');
-  return (await open.page.evaluate(`(() => {
-    const all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
-    return [Math.max(...all.map((it) => it.responseEnd)), all.reduce((sum, it) => sum + it.transferSize, 0)];
-  })()`)) as [number, number];
-}
-
-test('the first view takes less than a second and 100 KB', async () => {
-  // The very first one has the browser start up, and others may be at work: the fastest counts.
-  const views = [await firstView(), await firstView(), await firstView()];
-  const loadedMs = Math.min(...views.map(([ms]) => ms));
-  assert.ok(loadedMs < 1_000, `${loadedMs} ms`);
-  for (const [, bytes] of views) assert.ok(bytes > 10_000 && bytes < 100_000, `${bytes} bytes`);
-});
-
-test('a student sees a denial within a second, and sends and receives in the live view, deletes what is retained', async () => {
+test('a student sees a denial, and sends and receives in the live view, deletes what is retained', async () => {
   await using open = await browser.open(broker, '/me', 'alice');
   const { page } = open;
   await using client = await RawClient.connect(broker, { clientId: 'sensor' });
   await client.subscribe(['iotlab/alice/x', 0]);
   await open.says('#clients', 'sensor');
   client.send(mqtt.publish('iotlab/bob/secret', 'hello'));
-  assert.ok((await open.says('#denials', 'iotlab/bob/secret')) < 1_000);
+  await open.says('#denials', 'iotlab/bob/secret');
   await open.says('#denials', 'outside of what alice may use');
   await page.click('#live-toggle');
   await open.says('#live-state', 'Receiving iotlab/');

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { packageFolder } from '../../src/config/package-folder.js';
 
-// The quick half of the suite, all of whose clients come over WebSocket, in frames of all sizes [MQTT-6.0.0-2]. What
-// takes long runs by `TEST_TRANSPORT=websocket npm test -- conformance/`, as .ci/run does.
-const files = ['connect', 'publish', 'subscribe', 'session', 'mqtt31', 'mqtt5-connect', 'mqtt5-publish'];
+// A quick part of the suite, all of whose clients come over WebSocket, in frames of all sizes [MQTT-6.0.0-2]. All of it
+// runs by `TEST_TRANSPORT=websocket npm test -- conformance/`, as .ci/run does.
+const files = ['publish', 'mqtt31', 'mqtt5-connect'];
 
 test('the conformance suite passes over WebSocket', { timeout: 120_000 }, async () => {
   const folder = join(packageFolder(), 'build', 'test', 'conformance');
@@ -27,6 +27,6 @@ test('the conformance suite passes over WebSocket', { timeout: 120_000 }, async 
   });
   const [code] = await once(child, 'close');
   assert.equal(code, 0, output.match(/^\s*not ok[\s\S]{0,600}/gm)?.join('\n'));
-  assert.match(output, /^# pass [1-9]\d\d/m);
+  assert.match(output, /^# pass [1-9]\d/m);
   for (const file of files) assert.match(output, new RegExp(`^ok \\d+ - ${file}$`, 'm'));
 });
