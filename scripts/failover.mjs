@@ -42,9 +42,12 @@ const logins = Array.from({ length: count }, (_, number) => `user${number}`);
 const endings = [];
 const scope = { after: (end) => endings.push(end) };
 let interrupted = false;
-process.once('SIGINT', () => {
-  interrupted = true;
-});
+// The round comes to its end, and so do all processes.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => {
+    interrupted = true;
+  });
+}
 
 /** By fault, what its rounds have shown. */
 const outcomes = new Map();
