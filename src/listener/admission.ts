@@ -14,12 +14,20 @@ export class Admission {
     return this.#connections.size;
   }
 
-  /** Counts one more connection, or refuses it. What was admitted is released once. */
-  admit(network: string): boolean {
+  /**
+   * Counts one more connection, or refuses it. What was admitted is released once. With `spare` ones it is to be seen by
+   * `fits` whether it may stay.
+   */
+  admit(network: string, spare = 0): boolean {
     const count = this.#connections.get(network) ?? 0;
-    if (count >= this.#limits.connectionsPerAddress) return false;
+    if (count >= this.#limits.connectionsPerAddress + spare) return false;
     this.#connections.set(network, count + 1);
     return true;
+  }
+
+  /** Whether there are no more than without spare ones. */
+  fits(network: string): boolean {
+    return (this.#connections.get(network) ?? 0) <= this.#limits.connectionsPerAddress;
   }
 
   release(network: string): void {

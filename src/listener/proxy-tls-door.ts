@@ -5,6 +5,7 @@ import { UsageError } from '../errors.js';
 import { stateOf, watchFiles } from '../file-watch.js';
 import { LIVENESS_ANSWER } from '../liveness.js';
 import { networkOf, normalizeAddress } from '../network.js';
+import { Admission } from './admission.js';
 import { listenTcp } from './bind.js';
 import { readBundle } from './bundle.js';
 import type { CertificatePair, CertificateSource } from './certificate-source.js';
@@ -33,7 +34,12 @@ interface Arriving {
   /** What the header in front of TLS said. */
   relayed: ProxyArrival | null;
   cancelDeadline: () => void;
+  /** It has shown its certificate, or is gone. */
+  proven: () => void;
 }
+
+const tooManyUnproven =
+  'its network has as many connections that showed no certificate yet as limits.connectionsPerAddress allows';
 
 /**
  * Where a proxy on another machine brings clients in: over TLS, with a certificate of its own. The header stands in
@@ -56,6 +62,8 @@ export async function openProxyTlsDoor(
   /** By the proxy's address and port, which is all that a secure socket tells of its TCP connection. */
   const arriving = new Map<string, Arriving>();
   const options = () => secureOptions(pair, [authorities]);
+  /** Where anybody may connect from, who has shown no certificate yet is anybody: a network has as many as it may of clients. */
+  const unproven = new Admission(proxy.addresses.length > 0 ? { connectionsPerAddress: Infinity } : limits);
 
   const secure = tls.createServer({
     ...options(),
@@ -66,16 +74,29 @@ export async function openProxyTlsDoor(
     const { remoteAddress, remotePort = 0 } = raw;
     if (remoteAddress === undefined) return void raw.destroy();
     const it: Arriving = {
-      ...{ raw, address: normalizeAddress(remoteAddress), port: remotePort, relayed: null },
+      ...{ raw, address: normalizeAddress(remoteAddress), port: remotePort, relayed: null, proven: () => {} },
       // One for all that has to happen until a client is there.
       cancelDeadline: clock.after(limits.handshakeTimeoutMs, () =>
         refuse(it, `not complete after ${limits.handshakeTimeoutMs} ms`),
       ),
     };
     raw.on('error', ignore).once('close', it.cancelDeadline);
-    if (!mayConnect(it.address)) refuse(it, 'the address is not among listener.proxy.addresses');
-    else if (reception.enter(raw, CHECKS)) firstBytes(it);
+    if (!mayConnect(it.address)) return refuse(it, 'the address is not among listener.proxy.addresses');
+    if (!countUnproven(it)) return refuse(it, tooManyUnproven);
+    if (reception.enter(raw, CHECKS)) firstBytes(it);
   });
+
+  function countUnproven(it: Arriving): boolean {
+    const network = networkOf(it.address);
+    if (!unproven.admit(network, CHECKS)) return false;
+    let counted = true;
+    it.proven = () => {
+      if (counted) unproven.release(network);
+      counted = false;
+    };
+    it.raw.once('close', it.proven);
+    return true;
+  }
 
   /** Whichever comes first: the header, or TLS. */
   function firstBytes(it: Arriving): void {
@@ -101,6 +122,7 @@ export async function openProxyTlsDoor(
   }
 
   function begin(it: Arriving): void {
+    if (!unproven.fits(networkOf(it.address))) return refuse(it, tooManyUnproven);
     if (!reception.fits(it.raw)) return;
     if (pair !== certificates.pair()) {
       pair = certificates.pair();
@@ -118,15 +140,16 @@ export async function openProxyTlsDoor(
     arriving.delete(idOf(socket));
     socket.on('error', ignore);
     const why = whyNotAProxy(socket, proxy.names);
-    if (why !== null) refuse(it, why);
-    else if (it.relayed === null) header(socket, it, (relayed) => handOver(it, socket, relayed));
+    if (why !== null) return refuse(it, why);
+    it.proven();
+    if (it.relayed === null) header(socket, it, (relayed) => handOver(it, socket, relayed));
     else if (it.relayed.kind === 'relayed') handOver(it, socket, it.relayed);
     else firstWord(it, socket);
   });
   secure.on('tlsClientError', (error, socket) => {
     const it = arriving.get(idOf(socket));
     socket.destroy();
-    if (it !== undefined) refuse(it, handshakeFailure(error));
+    if (it !== undefined) refuse(it, whyItGaveUp(error) ?? handshakeFailure(error));
   });
 
   function header(socket: net.Socket, it: Arriving, then: (arrival: ProxyArrival) => void): void {
@@ -198,6 +221,12 @@ export async function openProxyTlsDoor(
 
 /** What a TCP connection and the secure one that it carries have in common. */
 const idOf = ({ remoteAddress, remotePort }: net.Socket) => `${remoteAddress} ${remotePort}`;
+
+/** What HAProxy says when it does not find the broker's certificate good: it has other reasons than clients have. */
+function whyItGaveUp({ code = '' }: Error & { readonly code?: string }): string | null {
+  if (!/_ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_UNKNOWN|INTERNAL_ERROR)$/.test(code)) return null;
+  return "it does not accept the broker's certificate: listener.cert has to be of listener.ca, and have the name of cluster.machines for this machine (iotlab-broker certs create --force --name HOST)";
+}
 
 /** What is wrong with the certificate that was shown, or null. */
 function whyNotAProxy(socket: TLSSocket, names: readonly string[]): string | null {

@@ -119,3 +119,18 @@ listen mqtts
   await assert.rejects(RawClient.connect({ ...scene.front, port: frontPort }, { as: 'bob' }));
   await scene.broker.logs.waitFor(/showed no certificate/);
 });
+
+test("HAProxy that does not find the broker's certificate good is told of with what helps", async (t) => {
+  const folder = await tempFolder(t);
+  const proxies = makeAuthority({ name: 'proxies' });
+  const { cert, key } = proxies.issue({ names: ['front'], purpose: 'proxy' });
+  await writeFile(join(folder, 'proxies.pem'), proxies.cert);
+  await writeFile(join(folder, 'shown.pem'), cert + key, { mode: 0o600 });
+  const port = await freePort();
+  const proxy = { port, host: '127.0.0.1', ca: join(folder, 'proxies.pem') };
+  const verified = 'ssl verify required ca-file broker-ca.pem verifyhost broker-b.example.org crt shown.pem';
+  const { broker, front } = await behindHaproxy(t, folder, proxy, `127.0.0.1:${port} ${verified}`);
+  await assert.rejects(RawClient.connect(front, { as: 'bob' }));
+  const { reason } = await broker.logs.waitFor(/Connection closed on listener\.proxy\.port/);
+  assert.match(String(reason), /does not accept the broker's certificate.*have the name of cluster\.machines/);
+});

@@ -184,6 +184,36 @@ test('a proxy hears without a handshake that the broker is at work, also when no
   assert.equal(accepted.length, 2);
 });
 
+test('of who shows no certificate there are as many as an address may have, beside the proxies that did', async (t) => {
+  const limits = { connectionsPerAddress: 2 };
+  const { issue, connect, reply, refused, proxyPort, waitFor, listener } = await forProxies(t, { limits });
+  const proxied = async (number: number) =>
+    reply(await connect(issue(), proxyHeader({ address: `192.0.2.${number}`, port: 9 })));
+  for (const number of [1, 2, 3]) assert.equal(await proxied(number), 'hello');
+  const strangers = [1, 2].map(() =>
+    net
+      .connect(proxyPort, '127.0.0.1')
+      .on('error', () => {})
+      .resume(),
+  );
+  await until(() => listener.connections() === 5);
+  await refused(await connect(issue(), alice));
+  await waitFor(/showed no certificate yet as limits\.connectionsPerAddress allows/);
+  assert.equal(listener.connections(), 5);
+  // Proxies are still told that the broker is at work.
+  assert.ok(await alive(proxyPort));
+  for (const stranger of strangers) stranger.destroy();
+  await until(() => listener.connections() === 3);
+  assert.equal(await proxied(4), 'hello');
+
+  // Where it is known who the proxies are, there is nobody else to be kept from their places.
+  const known = await forProxies(t, { limits, proxy: { addresses: ['127.0.0.1'] } });
+  const many = [1, 2, 3].map(() => net.connect(known.proxyPort, '127.0.0.1').on('error', () => {}));
+  await until(() => known.listener.connections() === 3);
+  assert.equal(await known.reply(await known.connect(known.issue(), alice)), 'hello');
+  for (const stranger of many) stranger.destroy();
+});
+
 test('header and handshake have one deadline', async (t) => {
   const clock = new ManualClock();
   const { issue, connect, reply, refused, proxyPort, waitFor, listener, accepted } = await forProxies(t, { clock });
