@@ -46,6 +46,7 @@ async function targetOf(name: string, { values, config: file, ...given }: Wanted
     throw new UsageError('storage.path is "memory": nothing is kept. Name a folder with --path.');
   }
   await removeAbandonedCopies(path);
+  if (name === 'import') await refuseShards(path);
   const folders = name === 'import' ? [path] : await storesIn(path, name);
   return { ...common, path, folders, inDatabase: false };
 }
@@ -83,6 +84,14 @@ async function storesIn(path: string, action: string): Promise<readonly string[]
     );
   }
   return layout.folders;
+}
+
+/** Beside the stores of shards, one of a single broker would be nobody's. */
+async function refuseShards(path: string): Promise<void> {
+  const sharded = (await layoutsIn(path)).find(({ shards }) => shards > 1);
+  if (sharded === undefined) return;
+  const remedy = `import into another folder (--path), and iotlab-broker storage split --shards ${sharded.shards} --path with it`;
+  throw new UsageError(`${path} has the stores of ${sharded.shards} shards: ${remedy}.`);
 }
 
 /** The store, or when a broker has it or its disk is full, a copy of it as it is now. It is never repaired for this. */
@@ -134,6 +143,7 @@ async function usage(target: Target, io: CommandIo): Promise<number> {
       return 0;
     });
   }
+  users.sort((a, b) => (a.user < b.user ? -1 : 1));
   io.stdout.write(target.json ? `${jsonText(users, 2)}\n` : usageTable(users));
   return 0;
 }

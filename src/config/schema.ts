@@ -192,7 +192,7 @@ export const configSchema = section('Configuration of iotlab-broker.', {
   groups,
   acl,
   storage,
-  cluster,
+  cluster: atStart(cluster),
   log,
   web,
   admin: atStart(admin),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { runCli } from '../../src/cli/command-line.js';
@@ -278,6 +278,12 @@ describe('storage', () => {
       assert.equal(result.code, 2);
       assert.match(result.err, says);
     }
+    const sharded = join(folder, 'sharded');
+    await mkdir(join(sharded, 'shard-0-of-2'), { recursive: true });
+    const { code, err } = await run('import', 'lab.jsonl', '--path', sharded);
+    assert.equal(code, 2);
+    assert.match(err, /has the stores of 2 shards: import into another folder.*storage split --shards 2/);
+    assert.deepEqual(await readdir(sharded), ['shard-0-of-2']);
     const file = join(folder, 'broker.yaml');
     await writeFile(file, 'storage: { path: memory }\n');
     assert.match((await run('usage', '--config', file)).err, /storage\.path is "memory"/);
