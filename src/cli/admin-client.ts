@@ -12,12 +12,12 @@ export class AdminClient {
   readonly #socketPath: string;
   /** Which configuration the path is from, for whoever finds nobody there. */
   readonly #from: string;
-  readonly #env: NodeJS.ProcessEnv;
+  readonly #io: Pick<CommandIo, 'env' | 'stderr'>;
 
-  private constructor(socketPath: string, from: string, env: NodeJS.ProcessEnv) {
+  private constructor(socketPath: string, from: string, io: Pick<CommandIo, 'env' | 'stderr'>) {
     this.#socketPath = socketPath;
     this.#from = from;
-    this.#env = env;
+    this.#io = io;
   }
 
   /** The broker of this configuration; nothing is opened yet. */
@@ -25,7 +25,7 @@ export class AdminClient {
     const { admin } = await loadConfig(configPath, io.env);
     const from = configOrigin(configPath, io.env);
     if (admin.socket === '') throw new UsageError(`admin.socket is turned off (${from}): there is nothing to ask`);
-    return new AdminClient(admin.socket, from, io.env);
+    return new AdminClient(admin.socket, from, io);
   }
 
   async get<T = unknown>(path: string): Promise<T> {
@@ -56,13 +56,17 @@ export class AdminClient {
     const response = await this.#open(method, path, body);
     const text = await textOf(response);
     if (response.statusCode !== 200) throw refusalOf(response.statusCode, text);
-    return JSON.parse(text);
+    const value = JSON.parse(text) as { readonly missingShards?: readonly number[] } | null;
+    for (const shard of value?.missingShards ?? []) {
+      this.#io.stderr.write(`shard ${shard} does not answer: what it would say is missing here\n`);
+    }
+    return value;
   }
 
   #open(method: string, path: string, body: object | undefined, signal?: AbortSignal): Promise<IncomingMessage> {
     const text = body === undefined ? '' : JSON.stringify(body);
     const headers = {
-      'x-operator': operatorOf(this.#env),
+      'x-operator': operatorOf(this.#io.env),
       ...(text === '' ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
     };
     return new Promise((resolve, reject) => {

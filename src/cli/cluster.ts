@@ -53,6 +53,8 @@ interface Shards {
     readonly shard: number;
     readonly pid: number | null;
     readonly serving: boolean;
+    /** It serves, and leaves questions without an answer. */
+    readonly silent: boolean;
     readonly standby: boolean;
     readonly since: string | null;
   }[];
@@ -62,15 +64,19 @@ interface Shards {
 
 async function showStatus(config: string | undefined, io: CommandIo): Promise<number> {
   const { shards, proxy } = await (await AdminClient.of(config, io)).get<Shards>('/shards');
-  const rows = shards.map(({ shard, pid, serving, standby, since }) => [
-    shard,
-    pid ?? '-',
-    serving ? 'serves' : standby ? 'stands by' : 'down',
-    since ?? '-',
-  ]);
+  const rows = shards.map((it) => [it.shard, it.pid ?? '-', stateOf(it), it.since ?? '-']);
   io.stdout.write(table(['SHARD', 'PID', 'STATE', 'SINCE'], rows));
   io.stdout.write(proxy === null ? 'HAProxy is not run by this broker\n' : `HAProxy: pid ${proxy}\n`);
-  return shards.every(({ serving, standby }) => serving || standby) ? 0 : 1;
+  return shards.every(isWell) ? 0 : 1;
+}
+
+type ShardState = Shards['shards'][number];
+
+const isWell = ({ serving, silent, standby }: ShardState) => (serving && !silent) || standby;
+
+function stateOf({ serving, silent, standby }: ShardState): string {
+  if (serving) return silent ? 'does not answer' : 'serves';
+  return standby ? 'stands by' : 'down';
 }
 
 /** Returns when all of them serve again. */
@@ -80,8 +86,10 @@ async function restart(config: string | undefined, io: CommandIo): Promise<numbe
   for (;;) {
     const { restarting, shards } = await client.get<Shards>('/shards');
     if (!restarting) {
-      io.stdout.write(`${shards.length} shards restarted\n`);
-      return shards.every(({ serving, standby }) => serving || standby) ? 0 : 1;
+      const unwell = shards.filter((it) => !isWell(it)).map((it) => `shard ${it.shard}: ${stateOf(it)}`);
+      if (unwell.length === 0) io.stdout.write(`${shards.length} shards restarted\n`);
+      else io.stderr.write(`${unwell.join(', ')}; the broker's log says why\n`);
+      return unwell.length === 0 ? 0 : 1;
     }
     await new Promise((resolve) => setTimeout(resolve, RESTART_PERIOD_MS));
   }

@@ -136,6 +136,8 @@ function supervise(config: Config, file: string | null, log: Log, io: CommandIo)
     webPort: () => null,
     // It waits for those whose deadline it is.
     stopTimeoutMs: () => 2 * config.limits.stopTimeoutMs,
+    // Shards without a database wait until there is one.
+    waiting: () => true,
   };
 }
 

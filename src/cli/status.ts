@@ -20,12 +20,15 @@ interface Status {
   readonly retainedMessages: number;
   readonly heldBytes: number;
   readonly heldBytesLimit: number;
+  /** Of those that the broker consists of: they do not answer. */
+  readonly missingShards?: readonly number[];
   readonly certificates: readonly { readonly role: string; readonly expires: string }[];
 }
 
 async function show(json: boolean, config: string | undefined, io: CommandIo): Promise<number> {
   const status = await (await AdminClient.of(config, io)).get<Status>('/status');
-  const healthy = status.status === 'ok' || status.status === 'degraded';
+  const works = status.status === 'ok' || status.status === 'degraded';
+  const healthy = works && status.missingShards === undefined;
   if (json) io.stdout.write(`${jsonText(status, 2)}\n`);
   else io.stdout.write(inWords(status));
   return healthy ? 0 : 1;

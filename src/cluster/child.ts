@@ -31,6 +31,8 @@ export class Child {
   readonly #options: ChildOptions;
   #process: ChildProcess | null = null;
   #wanted = false;
+  /** Whether it is wanted even when it ends before it has served. */
+  #insists = false;
   #startedAtMs = 0;
   #pauseMs = 0;
   #cancelPause: () => void = () => {};
@@ -59,10 +61,15 @@ export class Child {
     }
   }
 
-  /** Ends it, gently at first. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  /** From now on it may end: it is not started again. */
+  letGo(): void {
     this.#wanted = false;
     this.#cancelPause();
+  }
+
+  /** Ends it, gently at first. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    this.letGo();
     const child = this.#process;
     if (child === null) return;
     child.kill(signal);
@@ -75,10 +82,14 @@ export class Child {
     cancel();
   }
 
-  /** Ends it, and starts it again. */
+  /** Ends it, and starts it again. Rejects when it ends before it serves; it is started again and again then. */
   async restart(serving: () => Promise<void>): Promise<void> {
     await this.stop();
-    await this.start(serving());
+    const served = this.start(serving());
+    this.#insists = true;
+    await served.finally(() => {
+      this.#insists = false;
+    });
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -109,11 +120,10 @@ export class Child {
   #ended(how: object, error?: Error): void {
     const { name, log, clock, leastPauseMs = 0 } = this.#options;
     if (this.#onFirstExit !== null) {
-      this.#wanted = false;
+      this.#wanted &&= this.#insists;
       const said =
         error === undefined ? `ended at once (${JSON.stringify(how)}); what it said is above` : error.message;
       this.#onFirstExit(new Fault('E_SHARD_START', `${name}: ${said}`));
-      return;
     }
     if (!this.#wanted) return;
     const steady = clock.monotonicMs() - this.#startedAtMs > STEADY_MS;

@@ -66,8 +66,6 @@ defaults
   timeout client-fin 10s
   timeout server-fin 10s
   option clitcpka
-  # A broker that starts again is waited for: half a second each.
-  retries 10
 
 # Connections of one address, or with IPv6 of one /64 network, over all shards.
 backend addresses
@@ -151,6 +149,8 @@ function remoteBackend(shard: number, { listener, cluster }: Settings): string {
   tcp-check connect
   tcp-check send-binary ${LIVENESS_QUESTION.toString('hex')}
   tcp-check expect binary ${LIVENESS_ANSWER.toString('hex')}
+  # A broker that starts again is waited for: half a second each. Behind a Unix socket HAProxy would not wait.
+  retries 10
   balance first
   option redispatch 1
 ${servers.join('\n')}

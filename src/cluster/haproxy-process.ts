@@ -15,7 +15,9 @@ const SERVING_PERIOD_MS = 20;
 /** HAProxy, kept running with the files that were written for it. */
 export interface ProxyProcess {
   readonly pid: number | null;
-  /** Ends when connections have, or after the deadline; no new one comes in. */
+  /** It ends soon, perhaps by itself: it is not started again. */
+  letGo(): void;
+  /** Ends it, and every connection with it. */
   stop(): Promise<void>;
   /** Shows clients another certificate from now on; who is connected stays. */
   useCertificate(pem: string): Promise<void>;
@@ -55,6 +57,7 @@ export async function startProxy(options: {
     get pid() {
       return child.pid;
     },
+    letGo: () => child.letGo(),
     stop: () => child.stop(),
     async useCertificate(pem) {
       await writeFile(`${files.certificate}.new`, pem, { mode: 0o600 });

@@ -6,6 +6,8 @@ export type Question =
   | { readonly id: number; readonly kind: 'admin'; readonly received: ReceivedRequest }
   | { readonly id: number; readonly kind: 'health' }
   | { readonly id: number; readonly kind: 'metrics'; readonly accept: string }
+  /** So much of a stream's text is on its way to whoever reads it. */
+  | { readonly id: number; readonly kind: 'taken'; readonly length: number }
   /** Nobody reads the stream any more. */
   | { readonly id: number; readonly kind: 'gone' };
 

@@ -18,10 +18,10 @@ type StreamAnswer = Extract<Answer, { kind: 'stream' }>;
 export class Relay implements Answerer {
   readonly #shards: readonly Shard[];
   readonly #audit: Audit;
-  readonly #own: (received: ReceivedRequest) => Answer | null;
+  readonly #own: (received: ReceivedRequest) => Promise<Answer | null>;
 
   /** `own` answers what is about the shards themselves; null: it is not. */
-  constructor(shards: readonly Shard[], audit: Audit, own: (received: ReceivedRequest) => Answer | null) {
+  constructor(shards: readonly Shard[], audit: Audit, own: (received: ReceivedRequest) => Promise<Answer | null>) {
     this.#shards = shards;
     this.#audit = audit;
     this.#own = own;
@@ -34,7 +34,7 @@ export class Relay implements Answerer {
   }
 
   async #answer(received: ReceivedRequest): Promise<Answer> {
-    const own = this.#own(received);
+    const own = await this.#own(received);
     if (own !== null) return own;
     const url = new URL(received.url, 'http://localhost');
     if (url.pathname === '/v1/audit' && received.method === 'GET') {

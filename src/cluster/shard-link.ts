@@ -21,31 +21,34 @@ export interface Channel {
 export function answerSupervisor(channel: Channel, operator: Operator): void {
   /** Of streams that are read, what ends them. */
   const streams = new Map<number, () => void>();
-  const say = (word: Word, sent: () => void = () => {}) => channel.send?.(word, undefined, undefined, sent);
+  /** What has been written to a stream and its reader has not taken: the supervisor keeps it meanwhile. */
+  const untaken = new Map<number, number>();
+  const say = (word: Word) => channel.send?.(word, undefined, undefined, () => {});
 
   function sinkOf(id: number): Sink {
-    let unsentBytes = 0;
     let over = false;
+    const close = () => {
+      over = true;
+      streams.delete(id);
+      untaken.delete(id);
+    };
+    untaken.set(id, 0);
     return {
       get unsentBytes() {
-        return unsentBytes;
+        return untaken.get(id) ?? 0;
       },
       write(text) {
         if (over) return;
-        unsentBytes += text.length;
-        say({ kind: 'part', id, text }, () => {
-          unsentBytes -= text.length;
-        });
+        untaken.set(id, untaken.get(id)! + text.length);
+        say({ kind: 'part', id, text });
       },
       end() {
-        over = true;
-        streams.delete(id);
+        close();
         say({ kind: 'end', id });
       },
       onClose(gone) {
         streams.set(id, () => {
-          over = true;
-          streams.delete(id);
+          close();
           gone();
         });
       },
@@ -65,7 +68,10 @@ export function answerSupervisor(channel: Channel, operator: Operator): void {
     const { id } = question;
     if (question.kind === 'health') say({ kind: 'health', id, health: operator.health() });
     else if (question.kind === 'gone') streams.get(id)?.();
-    else {
+    else if (question.kind === 'taken') {
+      const left = untaken.get(id);
+      if (left !== undefined) untaken.set(id, left - question.length);
+    } else {
       const answer = question.kind === 'admin' ? operator.answer(question.received) : operator.metrics(question.accept);
       answer.then(
         (it) => sendAnswer(id, it),

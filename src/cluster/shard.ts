@@ -8,12 +8,20 @@ import { Child } from './child.js';
 import type { Question, SentAnswer, Word } from './link.js';
 
 const ANSWER_TIMEOUT_MS = 10_000;
+/** Of what is asked for everybody all the time: whoever asks gives up soon himself. */
+const PROBE_TIMEOUT_MS = 2_000;
+/** Of a shard that left a question without an answer, until it says something again. */
+const SILENT_TIMEOUT_MS = 200;
+/** How often the reader of a stream is looked at, while it has something in front of it. */
+const READER_PERIOD_MS = 100;
 
 interface Asked {
   readonly answered: (word: Word | null) => void;
   /** Of a stream, once somebody reads it. */
   sink: Sink | null;
   readonly before: string[];
+  /** What came of a stream, and was not said to be taken. */
+  owed: number;
 }
 
 export interface ShardOptions {
@@ -37,6 +45,7 @@ export class Shard {
   #process: ChildProcess | null = null;
   #serving = false;
   #standby = false;
+  #silent = false;
   #since: string | null = null;
   #lastId = 0;
   #onInPlace: (() => void)[] = [];
@@ -61,6 +70,11 @@ export class Shard {
   /** Whether it waits for the end of the shard's broker on another machine. */
   get standby(): boolean {
     return this.#standby;
+  }
+
+  /** Whether it serves and yet leaves questions without an answer: it is frozen, or has far too much to do. */
+  get silent(): boolean {
+    return this.#silent;
   }
 
   get pid(): number | null {
@@ -91,21 +105,21 @@ export class Shard {
 
   /** Null: it does not answer. */
   async health(): Promise<HealthState | null> {
-    const word = await this.#ask((id) => ({ id, kind: 'health' }));
+    const word = await this.#ask((id) => ({ id, kind: 'health' }), PROBE_TIMEOUT_MS);
     return word?.kind === 'health' ? word.health : null;
   }
 
   metrics(accept: string): Promise<Answer> {
-    return this.#answer((id) => ({ id, kind: 'metrics', accept }));
+    return this.#answer((id) => ({ id, kind: 'metrics', accept }), PROBE_TIMEOUT_MS);
   }
 
   answer(received: ReceivedRequest): Promise<Answer> {
-    return this.#answer((id) => ({ id, kind: 'admin', received }));
+    return this.#answer((id) => ({ id, kind: 'admin', received }), ANSWER_TIMEOUT_MS);
   }
 
-  async #answer(question: (id: number) => Question): Promise<Answer> {
+  async #answer(question: (id: number) => Question, timeoutMs: number): Promise<Answer> {
     const id = this.#lastId + 1;
-    const word = await this.#ask(question);
+    const word = await this.#ask(question, timeoutMs);
     if (word?.kind !== 'answer') {
       return this.#standby
         ? problem(503, 'shard-standby', `shard ${this.number} is served by another machine: ask there`)
@@ -131,17 +145,21 @@ export class Shard {
     };
   }
 
-  #ask(question: (id: number) => Question): Promise<Word | null> {
+  #ask(question: (id: number) => Question, timeoutMs: number): Promise<Word | null> {
     const id = ++this.#lastId;
     if (!this.#serving) return Promise.resolve(null);
     return new Promise((resolve) => {
-      const cancel = this.#clock.after(ANSWER_TIMEOUT_MS, () => answered(null));
+      const cancel = this.#clock.after(this.#silent ? SILENT_TIMEOUT_MS : timeoutMs, () => {
+        if (!this.#silent) this.#log.warn({ shard: this.number, pid: this.pid, timeoutMs }, 'shard does not answer');
+        this.#silent = true;
+        answered(null);
+      });
       const answered = (word: Word | null) => {
         cancel();
         if (word?.kind !== 'answer' || word.answer.kind !== 'stream') this.#asked.delete(id);
         resolve(word);
       };
-      this.#asked.set(id, { answered, sink: null, before: [] });
+      this.#asked.set(id, { answered, sink: null, before: [], owed: 0 });
       this.#send(question(id));
     });
   }
@@ -157,6 +175,8 @@ export class Shard {
   }
 
   #heard(word: Word): void {
+    if (this.#silent) this.#log.info({ shard: this.number, pid: this.pid }, 'shard answers again');
+    this.#silent = false;
     if (word.kind === 'standby') {
       this.#standby = true;
       this.#log.info({ shard: this.number, pid: this.pid }, 'shard stands by');
@@ -176,14 +196,29 @@ export class Shard {
     if (word.kind === 'part') {
       if (asked.sink === null) asked.before.push(word.text);
       else asked.sink.write(word.text);
+      asked.owed += word.text.length;
+      if (asked.owed === word.text.length) this.#tellTaken(word.id, asked);
     } else if (word.kind === 'end') {
       this.#asked.delete(word.id);
       asked.sink?.end();
     } else asked.answered(word);
   }
 
+  /** Says what the reader of a stream has taken, so that its writer knows what lies in front of a slow one. */
+  #tellTaken(id: number, asked: Asked): void {
+    const { sink, owed } = asked;
+    const left = sink === null ? owed : Math.min(owed, sink.unsentBytes);
+    asked.owed = left;
+    if (owed > left) this.#send({ id, kind: 'taken', length: owed - left });
+    if (left === 0) return;
+    this.#clock.after(READER_PERIOD_MS, () => {
+      if (this.#asked.get(id) === asked) this.#tellTaken(id, asked);
+    });
+  }
+
   #gone(): void {
     this.#process = null;
+    this.#silent = false;
     this.#serving = false;
     this.#standby = false;
     this.#since = null;

@@ -6,6 +6,7 @@ import { type Answer, json } from '../admin/route.js';
 import type { ReceivedRequest } from '../admin/router.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config/config.js';
+import { Fault } from '../errors.js';
 import { type CertificateSource, openCertificateSource } from '../listener/certificate-source.js';
 import type { Log } from '../observe/log.js';
 import { proxyFiles } from './haproxy-config.js';
@@ -39,7 +40,9 @@ export class Supervisor {
   #proxy: ProxyProcess | null = null;
   #certificates: CertificateSource | null = null;
   #doors: Doors | null = null;
+  #starting: Promise<void> = Promise.resolve();
   #stopping = false;
+  #stopped: Promise<void> | null = null;
   #drained = false;
   #restarting: Promise<void> | null = null;
 
@@ -60,40 +63,61 @@ export class Supervisor {
     );
   }
 
+  /** Rejects, too, when it is stopped meanwhile. */
   async start(): Promise<void> {
-    const { config, env, log, clock } = this.#options;
-    const { cert, key, ca } = config.listener;
+    this.#starting = this.#begin();
     try {
-      this.#certificates = await openCertificateSource({
-        ...{ files: { cert, key, ca }, log, clock },
-        onChange: (pair) => void this.#showCertificate(frontPem(pair)),
-      });
-      const files = proxyFiles(config.cluster.proxy.folder);
-      await writeProxyFiles(config, files, frontPem(this.#certificates.pair()), availableParallelism());
-      this.#doors = await openDoors({
-        ...{ config: config.admin, log, clock, audit: this.#audit },
-        answerer: new Relay(this.#shards, this.#audit, (received) => this.#answer(received)),
-        health: () => this.#health(),
-        ready: () =>
-          !this.#stopping && !this.#drained && this.#shards.some(({ serving, standby }) => serving || standby),
-        metrics: (accept) => this.#metrics(accept),
-      });
-      await Promise.all(this.#shards.map((shard) => shard.start()));
-      this.#proxy = await startProxy({ files, env, log, clock });
-      const standby = this.#shards.filter((shard) => shard.standby).length;
-      const counts = { shards: this.#shards.length, ...(standby > 0 && { standby }), port: config.listener.port };
-      log.info(counts, standby > 0 ? 'all shards serve or stand by' : 'all shards serve');
+      await this.#starting;
     } catch (error) {
       await this.stop();
       throw error;
     }
   }
 
-  /** HAProxy goes first: what a client sends to a shard that is ending would be lost without a word. */
-  async stop(): Promise<void> {
+  async #begin(): Promise<void> {
+    const { config, env, log, clock } = this.#options;
+    const { cert, key, ca } = config.listener;
+    this.#certificates = await openCertificateSource({
+      ...{ files: { cert, key, ca }, log, clock },
+      onChange: (pair) => void this.#showCertificate(frontPem(pair)),
+    });
+    const files = proxyFiles(config.cluster.proxy.folder);
+    await writeProxyFiles(config, files, frontPem(this.#certificates.pair()), availableParallelism());
+    this.#doors = await openDoors({
+      ...{ config: config.admin, log, clock, audit: this.#audit },
+      answerer: new Relay(this.#shards, this.#audit, (received) => this.#answer(received)),
+      health: () => this.#health(),
+      ready: () => !this.#stopping && !this.#drained && this.#shards.some(({ serving, standby }) => serving || standby),
+      metrics: (accept) => this.#metrics(accept),
+    });
+    this.#refuseWhenStopped();
+    await Promise.all(this.#shards.map((shard) => shard.start()));
+    this.#refuseWhenStopped();
+    this.#proxy = await startProxy({ files, env, log, clock });
+    this.#refuseWhenStopped();
+    const standby = this.#shards.filter((shard) => shard.standby).length;
+    const counts = { shards: this.#shards.length, ...(standby > 0 && { standby }), port: config.listener.port };
+    log.info(counts, standby > 0 ? 'all shards serve or stand by' : 'all shards serve');
+  }
+
+  #refuseWhenStopped(): void {
+    if (this.#stopping) throw new Fault('E_STOPPED', 'it was stopped while it started');
+  }
+
+  /** Also while it starts, which takes as long as there is no database. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#end();
+    return this.#stopped;
+  }
+
+  /** The shards go first: they say goodbye to their clients, through HAProxy. */
+  async #end(): Promise<void> {
     this.#stopping = true;
-    this.#certificates?.close();
+    // Ctrl-C ends all of them at once.
+    this.#proxy?.letGo();
     await Promise.all(this.#shards.map((shard) => shard.stop()));
+    await this.#starting.catch(() => {});
+    this.#certificates?.close();
     await this.#proxy?.stop();
     await this.#doors?.close();
     await this.#audit.close();
@@ -112,10 +136,12 @@ export class Supervisor {
       this.#options.log.info({ shard: shard.number }, 'the shard is restarted');
       await shard.restart();
     }
+    // Nobody is sent away from here any more.
+    this.#drained = false;
   }
 
   /** What is about the shards and not about what they do. */
-  #answer({ method, url }: ReceivedRequest): Answer | null {
+  async #answer({ method, url }: ReceivedRequest): Promise<Answer | null> {
     const { pathname } = new URL(url, 'http://localhost');
     if (method === 'POST' && pathname === '/v1/drain') this.#drained = true;
     // What clients are shown is HAProxy's.
@@ -124,12 +150,16 @@ export class Supervisor {
       this.#restarting ??= this.restartInTurn().finally(() => {
         this.#restarting = null;
       });
-      this.#restarting.catch((err) => this.#options.log.error({ err }, 'a shard could not be restarted'));
+      this.#restarting.catch((err) =>
+        this.#options.log.error({ err }, 'a shard does not start: it is tried again, and the others stay as they are'),
+      );
       return json({ restarting: this.#shards.length });
     }
     if (method !== 'GET' || pathname !== '/v1/shards') return null;
-    const shards = this.#shards.map(({ number: shard, pid, serving, standby, since }) => ({
-      ...{ shard, pid, serving, standby, since },
+    // Whether one is frozen is found out by asking.
+    await Promise.all(this.#shards.map((shard) => shard.health()));
+    const shards = this.#shards.map(({ number: shard, pid, serving, silent, standby, since }) => ({
+      ...{ shard, pid, serving, silent, standby, since },
     }));
     return json({ shards, proxy: this.#proxy?.pid ?? null, restarting: this.#restarting !== null });
   }
@@ -177,7 +207,7 @@ export class Supervisor {
       return `# TYPE ${name} gauge\n${samples.join('')}`;
     };
     const own =
-      gauge('iotlab_broker_shard_up', ({ serving }) => serving) +
+      gauge('iotlab_broker_shard_up', ({ serving, silent }) => serving && !silent) +
       gauge('iotlab_broker_shard_standby', ({ standby }) => standby);
     const type = texts[0]?.type ?? 'text/plain; version=0.0.4; charset=utf-8';
     return { kind: 'text', type, text: mergeMetrics(byShard, own) };

@@ -11,6 +11,7 @@ import { readBundle } from './bundle.js';
 import type { CertificatePair, CertificateSource } from './certificate-source.js';
 import { handshakeFailure } from './handshake-failure.js';
 import { type ProxyArrival, receiveProxyHeader } from './proxy-arrival.js';
+import { whyItGaveUp, whyNotAProxy } from './proxy-trust.js';
 import type { Door, Reception } from './reception.js';
 import { readPemFile, secureOptions } from './secure-context.js';
 
@@ -122,7 +123,7 @@ export async function openProxyTlsDoor(
   }
 
   function begin(it: Arriving): void {
-    if (!unproven.fits(networkOf(it.address))) return refuse(it, tooManyUnproven);
+    if (!unproven.fits(networkOf(it.address))) return void refuse(it, tooManyUnproven);
     if (!reception.fits(it.raw)) return;
     if (pair !== certificates.pair()) {
       pair = certificates.pair();
@@ -221,25 +222,6 @@ export async function openProxyTlsDoor(
 
 /** What a TCP connection and the secure one that it carries have in common. */
 const idOf = ({ remoteAddress, remotePort }: net.Socket) => `${remoteAddress} ${remotePort}`;
-
-/** What HAProxy says when it does not find the broker's certificate good: it has other reasons than clients have. */
-function whyItGaveUp({ code = '' }: Error & { readonly code?: string }): string | null {
-  if (!/_ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_UNKNOWN|INTERNAL_ERROR)$/.test(code)) return null;
-  return "it does not accept the broker's certificate: listener.cert has to be of listener.ca, and have the name of cluster.machines for this machine (iotlab-broker certs create --force --name HOST)";
-}
-
-/** What is wrong with the certificate that was shown, or null. */
-function whyNotAProxy(socket: TLSSocket, names: readonly string[]): string | null {
-  // Asked first: Node.js calls a resumed session authorized when there was no certificate in it.
-  const certificate = socket.getPeerX509Certificate();
-  if (certificate === undefined) return 'it showed no certificate (HAProxy: crt)';
-  if (!socket.authorized) {
-    const code = String(socket.authorizationError);
-    return `its certificate is not good: ${code.toLowerCase().replaceAll('_', ' ')}`;
-  }
-  if (names.length === 0 || names.some((name) => certificate.checkHost(name) !== undefined)) return null;
-  return 'its certificate has none of listener.proxy.names';
-}
 
 async function readAuthorities(file: string): Promise<string> {
   const pem = await readPemFile('listener.proxy.ca', file);

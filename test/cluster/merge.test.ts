@@ -129,7 +129,7 @@ test('users by need are those of each shard, with its number', async () => {
     { kind: 'text', type, text: text('bob') },
   ];
   const shards = answers.map((answer) => ({ answer: async () => answer })) as unknown as Shard[];
-  const relay = new Relay(shards, { add: () => {}, tail: async () => [] } as unknown as Audit, () => null);
+  const relay = new Relay(shards, { add: () => {}, tail: async () => [] } as unknown as Audit, async () => null);
   const caller = { door: 'socket', address: null, claims: null } as const;
   assert.deepEqual(await relay.answer({ method: 'GET', url: '/v1/metrics/users?top=5', body: null, caller }), {
     ...{ kind: 'text', type },

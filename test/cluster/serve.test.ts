@@ -7,6 +7,7 @@ import { makeAuthority } from '../../src/listener/certificates.js';
 import { shardOf } from '../../src/shard.js';
 import { captureIo } from '../support/command-io.js';
 import { MetricsText } from '../support/metrics.js';
+import { freePort } from '../support/ports.js';
 import { RawClient } from '../support/raw-client.js';
 import { ShardedProcess } from '../support/sharded-process.js';
 import { tempFolder } from '../support/temp-folder.js';
@@ -20,11 +21,16 @@ async function cluster(t: TestContext): Promise<ShardedProcess> {
 }
 
 /** In this process: starting one for each of two dozen commands would take longer than all that they do. */
-async function cli(it: ShardedProcess, ...args: string[]): Promise<string> {
+async function outcome(config: string, ...args: string[]): Promise<{ code: number; out: string; err: string }> {
   const io = captureIo();
-  const code = await runCli([...args, '--config', it.config], io);
-  assert.equal(code, 0, io.err());
-  return io.out();
+  const code = await runCli([...args, '--config', config], io);
+  return { code, out: io.out(), err: io.err() };
+}
+
+async function cli(it: ShardedProcess, ...args: string[]): Promise<string> {
+  const { code, out, err } = await outcome(it.config, ...args);
+  assert.equal(code, 0, err);
+  return out;
 }
 
 const get = async (it: ShardedProcess, path: string) => (await fetch(`http://127.0.0.1:${it.adminPort}${path}`)).text();
@@ -158,12 +164,14 @@ test("a broker alone and shards refuse each other's stores, and storage split mo
   );
   await assert.rejects(it.start(), /has the store of 2 shards.*storage split --shards 1 moves everything/);
   const usage = async () => JSON.parse(await cli(it, 'storage', 'usage', '--json')) as { user: string }[];
-  const inOrder = async () => (await usage()).sort((a, b) => (a.user < b.user ? -1 : 1));
-  const before = await inOrder();
-  assert.equal(before.length, users.length);
+  const before = await usage();
+  assert.deepEqual(
+    before.map(({ user }) => user),
+    [...users].sort(),
+  );
   for (const shards of ['3', '1', '2']) {
     assert.match(await cli(it, 'storage', 'split', '--shards', shards), /what was there before is in before-split-/);
-    assert.deepEqual(await inOrder(), before);
+    assert.deepEqual(await usage(), before);
     // What is decided for a group is in every store: its members are everywhere.
     const exported = (await cli(it, 'storage', 'export', '-')).split('\n');
     assert.equal(exported.filter((line) => /"kind":"user","login":"@lab"/.test(line)).length, Number(shards));
@@ -177,4 +185,64 @@ test("a broker alone and shards refuse each other's stores, and storage split mo
     assert.equal((await client.receive()).payload, as);
     await client[Symbol.asyncDispose]();
   }
+});
+
+test('while a shard is frozen, operators soon hear that, and everything about the others', async (t) => {
+  const it = await cluster(t);
+  await it.start('--shards', `${SHARDS}`);
+  const { pid } = await it.line(({ msg, shard }) => msg === 'shard serves' && shard === 0);
+  process.kill(Number(pid), 'SIGSTOP');
+  try {
+    const health = await fetch(`http://127.0.0.1:${it.adminPort}/health`, { signal: AbortSignal.timeout(8_000) });
+    assert.deepEqual([health.status, JSON.parse(await health.text()).store], [503, 'E_SHARD_DOWN']);
+    const told = new MetricsText(await get(it, '/metrics'));
+    assert.deepEqual([told.sum('shard_up', { shard: '0' }), told.sum('shard_up', { shard: '1' })], [0, 1]);
+    assert.equal(told.sum('connections', { shard: '1' }), 0);
+    const shards = await outcome(it.config, 'cluster', 'status');
+    assert.equal(shards.code, 1);
+    assert.match(shards.out, /^ *0 +\d+ +does not answer /m);
+    const status = await outcome(it.config, 'status');
+    assert.equal(status.code, 1);
+    assert.match(status.err, /shard 0 does not answer: what it would say is missing here/);
+  } finally {
+    process.kill(Number(pid), 'SIGCONT');
+  }
+  await it.line(({ msg, shard }) => msg === 'shard answers again' && shard === 0);
+});
+
+test('a command whose database is not there yet ends when it is told to', async (t) => {
+  const storage = { url: `postgres://iotlab@127.0.0.1:${await freePort()}/iotlab` };
+  const it = await ShardedProcess.prepare(t, await tempFolder(t), users, { storage });
+  const started = it.start('--shards', `${SHARDS}`).then(
+    () => 'started',
+    () => 'ended',
+  );
+  await it.line(({ msg }) => /^the database is not there/.test(String(msg)), 20_000);
+  assert.equal(await it.end('SIGTERM'), 0);
+  assert.equal(await started, 'ended');
+  assert.ok(!it.lines.some(({ level }) => level === 'error'));
+});
+
+test('a restart that fails leaves the others as they are; drained shards that were restarted let clients in again', async (t) => {
+  const it = await cluster(t);
+  await it.start('--shards', `${SHARDS}`);
+  const good = await readFile(it.config, 'utf8');
+  const client = join(it.folder, 'client.yaml');
+  await writeFile(client, good);
+  await writeFile(it.config, `${good.slice(0, -1)}, "bogus": 1}`);
+  const failed = await outcome(client, 'cluster', 'restart');
+  assert.deepEqual([failed.code, failed.err], [1, "shard 0: down; the broker's log says why\n"]);
+  assert.match((await outcome(client, 'cluster', 'status')).out, /^ *1 +\d+ +serves /m);
+  const from = it.lines.length;
+  await writeFile(it.config, good);
+  await it.line(({ msg, shard }) => msg === 'shard serves' && shard === 0, 20_000, from);
+
+  const ready = async () => JSON.parse(await get(it, '/ready')).ready;
+  await cli(it, 'drain', '--over', '0');
+  assert.equal(await ready(), false);
+  await cli(it, 'cluster', 'restart');
+  assert.equal(await ready(), true);
+
+  await writeFile(it.config, good.replace('"threads":1', '"threads":2'));
+  assert.match(await cli(it, 'config', 'reload'), /needs a restart: cluster\.proxy\.threads/);
 });

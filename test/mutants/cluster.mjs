@@ -10,14 +10,21 @@ export const mutants = [
   {
     name: 'a broker that is full does not say that it is at work',
     file: 'src/listener/proxy-tls-door.ts',
-    find: 'else if (reception.enter(raw, CHECKS)) firstBytes(it);',
-    replace: 'else if (reception.enter(raw)) firstBytes(it);',
+    find: 'if (reception.enter(raw, CHECKS)) firstBytes(it);',
+    replace: 'if (reception.enter(raw)) firstBytes(it);',
     tests: ['test/listener/proxy-tls.test.ts'],
   },
   {
     name: 'a proxy brings in more clients than there may be',
     file: 'src/listener/proxy-tls-door.ts',
     find: 'if (!reception.fits(it.raw)) return;',
+    replace: '',
+    tests: ['test/listener/proxy-tls.test.ts'],
+  },
+  {
+    name: 'who shows no certificate takes the places of the proxies',
+    file: 'src/listener/proxy-tls-door.ts',
+    find: 'if (!unproven.fits(networkOf(it.address))) return void refuse(it, tooManyUnproven);',
     replace: '',
     tests: ['test/listener/proxy-tls.test.ts'],
   },

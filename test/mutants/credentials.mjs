@@ -199,8 +199,8 @@ export const mutants = [
   {
     name: 'a network has one connection more than allowed',
     file: 'src/listener/admission.ts',
-    find: 'if (count >= this.#limits.connectionsPerAddress) return false;',
-    replace: 'if (count > this.#limits.connectionsPerAddress) return false;',
+    find: 'if (count >= this.#limits.connectionsPerAddress + spare) return false;',
+    replace: 'if (count > this.#limits.connectionsPerAddress + spare) return false;',
     tests: ['test/listener/admission.test.ts'],
   },
   {
