@@ -149,6 +149,8 @@ const load =
     return { work: 'load', users, pairs: users.length, fan: 1, qos: 0, warmup: 2, seconds, ...more };
   };
 const single = load({ window: 1 });
+/** One at a time at a pace, so that both have the same to do: in a closed loop what answers sooner is asked more often. */
+const pacedSingle = load({ window: 1, everyMs: 2 });
 const paced = load({ window: 5, everyMs: 10 });
 const stored = (each) => load({ qos: 1, clean: false, window: 20 }, each);
 const connections = () => ({ work: 'connections', users: common.users, count: 900 });
@@ -166,6 +168,8 @@ const { url } = postgres;
 const rows = [
   ['QoS 0, one message at a time: direct', single, {}],
   ['QoS 0, one message at a time: behind HAProxy', single, { shards: 1 }],
+  ['QoS 0, single messages at a pace: direct', pacedSingle, {}],
+  ['QoS 0, single messages at a pace: behind HAProxy', pacedSingle, { shards: 1 }],
   ['QoS 0, 200 at a time: direct', load({}), {}],
   ['QoS 0, 200 at a time: behind HAProxy', load({}), { shards: 1 }],
   ['connection: direct', connections, {}],
