@@ -85,13 +85,22 @@ export const brokers = {
   },
 };
 
+/** The least that Node.js can do: see floor.mjs. */
+export const floor = {
+  version: () => 'of Node.js',
+  command: (folder, port) => [
+    ...[process.execPath, fileURLToPath(new URL('floor.mjs', import.meta.url)), `${port}`],
+    ...[join(folder, 'server.pem'), join(folder, 'server.key')],
+  ],
+};
+
 /** Those that run: a measurement that fails leaves none behind. */
 const running = new Set();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** Starts one and resolves, when it listens, with its pid, its port and the way to stop it. */
+/** Starts one and resolves, when it listens, with its pid, its port and the way to stop it. Several may run at once. */
 export async function start(name, broker, folder) {
   const port = await freePort();
   const [command, ...args] = broker.command(folder, port);

@@ -1,10 +1,15 @@
 // The measurements as one Markdown table.
-const median = (values) => {
+
+/** The value below which `share` of the others are; undefined without any. */
+function quantile(values, share) {
   const sorted = values.filter((value) => value !== undefined).sort((a, b) => a - b);
   if (sorted.length === 0) return undefined;
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-};
+  const at = (sorted.length - 1) * share;
+  const [below, above] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
+  return below + (above - below) * (at - Math.floor(at));
+}
+
+const median = (values) => quantile(values, 0.5);
 
 function figure(value) {
   if (value === undefined) return '–';
@@ -12,28 +17,37 @@ function figure(value) {
   return value.toFixed(value >= 10 ? 1 : 2);
 }
 
+/** How many times better the first is than the second, in each round that has both. */
+function ratios(ours, theirs, moreIsBetter) {
+  const both = ours.flatMap((value, round) => (value && theirs[round] ? [[value, theirs[round]]] : []));
+  return both.map(([mine, other]) => (moreIsBetter ? mine / other : other / mine));
+}
+
 export function table({ machine, versions, rounds, seconds, measured, names }) {
-  const [ours, theirs] = names;
+  const [ours, ...others] = names;
+  const headings = [...names, ...others.map((name) => `to ${name}`)];
   const lines = [
     `${machine}; TLS 1.3, RSA-2048, 100 bytes unless said; medians of ${rounds} rounds of ${seconds} s.`,
     `${names.map((name) => `${name} ${versions[name]}`).join(', ')}.`,
     '',
-    `| | ${names.join(' | ')} |${theirs ? ' ratio |' : ''}`,
-    `| --- |${' --- |'.repeat(names.length)}${theirs ? ' --- |' : ''}`,
+    `| | ${headings.join(' | ')} |`,
+    `| --- |${' --- |'.repeat(headings.length)}`,
   ];
-  const behind = [];
+  // Everything is behind the floor, that being one.
+  const behind = new Map(others.filter((name) => name !== 'floor').map((name) => [name, []]));
   for (const { row, results } of measured) {
-    const of = (name, key) => median(results.get(name).map((result) => result[key]));
     const add = (title, key, moreIsBetter = false) => {
-      const values = names.map((name) => of(name, key));
-      if (values.every((value) => value === undefined)) return;
-      const [better, worse] = moreIsBetter ? values : values.toReversed();
-      const ratio = theirs ? [better && worse ? `${(better / worse).toFixed(2)} ×` : '–'] : [];
-      lines.push(`| ${[title, ...values.map(figure), ...ratio].join(' | ')} |`);
-      if (theirs && better / worse < 1) {
+      const values = names.map((name) => results.get(name).map((result) => result?.[key]));
+      if (values.flat().every((value) => value === undefined)) return;
+      const compared = others.map((name, index) => {
+        const all = ratios(values[0], values[index + 1], moreIsBetter);
+        if (all.length === 0) return '–';
+        const [low, middle, high] = [0.25, 0.5, 0.75].map((share) => quantile(all, share).toFixed(2));
         const what = title.startsWith('**') ? '' : ` ${title.slice(2)}`;
-        behind.push(`- ${row.name}${what}: ${(better / worse).toFixed(2)} ×`);
-      }
+        if (middle < 1) behind.get(name)?.push(`- ${row.name}${what}: ${middle} × (${low} to ${high})`);
+        return `${middle} × (${low}–${high})`;
+      });
+      lines.push(`| ${[title, ...values.map((each) => figure(median(each))), ...compared].join(' | ')} |`);
     };
     add(`**${row.name}**: ${row.unit}`, 'microseconds');
     add('… without the others', 'alone');
@@ -42,10 +56,14 @@ export function table({ machine, versions, rounds, seconds, measured, names }) {
     add('… p99, ms', 'p99Ms');
     add('… memory per idle connection, KB', 'kilobytes');
   }
-  if (theirs) {
-    lines.push('', `Ratio: how many times better ${ours} is than ${theirs}; below 1, it is worse.`, '');
-    if (behind.length === 0) lines.push(`Behind ${theirs}: nowhere.`);
-    else lines.push(`Behind ${theirs}:`, '', ...behind);
+  if (others.length === 0) return lines.join('\n');
+  lines.push('', `Ratio, in brackets its quartiles: how many times better ${ours} is; below 1, it is worse.`);
+  for (const [name, rows] of behind) {
+    lines.push(
+      '',
+      rows.length === 0 ? `Behind ${name}: nowhere.` : `Behind ${name}:`,
+      ...(rows.length ? ['', ...rows] : []),
+    );
   }
   return lines.join('\n');
 }

@@ -1,4 +1,6 @@
-// `npm run bench`: this broker and, where it is installed, Debian's mosquitto under the same load, in alternation.
+// `npm run bench`: this broker and, where it is installed, Debian's mosquitto under the same load, in alternation. All of
+// them run all the time, and each round measures each of them for a moment: what else the machine does meanwhile, and how
+// warm it is, meets all alike.
 import { fork, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
@@ -8,27 +10,31 @@ import { build, ensureNodeModules } from './ensure.mjs';
 import { readOptions } from './options.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const help = `npm run bench -- [--rounds N] [--seconds N] [--only WORD] [--against REV] [--json]
+const help = `npm run bench -- [--rounds N] [--seconds N] [--only WORD] [--against REV] [--floor] [--json]
 
 Measures this broker and, where it is installed, Debian's mosquitto under the same load, in alternation; or this broker
 and an earlier revision of it.
 
-  --rounds N   how often each row is measured on each broker; the table shows medians (3)
-  --seconds N  how long each measurement takes, after its warm-up (5)
+  --rounds N   how often each row is measured on each broker (10; a third of that where a broker must be started anew each
+               time); the table shows medians, of the ratio too, and between which quartiles that was
+  --seconds N  how long each measurement takes (1)
   --only WORD  only the rows whose name contains this
-  --against R  a commit, branch or tag, in the place of mosquitto
+  --against R  a commit, branch or tag, in the place of mosquitto; with "mosquitto," before it, beside mosquitto
+  --floor      also the least that Node.js can do over TLS, without being a broker (bench/floor.mjs)
   --json       every single measurement as JSON, in the place of the table
 
-Example: npm run bench -- --rounds 1 --only "QoS 1"
-         npm run bench -- --against HEAD~1 --only "1 → 1"`;
+Example: npm run bench -- --rounds 5 --only "QoS 1"
+         npm run bench -- --against HEAD~1 --only "1 → 1"
+         npm run bench -- --against mosquitto,v0.1.0 --floor`;
 
 const options = readOptions({
   help,
   options: {
-    rounds: { type: 'string', default: '3' },
-    seconds: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '10' },
+    seconds: { type: 'string', default: '1' },
     only: { type: 'string', default: '' },
     against: { type: 'string' },
+    floor: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
   positive: ['rounds', 'seconds'],
@@ -38,7 +44,7 @@ const [rounds, seconds] = [Number(options.rounds), Number(options.seconds)];
 ensureNodeModules(root);
 build(root, 'tsconfig.json');
 
-const { brokers, builtIn, onPath, prepare, start } = await import('../bench/brokers.mjs');
+const { brokers, builtIn, floor, onPath, prepare, start } = await import('../bench/brokers.mjs');
 const { rows } = await import('../bench/rows.mjs');
 const wanted = rows.filter(({ name }) => name.includes(options.only));
 if (wanted.length === 0) {
@@ -49,16 +55,19 @@ if (wanted.length === 0) {
 const folder = mkdtempSync(join(tmpdir(), 'iotlab-bench-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
-if (options.against !== undefined) {
+const against = options.against?.split(',') ?? ['mosquitto'];
+if (!against.includes('mosquitto')) delete brokers.mosquitto;
+for (const revision of against) if (revision !== 'mosquitto') brokers[revision] = builtIn(buildOf(revision));
+if (options.floor) brokers.floor = floor;
+if ('mosquitto' in brokers && !onPath('mosquitto')) {
+  console.error('mosquitto is not installed (apt-get install mosquitto): not compared with it.');
   delete brokers.mosquitto;
-  brokers[options.against] = builtIn(buildOf(options.against));
 }
-const names = Object.keys(brokers).filter((name) => name !== 'mosquitto' || onPath('mosquitto'));
-if (names.length === 1) console.error('mosquitto is not installed (apt-get install mosquitto): no comparison.');
+const names = Object.keys(brokers);
 
 /** Builds a revision of the project in a folder of its own, and returns that. */
 function buildOf(revision) {
-  const tree = join(folder, 'revision');
+  const tree = join(folder, `revision-${revision.replaceAll('/', '-')}`);
   mkdirSync(tree);
   const run = (command, args, at = tree, input = undefined) => {
     const { status, stdout, error } = spawnSync(command, args, {
@@ -87,41 +96,63 @@ function worker(job) {
   });
 }
 
-async function measureRow(row, name, { ca, users }) {
-  const broker = await start(name, brokers[name], folder);
-  const { port, pid, collects } = broker;
+/** One measurement of a row. */
+async function measureRow(row, { port, pid, collects }, { ca, users }, timing) {
   const target = { ca, port, pid, collects };
   const keepers = [];
   try {
     return await row.run({
       users,
-      seconds,
-      measure: async (work, job) => (await worker({ work, target, users, ...job })).result,
+      measure: async (work, job) => (await worker({ work, target, users, ...timing, ...job })).result,
       keep: async (work, job) => {
         keepers.push((await worker({ work, target, ...job })).child);
       },
     });
   } finally {
     for (const keeper of keepers) keeper.disconnect();
-    await broker.stop();
   }
 }
 
-const common = await prepare(folder);
-const measured = wanted.map((row) => ({ row, results: new Map(names.map((name) => [name, []])) }));
-for (let round = 1; round <= rounds; round += 1) {
-  for (const { row, results } of measured) {
-    // Turn and turn about, so that no broker always comes first on a warm machine.
-    for (const name of round % 2 ? names : names.toReversed()) {
-      process.stderr.write(`round ${round}/${rounds}: ${row.name}: ${name}\n`);
-      try {
-        results.get(name).push(await measureRow(row, name, common));
-      } catch (error) {
-        process.stderr.write(`  failed: ${error.message}\n`);
+/** Before what counts, a broker is under the same load for so long. */
+const warmupSeconds = 2;
+
+/** A row of all brokers that run all the time, or of one after the other that is started for it: by name, round by round. */
+async function measureRounds(row, common) {
+  const taking = names.filter((name) => name !== 'floor' || row.floor);
+  const running = new Map();
+  const started = async (name) => {
+    const broker = running.get(name) ?? (await start(name, brokers[name], folder));
+    running.set(name, broker);
+    return broker;
+  };
+  const stop = async (name) => {
+    await running.get(name)?.stop();
+    running.delete(name);
+  };
+  const results = new Map(names.map((name) => [name, []]));
+  try {
+    const count = row.fresh ? Math.ceil(rounds / 3) : rounds;
+    for (let round = row.fresh ? 1 : 0; round <= count; round += 1) {
+      // Turn and turn about, so that none always comes first.
+      for (const name of round % 2 ? taking : taking.toReversed()) {
+        process.stderr.write(`${row.name}: round ${round}/${count}: ${name}\n`);
+        const timing = round === 0 ? { seconds: 0.1, warmup: warmupSeconds } : { seconds, warmup: row.fresh ? 1 : 0.5 };
+        const result = await started(name)
+          .then((broker) => measureRow(row, broker, common, timing))
+          .catch((error) => process.stderr.write(`  failed: ${error.message}\n`) && undefined);
+        if (round > 0) results.get(name)[round - 1] = result;
+        if (row.fresh) await stop(name);
       }
     }
+  } finally {
+    for (const name of names) await stop(name);
   }
+  return results;
 }
+
+const common = await prepare(folder);
+const measured = [];
+for (const row of wanted) measured.push({ row, results: await measureRounds(row, common) });
 
 const machine = `${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GB, Node.js ${process.version}`;
 const versions = Object.fromEntries(names.map((name) => [name, brokers[name].version()]));

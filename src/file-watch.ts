@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Clock } from './clock.js';
 
 /** What the kernel tells nothing about (network file systems, some container mounts) is found by looking so often. */
@@ -81,8 +81,13 @@ export function watchFiles(options: {
 
   const watchers: FSWatcher[] = [];
   for (const folder of new Set(files.map((file) => dirname(file)))) {
+    const names = files.filter((file) => dirname(file) === folder).map((file) => basename(file));
     try {
-      const watcher = watch(folder, { persistent: false }, () => void look());
+      const watcher = watch(folder, { persistent: false }, (event, name) => {
+        // Others are written there too, as a log is with each line. Whatever is renamed or made may be what a link of the
+        // name leads over.
+        if (event === 'rename' || name === null || names.includes(name)) void look();
+      });
       // The folder itself may go away, or the number of watches be used up; looking by itself goes on.
       watcher.on('error', () => watcher.close());
       watchers.push(watcher);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -60,4 +60,33 @@ test('a change between the reading and the beginning of the watch is told', asyn
   });
   const time = setInterval(() => clock.advance(100), 1);
   await told.finally(() => clearInterval(time));
+});
+
+test('what is written to other files of the folder is not followed line by line', async (t) => {
+  const folder = await tempFolder(t);
+  const [file, log] = [join(folder, 'users'), join(folder, 'broker.log')];
+  await writeFile(file, 'x');
+  await writeFile(log, '');
+  const clock = new ManualClock();
+  const before = await stateOf([file]);
+  let looks = 0;
+  const told = new Promise<void>((resolve) => {
+    const seen = () => {
+      looks += 1;
+      return before;
+    };
+    t.after(watchFiles({ files: [file], clock, seen, onChange: async () => resolve() }));
+  });
+  for (let line = 0; line < 100; line += 1) await appendFile(log, 'connected\n');
+  await writeFile(file, 'y');
+  let over = false;
+  void told.then(() => {
+    over = true;
+  });
+  for (let step = 0; step < 600 && !over; step += 1) {
+    clock.advance(10);
+    for (let turns = 0; turns < 20; turns += 1) await turn();
+  }
+  assert.ok(over, 'not told in six seconds');
+  assert.ok(looks < 10, `looked ${looks} times`);
 });

@@ -15,6 +15,9 @@ const childrenOf = new WeakMap<Log, Set<WeakRef<Log>>>();
 
 /** A reader of the log that stands still costs lines, never the broker: beyond this they are dropped. */
 const bufferedLogBytes = 4 * 1024 * 1024;
+/** A line waits so long for those that follow, and no longer than until there are so many characters. */
+const togetherMs = 20;
+const pieceLength = 64 * 1024;
 
 /**
  * Makes the process's log; every part gets it, or a child of it, as an argument. Lines go to standard output, or to
@@ -37,9 +40,39 @@ export function createLog(config: LogConfig, destination?: DestinationStream): L
   if (config.format === 'pretty' || (config.format === 'auto' && terminal)) {
     return parent(options, pretty(terminal, destination ?? pino.destination({ fd: standardOutput, sync: true })));
   }
-  // Every line is longer than one byte, so each is written at once; with zero, flushing would wait for nothing.
-  const output = { fd: standardOutput, sync: false, minLength: 1, maxLength: bufferedLogBytes };
-  return parent(options, destination ?? pino.destination(output));
+  return parent(options, destination ?? together());
+}
+
+/**
+ * Standard output, lines that follow each other closely in one piece: a write for each of its two lines cost a connection
+ * that comes and goes as much as all else that the log does for it. At the end of the process what is left is written.
+ */
+function together(): DestinationStream & { flush(done?: (error?: Error) => void): void } {
+  // Every piece is longer than one byte, so each is written at once; with zero, flushing would wait for nothing.
+  const output = pino.destination({ fd: standardOutput, sync: false, minLength: 1, maxLength: bufferedLogBytes });
+  let lines: string[] = [];
+  let length = 0;
+  function writePiece(): void {
+    if (length === 0) return;
+    const piece = lines.join('');
+    lines = [];
+    length = 0;
+    output.write(piece);
+  }
+  // Before the destination's own, which writes what it has.
+  process.prependListener('exit', writePiece);
+  return {
+    write(line) {
+      if (length === 0) setTimeout(writePiece, togetherMs);
+      lines.push(line);
+      length += line.length;
+      if (length > pieceLength) writePiece();
+    },
+    flush(done) {
+      writePiece();
+      output.flush(done);
+    },
+  };
 }
 
 function parent(options: LoggerOptions, destination: DestinationStream): Log {

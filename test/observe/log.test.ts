@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -157,4 +158,56 @@ test('on a terminal only colours are left', async (t) => {
   assert.equal(lines.length, 4, stdout);
   assert.match(lines[0]!, /INFO: \\u001b\[5m/);
   for (const shown of lines) assert.doesNotMatch(shown, acts);
+});
+
+for (const [end, code] of [
+  ['throw new Error("nobody catches")', 1],
+  ['process.exit(3)', 3],
+  ['process.exitCode = 4', 4],
+] as const) {
+  test(`JSON on standard output: the last lines are written, whatever the end is: ${end}`, async () => {
+    const made = JSON.stringify(new URL('../../src/observe/log.js', import.meta.url).href);
+    const program = `
+      import { createLog } from ${made};
+      const log = createLog({ level: 'info', format: 'json' });
+      for (let number = 0; number < 200; number++) log.info({ number }, 'line');
+      ${end};
+    `;
+    const args = ['--input-type=module', '--eval', program];
+    const { stdout, code: ended } = await promisify(execFile)(process.execPath, args).catch((error) => error);
+    assert.equal(ended, code);
+    const numbers = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line: string) => JSON.parse(line).number);
+    assert.deepEqual(
+      numbers,
+      Array.from({ length: 200 }, (_, number) => number),
+    );
+  });
+}
+
+test('JSON on standard output: lines that follow each other closely are written in one piece, soon', async (t) => {
+  const made = JSON.stringify(new URL('../../src/observe/log.js', import.meta.url).href);
+  const program = `
+    import fs from 'node:fs';
+    let writes = 0;
+    const { write } = fs;
+    fs.write = (fd, ...rest) => { if (fd === 1) writes++; return write(fd, ...rest); };
+    const { createLog } = await import(${made});
+    const log = createLog({ level: 'info', format: 'json' });
+    for (let number = 0; number < 20; number++) log.info({ number }, 'line');
+    process.stdin.once('data', () => process.stderr.write(String(writes)));
+  `;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program]);
+  t.after(() => child.kill('SIGKILL'));
+  let lines = '';
+  for await (const piece of child.stdout) {
+    lines += piece;
+    if (lines.endsWith('"number":19,"msg":"line"}\n')) break;
+  }
+  assert.equal(lines.trimEnd().split('\n').length, 20);
+  child.stdin.write('x');
+  const [writes] = (await once(child.stderr, 'data')) as [Buffer];
+  assert.equal(`${writes}`, '1');
 });
