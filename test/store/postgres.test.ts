@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { systemClock } from '../../src/clock.js';
 import type { Fault } from '../../src/errors.js';
-import { parsePostgresUrl } from '../../src/postgres-url.js';
+import { clientConfig, parsePostgresUrl } from '../../src/postgres-url.js';
 import { shardOf } from '../../src/shard.js';
 import { SlotOwner } from '../../src/store/postgres/owner.js';
+import { PatientClient } from '../../src/store/postgres/patient-client.js';
 import { opener } from '../../src/store/postgres/postgres-database.js';
 import { placementOf } from '../../src/store/postgres/slots.js';
 import { storeContract } from '../contract/store.js';
@@ -182,4 +183,27 @@ describe('one owner at a time', () => {
     await owner.close();
     await empty();
   });
+});
+
+test('questions that come together are asked one after the other, and none is announced to end with the library', async (t) => {
+  const client = new PatientClient(
+    clientConfig(parsePostgresUrl(postgres.url), parsePostgresUrl(postgres.url).hosts[0]!),
+  );
+  t.after(() => client.end());
+  const warnings: Error[] = [];
+  const heard = (warning: Error) => warnings.push(warning);
+  process.on('warning', heard);
+  t.after(() => process.off('warning', heard));
+  await client.connect();
+  const answers = await Promise.allSettled([
+    client.query('select 1 as n'),
+    client.query('select no_such_thing'),
+    client.query('select 2 as n'),
+  ]);
+  assert.deepEqual(
+    answers.map((answer) => (answer.status === 'fulfilled' ? answer.value.rows[0].n : answer.reason.code)),
+    [1, '42703', 2],
+  );
+  await new Promise(setImmediate);
+  assert.deepEqual(warnings, []);
 });

@@ -1,7 +1,8 @@
-import pg from 'pg';
+import type pg from 'pg';
 import type { Clock } from '../../clock.js';
 import { Fault, UsageError } from '../../errors.js';
 import { clientConfig, type PostgresPlace } from '../../postgres-url.js';
+import { PatientClient } from './patient-client.js';
 
 const RETRY_MS = 100;
 
@@ -62,7 +63,7 @@ export async function findPrimary(search: Search): Promise<Found> {
 
 /** Null: it is a standby. */
 async function connected(place: PostgresPlace, host: PostgresPlace['hosts'][number]): Promise<pg.Client | null> {
-  const client = new pg.Client(clientConfig(place, host));
+  const client = new PatientClient(clientConfig(place, host));
   // Whoever uses it hears of it by what it asks.
   client.on('error', () => {});
   try {
