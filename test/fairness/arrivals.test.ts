@@ -27,7 +27,7 @@ test('while they come, rounds are put off for two milliseconds at a time', async
   const { time, scheduler, arrivals } = setup();
   const rounds = scheduler.id;
   const perRound: number[] = [];
-  for (let came = 0; perRound.length < 3; ) {
+  for (let came = 0, turns = 0; perRound.length < 3 && turns < 100; turns++) {
     const before = scheduler.id;
     arrivals.came();
     time.spend(0.25);
