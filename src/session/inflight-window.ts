@@ -125,10 +125,17 @@ export class InflightWindow {
     return surplus;
   }
 
-  /** The client is back: what it has to release it is told now, and everything else is to be sent again. */
-  resume(outlet: () => Outlet | null): void {
-    this.#again = this.#entries.filter(({ released }) => !released);
-    for (const entry of this.#entries) if (entry.released) this.release(entry, outlet);
+  /**
+   * The client is back: what was begun goes on in its order, with `send` for a message, as far as there is room now. What
+   * has to be released needs none: also behind a message that waits, it is told at once.
+   */
+  resume(outlet: () => Outlet | null, send: (entry: Entry) => void): void {
+    this.#again = [];
+    for (const entry of [...this.#entries]) {
+      if (entry.released) this.release(entry, outlet);
+      else if (this.#again.length === 0 && outlet()?.hasRoom === true) send(entry);
+      else this.#again.push(entry);
+    }
   }
 
   get hasAgain(): boolean {

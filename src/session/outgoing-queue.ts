@@ -147,7 +147,7 @@ export class OutgoingQueue {
     this.#pace.tooSlow = false;
     this.#inflight.limit = Math.min(outlet.receiveMaximum, this.#context.limits.inflightMessages);
     this.#waiting.addFirst(this.#inflight.takeSurplus());
-    this.#inflight.resume(this.sender.current);
+    this.#inflight.resume(this.sender.current, (entry) => this.#sendAgain(entry));
     this.pump();
   }
 
@@ -220,7 +220,7 @@ export class OutgoingQueue {
     for (; outlet.hasRoom; sent++) {
       const again = this.#inflight.takeAgain();
       if (again !== null) {
-        if (!this.sender.entry(again)) this.#inflight.forget(again);
+        this.#sendAgain(again);
         continue;
       }
       const entry = this.#waiting.peek();
@@ -244,6 +244,10 @@ export class OutgoingQueue {
     this.#retained.settle();
     if (this.#waiting.length <= window) this.#pace.caughtUp();
     return sent;
+  }
+
+  #sendAgain(entry: Entry): void {
+    if (!this.sender.entry(entry)) this.#inflight.forget(entry);
   }
 
   #sendNow(publication: Publication, qos: 1 | 2, retain: boolean, identifiers: readonly number[] | null): void {

@@ -6,6 +6,7 @@ import { runCli } from '../../src/cli/command-line.js';
 import { makeAuthority } from '../../src/listener/certificates.js';
 import { shardOf } from '../../src/shard.js';
 import { captureIo } from '../support/command-io.js';
+import { eventually } from '../support/deadline.js';
 import { MetricsText } from '../support/metrics.js';
 import { freePort } from '../support/ports.js';
 import { RawClient } from '../support/raw-client.js';
@@ -79,7 +80,9 @@ test('serve --shards runs brokers and HAProxy; operators see all of them as one'
   await clients[0]!.closed();
   await cli(it, 'kick', users[1]!);
   await clients[1]!.closed();
-  assert.match(await readFile(join(it.folder, 'audit.jsonl'), 'utf8'), /"what":"DELETE \/v1\/connections\/\d+"/);
+  // It is written after the answer.
+  const audited = () => readFile(join(it.folder, 'audit.jsonl'), 'utf8').catch(() => '');
+  await eventually(10_000, 'the audit log', async () => /"what":"DELETE \/v1\/connections\/\d+"/.test(await audited()));
 
   const logged = it.lines.filter(({ msg }) => msg === 'connected');
   for (const { login, shard } of logged) assert.equal(shard, shardOf(String(login), SHARDS));
