@@ -3,7 +3,11 @@ import type { Counters } from '../observe/counters.js';
 import type { SessionWriter } from '../store/contract.js';
 import { type Entry, recordOf } from './outgoing-entry.js';
 import type { Outlet } from './outlet.js';
+import type { Sender } from './sender.js';
 import type { UserAccount } from './user-account.js';
+
+/** Sends an entry; false: the client does not take packets of that size. */
+type Again = Pick<Sender, 'current' | 'entry'>;
 
 /** What an acknowledgement met: `unknown` ids are tolerated, since the flow may have ended long ago. */
 export type Acknowledged = 'done' | 'unknown' | 'wrong-kind';
@@ -104,11 +108,6 @@ export class InflightWindow {
     return 'done';
   }
 
-  /** A message that cannot be sent again: its flow ends here. */
-  forget(entry: Entry): void {
-    this.#finish(entry);
-  }
-
   /** Takes out the messages beyond the limit that are to be sent again: the client has no room for them yet. */
   takeSurplus(): Entry[] {
     const surplus: Entry[] = [];
@@ -126,14 +125,14 @@ export class InflightWindow {
   }
 
   /**
-   * The client is back: what was begun goes on in its order, with `send` for a message, as far as there is room now. What
-   * has to be released needs none: also behind a message that waits, it is told at once.
+   * The client is back: what was begun goes on in its order, as far as there is room now. What has to be released needs
+   * none: also behind a message that waits, it is told at once.
    */
-  resume(outlet: () => Outlet | null, send: (entry: Entry) => void): void {
+  resume(sender: Again): void {
     this.#again = [];
     for (const entry of [...this.#entries]) {
-      if (entry.released) this.release(entry, outlet);
-      else if (this.#again.length === 0 && outlet()?.hasRoom === true) send(entry);
+      if (entry.released) this.release(entry, sender.current);
+      else if (this.#again.length === 0 && sender.current()?.hasRoom === true) this.#sendAgain(entry, sender);
       else this.#again.push(entry);
     }
   }
@@ -142,14 +141,21 @@ export class InflightWindow {
     return this.#again.length > 0;
   }
 
-  /** Takes out the next one that is to be sent again; null: none is. */
-  takeAgain(): Entry | null {
+  /** Sends the next one that is to be sent again. False: there is none. */
+  sendAgain(sender: Again): boolean {
     while (this.#again.length > 0) {
       const entry = this.#again.shift()!;
       // What has been acknowledged since has none.
-      if (entry.message !== null) return entry;
+      if (entry.message === null) continue;
+      this.#sendAgain(entry, sender);
+      return true;
     }
-    return null;
+    return false;
+  }
+
+  /** The flow of what the client does not take any more ends here. */
+  #sendAgain(entry: Entry, sender: Again): void {
+    if (!sender.entry(entry)) this.#finish(entry);
   }
 
   /** The receiver has the message of this QoS 2 entry: PUBREL is sent, by whatever outlet there is then. */

@@ -147,7 +147,7 @@ export class OutgoingQueue {
     this.#pace.tooSlow = false;
     this.#inflight.limit = Math.min(outlet.receiveMaximum, this.#context.limits.inflightMessages);
     this.#waiting.addFirst(this.#inflight.takeSurplus());
-    this.#inflight.resume(this.sender.current, (entry) => this.#sendAgain(entry));
+    this.#inflight.resume(this.sender);
     this.pump();
   }
 
@@ -218,11 +218,7 @@ export class OutgoingQueue {
     const window = this.#inflight.limit;
     let sent = 0;
     for (; outlet.hasRoom; sent++) {
-      const again = this.#inflight.takeAgain();
-      if (again !== null) {
-        this.#sendAgain(again);
-        continue;
-      }
+      if (this.#inflight.sendAgain(this.sender)) continue;
       const entry = this.#waiting.peek();
       if (entry === undefined) break;
       if (entry instanceof StoredRun) {
@@ -244,10 +240,6 @@ export class OutgoingQueue {
     this.#retained.settle();
     if (this.#waiting.length <= window) this.#pace.caughtUp();
     return sent;
-  }
-
-  #sendAgain(entry: Entry): void {
-    if (!this.sender.entry(entry)) this.#inflight.forget(entry);
   }
 
   #sendNow(publication: Publication, qos: 1 | 2, retain: boolean, identifiers: readonly number[] | null): void {

@@ -197,8 +197,8 @@ export const mutants = [
   {
     name: 'what was acknowledged before it could be sent again is sent again',
     file: 'src/session/inflight-window.ts',
-    find: 'if (entry.message !== null) return entry;',
-    replace: 'return entry;',
+    find: 'if (entry.message === null) continue;',
+    replace: '',
     tests: ['test/session/outgoing-queue.test.ts'],
   },
 ];
