@@ -1,3 +1,4 @@
+// Long: machines are lost under load; serve.test.ts kills a shard.
 import { test } from 'node:test';
 import { judge, startScene } from '../support/failover-scene.js';
 import { faults } from '../support/faults.js';

@@ -1,3 +1,4 @@
+// Long: packs, installs and compiles as a project that uses the package does.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// Own process: a browser of its own, early, since it takes long.
+// Long, own process: a walk through pages in a browser; browser.test.ts is the short one.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { useBrowser } from '../support/browser.js';
