@@ -92,11 +92,12 @@ test('serve --shards runs brokers and HAProxy; operators see all of them as one'
   assert.equal(shards.match(/ serves /g)?.length, SHARDS);
   const restarts = it.lines.length;
   assert.equal(await cli(it, 'cluster', 'restart'), '2 shards restarted\n');
-  const order = it.lines
-    .slice(restarts)
-    .filter(({ msg }) => /^(the shard is restarted|shard serves)$/.test(String(msg)));
+  // Lines come a moment after the answer.
+  const restarted = () =>
+    it.lines.slice(restarts).filter(({ msg }) => /^(the shard is restarted|shard serves)$/.test(`${msg}`));
+  await eventually(10_000, 'the lines of the restart', () => restarted().length >= 2 * SHARDS);
   assert.deepEqual(
-    order.map(({ shard }) => shard),
+    restarted().map(({ shard }) => shard),
     [0, 0, 1, 1],
   );
 
