@@ -81,8 +81,12 @@ async function receivesAll(open: OpenPage) {
 test('a subscription that other rules end is told of in the live view, and among what went wrong', async () => {
   const { ruleChanges } = broker.parts();
   await ruleChanges.use(compileAcl([own, all], []));
-  await using open = await browser.open(broker, '/me', 'alice');
+  await using open = await browser.open(broker, '/me');
+  const listens = open.page.waitForResponse((response) => response.url().endsWith('/v1/me/events'));
+  await open.logIn('alice');
   await receivesAll(open);
+  // Before, the page would not hear it.
+  await listens;
   await ruleChanges.use(compileAcl([own], []));
   await open.says('#live-state', 'No longer receiving iotlab/+/#: the subscription ended, for the access rules');
   await open.says('#denials', 'the subscription ended, for the access rules have changed');
