@@ -139,7 +139,9 @@ async function measureRounds(row, common) {
         const timing = round === 0 ? { seconds: 0.1, warmup: warmupSeconds } : { seconds, warmup: row.fresh ? 1 : 0.5 };
         const result = await started(name)
           .then((broker) => measureRow(row, broker, common, timing))
-          .catch((error) => process.stderr.write(`  failed: ${error.message}\n`) && undefined);
+          .catch((error) => {
+            process.stderr.write(`  failed: ${error.message}\n`);
+          });
         if (round > 0) results.get(name)[round - 1] = result;
         if (row.fresh) await stop(name);
       }

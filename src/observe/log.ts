@@ -57,13 +57,17 @@ function together(): DestinationStream & { flush(done?: (error?: Error) => void)
     const piece = lines.join('');
     lines = [];
     length = 0;
+    process.off('exit', writePiece);
     output.write(piece);
   }
-  // Before the destination's own, which writes what it has.
-  process.prependListener('exit', writePiece);
   return {
     write(line) {
-      if (length === 0) setTimeout(writePiece, togetherMs);
+      if (length === 0) {
+        setTimeout(writePiece, togetherMs);
+        // Before the destination's own, which writes what it has; only while there is something, since a process may make
+        // many logs.
+        process.prependListener('exit', writePiece);
+      }
       lines.push(line);
       length += line.length;
       if (length > pieceLength) writePiece();

@@ -211,3 +211,10 @@ test('JSON on standard output: lines that follow each other closely are written 
   const [writes] = (await once(child.stderr, 'data')) as [Buffer];
   assert.equal(`${writes}`, '1');
 });
+
+test('JSON on standard output: a process may make many logs, and those that say nothing leave nothing with it', () => {
+  const before = process.listenerCount('exit');
+  // The first one brings what the library has for all of them.
+  for (let made = 0; made < 20; made++) createLog({ level: 'silent', format: 'json' });
+  assert.ok(process.listenerCount('exit') <= before + 1);
+});

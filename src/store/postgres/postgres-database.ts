@@ -3,7 +3,7 @@ import type { Clock } from '../../clock.js';
 import type { Database, DatabaseBatch, OpenMode, ReadOptions, RowIterator } from '../database.js';
 import { byteas, smallints, texts } from './binary-arrays.js';
 import type { SlotOwner } from './owner.js';
-import { rowIterator, sortedRows } from './row-cursor.js';
+import { iteratorOf, sortedRows } from './row-cursor.js';
 import { isSchemaKey, type Placement, slotOfKey, slotOfRange } from './slots.js';
 
 /** For how long a fail-over makes what is to be stored wait, before it is a fault. */
@@ -57,7 +57,7 @@ export class PostgresDatabase implements Database {
 
   iterator(options: ReadOptions): RowIterator {
     const slot = slotOfRange(options);
-    return rowIterator(slot === null || options.reverse === true ? this.#sorted(options) : this.#pages(options, slot));
+    return iteratorOf(slot === null || options.reverse === true ? this.#sorted(options) : this.#pages(options, slot));
   }
 
   batch(): DatabaseBatch {

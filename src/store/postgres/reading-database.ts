@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { UsageError } from '../../errors.js';
 import type { Database, DatabaseBatch, ReadOptions, RowIterator } from '../database.js';
 import { SCHEMA_VERSION, storedVersion } from '../schema.js';
-import { rowIterator, sortedRows } from './row-cursor.js';
+import { iteratorOf, sortedRows } from './row-cursor.js';
 import { isSchemaKey, placementOf, slotOfKey, slotOfRange } from './slots.js';
 
 const everything = placementOf(1, 0, () => '');
@@ -44,7 +44,7 @@ export class ReadingDatabase implements Database {
 
   iterator(options: ReadOptions): RowIterator {
     const slot = slotOfRange(options);
-    return rowIterator(sortedRows(this.#client, options, slot === null ? everything.slots : [slot]));
+    return iteratorOf(sortedRows(this.#client, options, slot === null ? everything.slots : [slot]));
   }
 
   batch(): DatabaseBatch {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { ReadOptions, RowIterator } from '../database.js';
+import { rowIterator } from '../row-iterator.js';
 
-const PAGE_ROWS = 1_000;
 /** The next ones are on their way while these are worked on: there are twice as many at a time. */
 const CURSOR_ROWS = 2_500;
 
@@ -42,8 +42,8 @@ export async function* sortedRows(client: pg.Client, options: ReadOptions, slots
   }
 }
 
-/** From rows that come many at a time. */
-export function rowIterator(rows: AsyncGenerator<Row[], void>): RowIterator {
+/** From rows that come as many at a time as suits the database. */
+export function iteratorOf(rows: AsyncGenerator<Row[], void>): RowIterator {
   let left: Row[] = [];
   const nextv = async (count: number): Promise<Row[]> => {
     while (left.length < count) {
@@ -55,16 +55,5 @@ export function rowIterator(rows: AsyncGenerator<Row[], void>): RowIterator {
     left = left.slice(count);
     return taken;
   };
-  const close = async () => void (await rows.return());
-  return {
-    nextv,
-    close,
-    async *[Symbol.asyncIterator]() {
-      try {
-        for (let chunk = await nextv(PAGE_ROWS); chunk.length > 0; chunk = await nextv(PAGE_ROWS)) yield* chunk;
-      } finally {
-        await close();
-      }
-    },
-  };
+  return rowIterator(nextv, async () => void (await rows.return()));
 }
