@@ -119,6 +119,8 @@ export function liveView({ login, home }) {
   });
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
+    // What is denied late of the one before is not the answer to this one.
+    sentTo = '';
     // The broker would end the connection for it [MQTT-3.3.2-2].
     if (/[+#]/.test(topic.value)) {
       answer.textContent = words.wildcards;
