@@ -83,7 +83,9 @@ export class ShardedProcess {
       throw new Error(`it ended with ${code}: ${complaints}`);
     });
     ended.catch(() => {});
-    await Promise.race([this.line(({ msg }) => /^all shards serve/.test(String(msg)), 60_000, from), ended]);
+    const serve = this.#next(({ msg }) => /^all shards serve/.test(String(msg)), from);
+    // No timer stays when it has ended: that would keep the process of the tests for as long.
+    await within(60_000, 'all shards to serve', Promise.race([serve, ended]));
   }
 
   /** Of the admin port; made at the first start. */
@@ -97,14 +99,15 @@ export class ShardedProcess {
 
   /** The first line from `from` on, past or future, for which that holds. */
   async line(wanted: (line: Line) => boolean, timeoutMs = 10_000, from = 0): Promise<Line> {
-    const search = async () => {
-      for (;;) {
-        const found = this.lines.slice(from).find(wanted);
-        if (found !== undefined) return found;
-        await new Promise<void>((resolve) => this.#wakers.push(resolve));
-      }
-    };
-    return within(timeoutMs, 'a line of the log', search());
+    return within(timeoutMs, 'a line of the log', this.#next(wanted, from));
+  }
+
+  async #next(wanted: (line: Line) => boolean, from: number): Promise<Line> {
+    for (;;) {
+      const found = this.lines.slice(from).find(wanted);
+      if (found !== undefined) return found;
+      await new Promise<void>((resolve) => this.#wakers.push(resolve));
+    }
   }
 
   async end(signal: NodeJS.Signals): Promise<number | null> {
