@@ -2,31 +2,17 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { changesOf, inForce } from '../src/config/changes.js';
-import type { AclRuleConfig, Config } from '../src/config/config.js';
+import type { Config } from '../src/config/config.js';
 import { type DeepPartial, defaultConfig } from '../src/config/defaults.js';
 import { UsageError } from '../src/errors.js';
 import { makeAuthority } from '../src/listener/certificates.js';
 import { createLog, setLogLevel } from '../src/observe/log.js';
 import * as mqtt from './support/packets.js';
 import { passwordOf, RawClient } from './support/raw-client.js';
-import { cheapHash, startTestBroker, type TestBroker } from './support/test-broker.js';
-
-const own: AclRuleConfig = { access: 'readwrite', topic: 'iotlab/%u/#' };
-const news: AclRuleConfig = { access: 'readwrite', topic: 'news/#' };
-
-async function brokerWith(t: TestContext, config: DeepPartial<Config> = {}) {
-  const broker = await startTestBroker({ users: ['alice', 'bob'], config });
-  t.after(() => broker.stop());
-  return broker;
-}
-
-async function client(t: TestContext, broker: TestBroker, options: Parameters<typeof RawClient.connect>[1] = {}) {
-  const one = await RawClient.connect(broker, options);
-  t.after(() => one[Symbol.asyncDispose]());
-  return one;
-}
+import { brokerWith, client, news, own, reloadsLoseNothing } from './support/reloading.js';
+import { cheapHash } from './support/test-broker.js';
 
 test('changes are told by key, those that need a restart apart', () => {
   const before = defaultConfig({ acl: [own] });
@@ -197,37 +183,7 @@ test('revalidation goes by the new period, and who is not in the new file goes a
   await bob.closed();
 });
 
-test('under load, reloads lose no message of anybody whose rules stay', async (t) => {
-  const broker = await brokerWith(t, { acl: [own, news] });
-  const sets: DeepPartial<Config>[] = [
-    { acl: [own], limits: { queuedMessages: 900 } },
-    { acl: [own, news], limits: { queuedMessages: 1_000 } },
-  ];
-  let running = true;
-  let reloads = 0;
-  const reloading = (async () => {
-    while (running) await broker.reload(sets[++reloads % 2]!);
-  })();
-  const count = 1_500;
-  const pairs = ['alice', 'bob'].map(async (as) => {
-    const reader = await client(t, broker, { as, clean: false });
-    await reader.subscribe([`iotlab/${as}/#`, 2], ['news/#', 0]);
-    const writer = await client(t, broker, { as });
-    const received = (async () => {
-      for (let i = 0; i < count; i += 1) {
-        let message = await reader.receive();
-        while (message.topic.startsWith('news')) message = await reader.receive();
-        assert.equal(message.payload, String(i));
-      }
-    })();
-    for (let i = 0; i < count; i += 1) await writer.publish(`iotlab/${as}/${i % 5}`, String(i), { qos: (i % 2) + 1 });
-    await received;
-  });
-  await Promise.all(pairs);
-  running = false;
-  await reloading;
-  assert.ok(reloads > 50, `${reloads} reloads`);
-});
+reloadsLoseNothing(500);
 
 test('the level of the log, and of the logs of its parts', () => {
   const lines: string[] = [];

@@ -1,3 +1,3 @@
 import { killedUnderLoad } from '../support/killed-under-load.js';
 
-killedUnderLoad(5);
+killedUnderLoad(3);
