@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/clock.js';
 import { openFileBackend } from '../../src/credentials/file-backend.js';
-import { hashPassword } from '../../src/credentials/password-hash.js';
 import { editUsersFile } from '../../src/credentials/users-file.js';
 import { credentialBackendContract } from '../contract/credential-backend.js';
 import { captureLog } from '../support/captured-log.js';
+import { cheapScrypt } from '../support/cheap-scrypt.js';
 
 credentialBackendContract({
   name: 'file',
@@ -14,7 +14,7 @@ credentialBackendContract({
     const folder = await mkdtemp(join(tmpdir(), 'iotlab-broker-test-'));
     const path = join(folder, 'users');
     const setPassword = async (login: string, password: string): Promise<void> => {
-      const hash = await hashPassword(password);
+      const hash = cheapScrypt(password);
       await editUsersFile(path, (file) => file.with(login, hash));
     };
     for (const [login, password] of users) await setPassword(login, password);

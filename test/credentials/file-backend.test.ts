@@ -7,14 +7,14 @@ import { type TestContext, test } from 'node:test';
 import { type Clock, systemClock } from '../../src/clock.js';
 import type { CredentialBackend } from '../../src/credentials/backend.js';
 import { openFileBackend } from '../../src/credentials/file-backend.js';
-import { hashPassword } from '../../src/credentials/password-hash.js';
 import { editUsersFile } from '../../src/credentials/users-file.js';
 import { Fault, UsageError } from '../../src/errors.js';
 import { captureLog } from '../support/captured-log.js';
+import { cheapScrypt } from '../support/cheap-scrypt.js';
 import { tempFolder } from '../support/temp-folder.js';
 
-const hash = await hashPassword('x');
-const other = await hashPassword('y');
+const hash = cheapScrypt('x');
+const other = cheapScrypt('y');
 /** As mosquitto_passwd -H sha512 makes them, for "x". */
 const cheap = `$6$${Buffer.alloc(12).toString('base64')}$${createHash('sha512').update('x').update(Buffer.alloc(12)).digest('base64')}`;
 

@@ -5,11 +5,17 @@ import { slapdFor } from '../support/ldap-under-test.js';
 import type { MqttLogin } from '../support/mqtt-login.js';
 import { serviceDn } from '../support/slapd.js';
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
 /** Resolves with whether the broker closed the connection within the time. */
-function closedWithin(client: MqttLogin, ms: number): Promise<boolean> {
-  return Promise.race([client.closed.then(() => true), pause(ms).then(() => false)]);
+async function closedWithin(client: MqttLogin, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, ms, false);
+  });
+  try {
+    return await Promise.race([client.closed.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 test('in an outage who was in lately gets in, the others hear "unavailable", and nobody is thrown out', async (t) => {
