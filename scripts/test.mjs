@@ -24,30 +24,27 @@ Installs what is missing, builds, and runs every test but those whose value is i
 
 Example: npm test -- acl session`;
 
-/**
- * These take longest: each begins first and in a process of its own, so that none of them is left over at the end. Those
- * that mostly wait stand between those that mostly compute.
- */
+/** These take longest: each begins first and in a process of its own, so that none of them is left over at the end. */
 const longest = [
   'testing/package',
   'cluster/failover-machine',
-  'web/browser-live',
-  'cluster/serve',
-  'web/browser.test',
+  'web/browser',
   'isolation/isolation',
   'conformance/bad-input',
-  'web/browser-limits',
   'credentials/ldap-broker',
+  'isolation/mqtt5.test',
+  'bridge',
   'store/crash',
-  'web/browser-operator',
+];
+/** These are short enough to fill, each in a process of its own, what is left when all others have begun. */
+const last = [
+  'cluster/serve',
   'cli/serve',
-  'isolation/mqtt5',
-  'conformance/model',
   'cli/test',
   'session/rates',
-  'bridge',
-  'conformance/order',
   'admin/prometheus',
+  'conformance/model',
+  'conformance/order',
 ];
 /** How many of the others share a process. */
 const filesPerProcess = 14;
@@ -88,10 +85,14 @@ if (chosen.length === 0) {
   process.exit(2);
 }
 const alone = paths(chosen.filter((file) => file.alone));
-const first = longest.flatMap((name) => paths(chosen.filter(({ path, alone }) => path.startsWith(name) && !alone)));
+const [first, closing] = [longest, last].map((names) =>
+  names.flatMap((name) => paths(chosen.filter(({ path, alone }) => path.startsWith(name) && !alone))),
+);
 // Those that are in no list by name take long, too.
-const own = paths(chosen.filter((file) => !file.alone && (file.own || file.long) && !first.includes(file.path)));
-const sharing = paths(chosen).filter((path) => ![...alone, ...first, ...own].includes(path));
+const own = paths(
+  chosen.filter((file) => !file.alone && (file.own || file.long) && ![...first, ...closing].includes(file.path)),
+);
+const sharing = paths(chosen).filter((path) => ![...alone, ...first, ...own, ...closing].includes(path));
 // Many tests wait, for a process that starts or a disk: more of them than there are processors keep those busy. The long
 // ones do so by themselves, and some have deadlines.
 const concurrency = Math.round((onlyLong ? 1 : 2.5) * availableParallelism());
@@ -106,11 +107,9 @@ const failures = [];
 const warnings = [];
 // The processes of the files get the flags of this one.
 process.execArgv.push('--enable-source-maps', '--import', new URL('test-hook.mjs', import.meta.url).href);
-await runProcesses([...first.map((file) => [file]), ...shares, ...own.map((file) => [file])], concurrency);
-await runProcesses(
-  alone.map((file) => [file]),
-  1,
-);
+const single = (files) => files.map((file) => [file]);
+await runProcesses([...single(first), ...shares, ...single(closing), ...single(own)], concurrency);
+await runProcesses(single(alone), 1);
 const failed = Math.max(total.fail + total.cancelled, failures.length);
 const left = chosen.some(({ long }) => long) ? [] : paths(all.filter(({ long }) => long));
 if (words.length === 0 && left.length > 0) console.log(`Only with --long: ${left.join(', ')}`);
