@@ -1,11 +1,15 @@
 // Not a broker: the least that Node.js can do over TLS to hand a message on, to see how far above it this broker is. It
 // finds the frame in the received bytes, its subscribers in a cache, appends the bytes to what each of them is sent, and
-// writes to each socket once per turn of the event loop. No sessions, store, rules or limits, and no error handling.
+// writes to each socket once per turn of the event loop. At QoS 1 it sends no more than a window of messages ahead of their
+// acknowledgements, as each broker here does: so many share a read and a write. No sessions, store, rules or limits, and no
+// error handling.
 // Arguments: port, certificate, key.
 import { readFileSync } from 'node:fs';
 import tls from 'node:tls';
 
 const [port, cert, key] = process.argv.slice(2);
+/** What this broker and mosquitto send by default. */
+const window = 20;
 const subscriptions = new Set();
 const routes = new Map();
 let waiting = [];
@@ -31,6 +35,10 @@ class Peer {
   #rest = null;
   #out = [];
   #packetId = 0;
+  #inflight = 0;
+  /** What waits for room in the window, from `#first` on. */
+  #behind = [];
+  #first = 0;
 
   constructor(socket) {
     this.#socket = socket;
@@ -76,6 +84,7 @@ class Peer {
   #handle(bytes, start, body, end) {
     const type = bytes[start] >> 4;
     if (type === 3) this.#publish(bytes, start, body, end);
+    else if (type === 4) this.#acknowledged();
     else if (type === 1) this.write(Buffer.from([0x20, 2, 0, 0]));
     else if (type === 8) this.#subscribe(bytes, body);
   }
@@ -96,7 +105,22 @@ class Peer {
     const copy = Buffer.from(frame);
     this.#packetId = (this.#packetId % 65_535) + 1;
     copy.writeUInt16BE(this.#packetId, packetIdAt);
-    this.write(copy);
+    if (this.#inflight === window) this.#behind.push(copy);
+    else {
+      this.#inflight += 1;
+      this.write(copy);
+    }
+  }
+
+  #acknowledged() {
+    if (this.#first === this.#behind.length) {
+      this.#inflight -= 1;
+      return;
+    }
+    this.write(this.#behind[this.#first++]);
+    if (this.#first < this.#behind.length) return;
+    this.#behind = [];
+    this.#first = 0;
   }
 
   #subscribe(bytes, body) {
