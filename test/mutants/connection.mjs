@@ -5,9 +5,28 @@ const takeover = ['test/session/takeover.test.ts'];
 const takeoverWaits = ['test/session/takeover-waits.test.ts'];
 const wrongKind = ['test/conformance/acknowledgements.test.ts'];
 const reader = ['test/connection/frame-reader.test.ts'];
+const gone = ['test/connection/nothing-stays.test.ts'];
 const clockStep = ['test/session/clock-step.test.ts'];
 
 export const mutants = [
+  {
+    name: 'connections that are closed stay as objects',
+    file: 'src/connection/connection.ts',
+    find: 'for (const done of this.#onClosed.splice(0)) done();',
+    replace: `for (const done of this.#onClosed.splice(0)) done();
+    (this.#context.connections as unknown as { gone?: object[] }).gone ??= [];
+    (this.#context.connections as unknown as { gone: object[] }).gone.push(this);`,
+    tests: gone,
+  },
+  {
+    name: 'sessions that end with their connections stay as objects',
+    file: 'src/connection/connection.ts',
+    find: 'this.#peer?.gone(reason);',
+    replace: `this.#peer?.gone(reason);
+    (this.#context.connections as unknown as { gone?: unknown[] }).gone ??= [];
+    (this.#context.connections as unknown as { gone: unknown[] }).gone.push(this.#client?.session);`,
+    tests: gone,
+  },
   {
     name: 'PUBACK of a denied publish overtakes',
     file: 'src/connection/publish-flow.ts',
