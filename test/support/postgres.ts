@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { eventually } from './deadline.js';
 import { freePort } from './ports.js';
@@ -40,7 +41,7 @@ export class Postgres {
 
   static async start(scope: Scope, options: PostgresOptions = {}): Promise<Postgres> {
     const it = await Postgres.#make(scope, options);
-    run('initdb', ['-D', it.#data, '-U', 'postgres', '-A', 'trust', '--no-sync', '-E', 'UTF8', '--locale=C']);
+    copy(template(), it.#data);
     const { tls } = options;
     if (tls !== undefined) {
       const [cert, key] = [join(it.#folder, 'server.crt'), join(it.#folder, 'server.key')];
@@ -159,6 +160,47 @@ export class Postgres {
       await client.end().catch(() => {});
     }
   }
+}
+
+/**
+ * An empty cluster, made once for all tests and kept beside what they are compiled to: a copy costs a fifth of what
+ * `initdb` does.
+ */
+function template(): string {
+  const path = fileURLToPath(new URL(`../../postgres-${basename(dirname(programs()))}`, import.meta.url));
+  if (existsSync(path)) return path;
+  const folder = mkdtempSync(join(tmpdir(), 'iotlab-broker-pg-'));
+  chmodSync(folder, 0o777);
+  const made = join(folder, 'data');
+  run('initdb', [
+    '-D',
+    made,
+    '-U',
+    'postgres',
+    '-A',
+    'trust',
+    '--no-sync',
+    '-E',
+    'UTF8',
+    '--locale=C',
+    '--wal-segsize=1',
+  ]);
+  const ours = `${path}-${process.pid}`;
+  copy(made, ours);
+  try {
+    renameSync(ours, path);
+  } catch (error) {
+    // Another process of the tests was first.
+    if (!existsSync(path)) throw error;
+    rmSync(ours, { recursive: true });
+  }
+  rmSync(folder, { recursive: true });
+  return path;
+}
+
+function copy(from: string, to: string): void {
+  const { status, stderr, error } = spawnSync('cp', ['-a', from, to], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`cp: ${error?.message ?? stderr}`);
 }
 
 function run(program: string, args: readonly string[]): void {
