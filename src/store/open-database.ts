@@ -1,4 +1,3 @@
-import { MemoryLevel } from 'memory-level';
 import type { Clock } from '../clock.js';
 import type { Log } from '../observe/log.js';
 import type { Database, OpenMode } from './database.js';
@@ -19,7 +18,11 @@ export async function openDatabase(options: {
   mode: OpenMode;
 }): Promise<Database> {
   const { path, log, clock, mode } = options;
-  if (path === 'memory') return new MemoryLevel<string, Buffer>({ keyEncoding: 'utf8', valueEncoding: 'buffer' });
+  if (path === 'memory') {
+    // Only who wants it loads it.
+    const { MemoryLevel } = await import('memory-level');
+    return new MemoryLevel<string, Buffer>({ keyEncoding: 'utf8', valueEncoding: 'buffer' });
+  }
   if (mode === 'create') {
     await ensureFolder(path);
     await refuseHeadless(path);
