@@ -102,7 +102,7 @@ const paste = (t: TestContext, line: string, folder: string) => run(t, '/bin/sh'
 
 describe('iotlab-broker serve', { concurrency: 2 }, () => {
   test(
-    'first start on a terminal: certificates, a user, and printed lines that work as they are',
+    'first start on a terminal: certificates, a user, and printed lines that work; a later one: nothing new, no password',
     deadline,
     async (t) => {
       const folder = await folderWith(t);
@@ -126,26 +126,18 @@ describe('iotlab-broker serve', { concurrency: 2 }, () => {
       const log = broker.out().split('\n');
       assert.equal(log.filter((line) => line.includes('INFO') && line.includes(password!)).length, 0);
       assert.deepEqual((await readdir(join(folder, 'data'))).sort(), ['store', 'users']);
+
+      const [, login] = /Made a first user: login (\w+),/.exec(broker.out())!;
+      const ca = await readFile(join(folder, 'certs/iot-lab-ca.pem'), 'utf8');
+      const second = serveOnTerminal(t, folder);
+      const [, laterPub] = await second.printed(/^ {2}(mosquitto_pub .*)$/m);
+      assert.ok(laterPub!.includes(`-u ${login} -P '…your password…' -t iotlab/${login}/test`), laterPub);
+      assert.ok(!second.out().includes('Made a first user'));
+      second.process.stdin!.write(controlC);
+      assert.equal(await second.left, 0);
+      assert.equal(await readFile(join(folder, 'certs/iot-lab-ca.pem'), 'utf8'), ca);
     },
   );
-
-  test('a later start makes nothing new and prints no password', deadline, async (t) => {
-    const folder = await folderWith(t);
-    const first = serveOnTerminal(t, folder);
-    const [, login] = await first.printed(/Made a first user: login (\w+),/);
-    await first.printed(/mosquitto_pub/);
-    first.process.stdin!.write(controlC);
-    assert.equal(await first.left, 0);
-    const ca = await readFile(join(folder, 'certs/iot-lab-ca.pem'), 'utf8');
-
-    const second = serveOnTerminal(t, folder);
-    const [, pub] = await second.printed(/^ {2}(mosquitto_pub .*)$/m);
-    assert.ok(pub!.includes(`-u ${login} -P '…your password…' -t iotlab/${login}/test`), pub);
-    assert.ok(!second.out().includes('Made a first user'));
-    second.process.stdin!.write(controlC);
-    assert.equal(await second.left, 0);
-    assert.equal(await readFile(join(folder, 'certs/iot-lab-ca.pem'), 'utf8'), ca);
-  });
 
   test('without a terminal there is JSON and nothing else, and a file with the password', deadline, async (t) => {
     const folder = await folderWith(t);

@@ -6,6 +6,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { runCli } from '../../src/cli/command-line.js';
+import { captureIo } from '../support/command-io.js';
 import { RawClient } from '../support/raw-client.js';
 import { tempFolder } from '../support/temp-folder.js';
 
@@ -25,6 +27,13 @@ function run(t: TestContext, args: readonly string[]) {
   const line = once(child.stdout!, 'data').then(() => output.out.split('\n', 1)[0]!);
   const left = once(child, 'close').then(([code, signal]) => ({ code, signal, ...output }));
   return { child, line, left };
+}
+
+/** In this process, where no signal comes and no command runs. */
+async function here(args: readonly string[]) {
+  const io = captureIo();
+  const code = await runCli(['test', ...args], io);
+  return { code, out: io.out(), err: io.err() };
 }
 
 describe('iotlab-broker test', { concurrency: 2 }, () => {
@@ -58,7 +67,7 @@ describe('iotlab-broker test', { concurrency: 2 }, () => {
   test('users and access rules of a configuration', deadline, async (t) => {
     const config = join(await tempFolder(t), 'broker.yaml');
     await writeFile(config, 'acl: [{ access: readwrite, topic: "lab/%u" }]\nlisteners: {}\n');
-    const wrong = await run(t, ['--config', config, '--json']).left;
+    const wrong = await here(['--config', config, '--json']);
     assert.deepEqual([wrong.code, wrong.out], [2, '']);
     assert.match(wrong.err, /broker\.yaml:2: listeners: /);
     await writeFile(config, 'acl: [{ access: readwrite, topic: "lab/%u" }]\n');
@@ -98,9 +107,9 @@ describe('iotlab-broker test', { concurrency: 2 }, () => {
     assert.equal((await run(t, ['--', 'sh', '-c', 'kill -9 $$']).left).code, 137);
   });
 
-  test('wrong usage', deadline, async (t) => {
+  test('wrong usage', deadline, async () => {
     const expect = async (args: readonly string[], message: RegExp) => {
-      const { code, err } = await run(t, args).left;
+      const { code, err } = await here(args);
       assert.equal(code, 2);
       assert.match(err, message);
     };
