@@ -58,6 +58,14 @@ export function cheapHash(password: string): string {
   return `$6$${salt.toString('base64')}$${digest}`;
 }
 
+/** The same for all brokers of a process: hundreds are started, and few tests are about certificates. */
+let issued: ReturnType<typeof issue> | undefined;
+
+function issue() {
+  const authority = makeAuthority();
+  return { ca: authority.cert, ...authority.issue() };
+}
+
 /** A broker in this process, on a port of its own. */
 export async function startTestBroker(options: TestBrokerOptions = {}): Promise<TestBroker> {
   const { users = ['alice', 'bob', 'al'], store = 'memory', config = {}, relay = false } = options;
@@ -67,12 +75,12 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
   const files = { cert: join(folder, 'server.pem'), key: join(folder, 'server.key'), ca: join(folder, 'ca.pem') };
   const usersFile = join(folder, 'users');
   const proxySocket = join(folder, 'proxy.sock');
-  const authority = makeAuthority();
-  const { cert, key } = authority.issue();
+  issued ??= issue();
+  const { ca, cert, key } = issued;
   await Promise.all([
     writeFile(files.cert, cert),
     writeFile(files.key, key, { mode: 0o600 }),
-    writeFile(files.ca, authority.cert),
+    writeFile(files.ca, ca),
     writeFile(usersFile, users.map((login) => `${login}:${cheapHash(passwordOf(login))}\n`).join(''), { mode: 0o600 }),
   ]);
   const logs = captureLog();
@@ -116,7 +124,7 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
     await broker.stop();
     await rm(folder, { recursive: true, force: true });
   };
-  const target = { host: '127.0.0.1', port, ca: authority.cert };
+  const target = { host: '127.0.0.1', port, ca };
   return {
     ...target,
     get relayed() {

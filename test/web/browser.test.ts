@@ -14,7 +14,7 @@ import { useTestBroker } from '../support/test-broker.js';
 // What people do with the pages, in a real browser.
 const many = Array.from({ length: 500 }, (_, i) => `user${String(i).padStart(3, '0')}`);
 const users = ['alice', 'bob', 'carol', 'teacher', ...many];
-const broker = useTestBroker({ seams: { web: true }, users, config: { web: { operators: ['teacher'] } } });
+const broker = useTestBroker({ seams: { web: true }, relay: true, users, config: { web: { operators: ['teacher'] } } });
 const browser = useBrowser();
 const hostile = `<img src=x onerror="alert('x')"><script>alert(1)</script>`;
 
@@ -184,7 +184,7 @@ test('when an operator ends a connection, its user is told why', async () => {
 });
 
 test('an operator finds one of 500 users, adds a class, and removes one of it with all data', async () => {
-  const clients = await Promise.all(many.map((as) => RawClient.connect(broker, { as })));
+  const clients = await Promise.all(many.map((as) => RawClient.connect(broker.relayed, { as })));
   await using open = await browser.open(broker, '/operator', 'teacher');
   const { page } = open;
   await open.waitFor(() => globalThis.document.querySelectorAll('#users tbody tr').length >= 500);
