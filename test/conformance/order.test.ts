@@ -4,7 +4,7 @@ import { freshId, RawClient } from '../support/raw-client.js';
 import { useTestBroker } from '../support/test-broker.js';
 import { assertSame, comeInOrder, freshTopic } from './in-order.js';
 
-comeInOrder(3_000, 1_500);
+comeInOrder(2_000, 1_200);
 
 const broker = useTestBroker();
 

@@ -10,7 +10,7 @@ import { type Attack, attacks, markOf, type Reach, reachOf } from './attacks.js'
 // The table of attacks once more in MQTT 5, by every way that it adds: aliases, options, identifiers, groups, Wills with
 // properties, sessions that change their version. Controls are made on the attacker's own tree, where they must succeed.
 const { p } = mqtt5;
-// Those who die with a Will are relayed, as they are many; the others come over TLS.
+// Those who die with a Will or write once are relayed, as they are many; the others come over TLS.
 const broker = useTestBroker({ users: ['alice', 'bob'], relay: true });
 const everyQos = [0, 1, 2] as const;
 
@@ -157,7 +157,7 @@ for (const attack of attacks.filter(({ way }) => way === 'write')) {
       const topic = attack.pattern(reach);
       for (const packets of Object.values(writings)) {
         for (const qos of everyQos) {
-          const client = await Client5.connect(broker);
+          const client = await Client5.connect(broker.relayed);
           client.send(...packets(topic, qos, qos === 1), mqtt5.pubrel(1), mqtt.pingreq());
           // Some topics are malformed: then the connection is closed, which is as good.
           await client.raw.take(mqtt.PINGRESP).catch((error) => {
