@@ -29,7 +29,8 @@ const TIMEOUT_MS = 20_000;
 export function useBrowser() {
   let browser: Browser | undefined;
   before(async () => {
-    const args = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', `--disable-features=${unused.join()}`];
+    const args = ['--no-sandbox', '--disable-gpu', '--disable-software-rasterizer', '--disable-dev-shm-usage'];
+    args.push(`--disable-features=${unused.join()}`);
     browser = await chromium.launch({ executablePath, args });
   });
   after(() => browser?.close());
