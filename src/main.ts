@@ -8,9 +8,6 @@ process.on('SIGUSR1', () => {});
 const OLDEST_NODE = 20;
 
 async function run(): Promise<void> {
-  const { optimizeLess } = await import('./cli/compiler.js');
-  // Before the rest is loaded, which is some of what it is about.
-  optimizeLess();
   const { runCli } = await import('./cli/command-line.js');
   const args = process.argv.slice(2);
 

@@ -9,10 +9,10 @@ import { configFile, loadConfig } from '../config/load.js';
 import { createLog, type Log } from '../observe/log.js';
 import { refuseOtherLayout } from '../store/shard-stores.js';
 import { action, type CommandIo } from './command.js';
-import { inlineMore } from './compiler.js';
 import { defineCommand } from './define-command.js';
 import { type FirstStart, prepareFirstStart, terminalOf, welcomeLines } from './first-start.js';
 import { restrainHeapGrowth } from './heap-growth.js';
+import { inlineMore } from './inlining.js';
 import { shardNumber, shardsOption, withShards } from './shards-option.js';
 import { untilSignalled } from './until-signalled.js';
 
