@@ -31,7 +31,10 @@ export const rows = [
   load('QoS 1, 4 users, 1 → 20', { pairs: 4, fan: 20, qos: 1 }),
   load('QoS 0, 80 users, 1 → 1, window 20', { pairs: 80, fan: 1, qos: 0, window: 20 }),
   load('QoS 0, 50 users, 1 → 1, one message at a time', { pairs: 50, fan: 1, qos: 0, window: 1 }),
-  load('QoS 0, 50 users, 1 → 1, 20 messages a second each', { pairs: 50, fan: 1, qos: 0, window: 1, everyMs: 50 }),
+  // What connecting them cost is over when it begins: that is as much as thousands of messages.
+  load('QoS 0, 50 users, 1 → 1, 20 messages a second each', {
+    ...{ pairs: 50, fan: 1, qos: 0, window: 1, everyMs: 50, warmup: 3 },
+  }),
   ...[1_000, 4_000, 10_000].map((size) =>
     load(`QoS 0, 10 users, 1 → 1, ${size} bytes, window 20`, { pairs: 10, fan: 1, qos: 0, window: 20, size }),
   ),
