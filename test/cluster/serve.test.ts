@@ -11,6 +11,7 @@ import { MetricsText } from '../support/metrics.js';
 import { freePort } from '../support/ports.js';
 import { RawClient } from '../support/raw-client.js';
 import { ShardedProcess } from '../support/sharded-process.js';
+import { ownScope } from '../support/sockets.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 const users = Array.from({ length: 6 }, (_, number) => `user${number}`);
@@ -19,15 +20,12 @@ const of = (shard: number) => users.filter((login) => shardOf(login, SHARDS) ===
 
 /** One machine for all tests: starting it takes longer than most of them. Each finds it serving, and leaves it so. */
 let it: ShardedProcess;
-const takeDowns: (() => unknown)[] = [];
+const scope = ownScope();
 before(async () => {
-  const scope = { after: (takeDown: () => unknown) => takeDowns.unshift(takeDown) };
   it = await ShardedProcess.prepare(scope, await tempFolder(scope), users);
   await start();
 });
-after(async () => {
-  for (const takeDown of takeDowns) await takeDown();
-});
+after(() => scope.close());
 const start = () => it.start('--shards', `${SHARDS}`);
 
 /** The process of a shard, as it was started last. */

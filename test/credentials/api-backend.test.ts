@@ -13,7 +13,7 @@ import { credentialBackendContract } from '../contract/credential-backend.js';
 import { type ApiServer, startApi } from '../support/api-server.js';
 import { captureLog } from '../support/captured-log.js';
 import { eventually } from '../support/deadline.js';
-import { leavingNoSocket, type Scope } from '../support/sockets.js';
+import { leavingNoSocket, ownScope, type Scope } from '../support/sockets.js';
 
 const wrong = { accepted: false, reason: 'wrong-password' };
 
@@ -29,17 +29,6 @@ async function openApi(scope: Scope, api: ApiServer, overrides: Partial<ApiConfi
   const verify = (login: string, password: string, timeoutMs = 10_000) =>
     backend.verify(login, password, AbortSignal.timeout(timeoutMs));
   return { backend, log, verify, config };
-}
-
-/** Takes down in reverse when told to: for the contract suite, which has no scope of its own. */
-function ownScope(): Scope & { close(): Promise<void> } {
-  const takeDowns: (() => unknown)[] = [];
-  return {
-    after: (takeDown) => takeDowns.unshift(takeDown),
-    async close() {
-      for (const takeDown of takeDowns) await takeDown();
-    },
-  };
 }
 
 credentialBackendContract({

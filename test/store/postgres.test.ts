@@ -14,15 +14,14 @@ import { eventually } from '../support/deadline.js';
 import { silent, wholeSessions } from '../support/open-store.js';
 import { Postgres } from '../support/postgres.js';
 import { fill, openPostgresStore, type WantedStore } from '../support/postgres-store.js';
+import { ownScope } from '../support/sockets.js';
 
 let postgres: Postgres;
-const takeDowns: (() => unknown)[] = [];
+const scope = ownScope();
 before(async () => {
-  postgres = await Postgres.start({ after: (takeDown) => takeDowns.push(takeDown) });
+  postgres = await Postgres.start(scope);
 });
-after(async () => {
-  for (const takeDown of takeDowns) await takeDown();
-});
+after(() => scope.close());
 
 const ownerOf = (topic: string) => topic.split('/')[1] ?? '';
 const open = (wanted?: WantedStore) => openPostgresStore(postgres.url, wanted);

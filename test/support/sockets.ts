@@ -16,15 +16,26 @@ export interface Scope {
   after(takeDown: () => unknown): void;
 }
 
+/** For what is made for more than one test, or for none: takes down when told to, what was made last first. */
+export function ownScope(): Scope & { close(): Promise<void> } {
+  const takeDowns: (() => unknown)[] = [];
+  return {
+    after: (takeDown) => takeDowns.unshift(takeDown),
+    async close() {
+      for (const takeDown of takeDowns) await takeDown();
+    },
+  };
+}
+
 /** A test that has to leave no socket behind: what was made last is taken down first, then the sockets are counted. */
 export function leavingNoSocket(body: (scope: Scope) => Promise<void>): () => Promise<void> {
   return async () => {
     const before = openSockets();
-    const takeDowns: (() => unknown)[] = [];
+    const scope = ownScope();
     try {
-      await body({ after: (takeDown) => takeDowns.unshift(takeDown) });
+      await body(scope);
     } finally {
-      for (const takeDown of takeDowns) await takeDown();
+      await scope.close();
     }
     await socketsDownTo(before);
   };
