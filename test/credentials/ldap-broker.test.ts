@@ -1,21 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { within } from '../support/deadline.js';
 import { brokerOn, login, logins, users } from '../support/ldap-broker.js';
 import { slapdFor } from '../support/ldap-under-test.js';
 import type { MqttLogin } from '../support/mqtt-login.js';
 import { serviceDn } from '../support/slapd.js';
 
 /** Resolves with whether the broker closed the connection within the time. */
-async function closedWithin(client: MqttLogin, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, ms, false);
-  });
-  try {
-    return await Promise.race([client.closed.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function closedWithin({ closed }: MqttLogin, ms: number): Promise<boolean> {
+  return within(ms, 'the end of the connection', closed).then(
+    () => true,
+    () => false,
+  );
 }
 
 test('in an outage who was in lately gets in, the others hear "unavailable", and nobody is thrown out', async (t) => {

@@ -14,8 +14,7 @@ export const mutants = [
     file: 'src/connection/connection.ts',
     find: 'for (const done of this.#onClosed.splice(0)) done();',
     replace: `for (const done of this.#onClosed.splice(0)) done();
-    (this.#context.connections as unknown as { gone?: object[] }).gone ??= [];
-    (this.#context.connections as unknown as { gone: object[] }).gone.push(this);`,
+    process.on('exit', () => void this);`,
     tests: gone,
   },
   {
@@ -23,8 +22,8 @@ export const mutants = [
     file: 'src/connection/connection.ts',
     find: 'this.#peer?.gone(reason);',
     replace: `this.#peer?.gone(reason);
-    (this.#context.connections as unknown as { gone?: unknown[] }).gone ??= [];
-    (this.#context.connections as unknown as { gone: unknown[] }).gone.push(this.#client?.session);`,
+    const session = this.#client?.session;
+    process.on('exit', () => void session);`,
     tests: gone,
   },
   {

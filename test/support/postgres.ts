@@ -172,19 +172,10 @@ function template(): string {
   const folder = mkdtempSync(join(tmpdir(), 'iotlab-broker-pg-'));
   chmodSync(folder, 0o777);
   const made = join(folder, 'data');
-  run('initdb', [
-    '-D',
-    made,
-    '-U',
-    'postgres',
-    '-A',
-    'trust',
-    '--no-sync',
-    '-E',
-    'UTF8',
-    '--locale=C',
-    '--wal-segsize=1',
-  ]);
+  const access = ['-U', 'postgres', '-A', 'trust'];
+  // The smallest segments there are: a new cluster has a whole one, which each copy would have, too.
+  const size = ['--no-sync', '--wal-segsize=1'];
+  run('initdb', ['-D', made, ...access, ...size, '-E', 'UTF8', '--locale=C']);
   const ours = `${path}-${process.pid}`;
   copy(made, ours);
   try {
