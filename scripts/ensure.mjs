@@ -1,6 +1,6 @@
 // What `npm start` and `npm test` need in a fresh clone, put there by the first of them that runs.
 import { spawnSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 
 /** Installs the packages of package-lock.json when there are none, or when the lockfile is newer than they are. */
@@ -23,6 +23,12 @@ export function build(root, project) {
   const compiler = join('node_modules', 'typescript', 'bin', 'tsc');
   const { status } = spawnSync(process.execPath, [compiler, '-p', project], { cwd: root, stdio: ['ignore', 2, 2] });
   if (status !== 0) process.exit(1);
+  if (project === 'tsconfig.json') markExecutable(root);
+}
+
+/** npx does so when it sees the command first, and never again: one that was built anew would be refused. */
+export function markExecutable(root) {
+  chmodSync(join(root, 'dist', 'main.js'), 0o755);
 }
 
 const onPath = (command) =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -38,6 +38,22 @@ test('the package has its configuration examples, and nothing of whoever packs i
   const { stdout: status } = await run('git', ['status', '--porcelain', '--untracked-files=all'], { cwd: folder });
   const seen = own.filter((file) => status.includes(file));
   assert.deepEqual(seen, [], 'git would take these');
+});
+
+test('what is built anew can be run by its name: npx makes it executable once only', async (t) => {
+  const folder = await tempFolder(t);
+  await cp(join(packageFolder(), 'scripts'), join(folder, 'scripts'), { recursive: true });
+  const compiler = join(folder, 'node_modules/typescript/bin/tsc');
+  await mkdir(dirname(compiler), { recursive: true });
+  const compile =
+    "require('fs').mkdirSync('dist', { recursive: true }); require('fs').writeFileSync('dist/main.js', '')";
+  await writeFile(compiler, compile);
+  const start = "import('./scripts/ensure.mjs').then(({ build }) => build(process.cwd(), 'tsconfig.json'))";
+  for (const args of [['scripts/build-package.mjs'], ['--eval', start]]) {
+    await rm(join(folder, 'dist'), { recursive: true, force: true });
+    await run(process.execPath, args, { cwd: folder });
+    assert.equal((await stat(join(folder, 'dist/main.js'))).mode & 0o111, 0o111, args[0]);
+  }
 });
 
 const text = (file: string) => readFile(join(packageFolder(), file), 'utf8');
