@@ -51,6 +51,7 @@ test('rules, limits and expiry are in force at once, and nobody is disconnected'
     subscriptionsEnded: 1,
     messagesDropped: 0,
   });
+  assert.equal(broker.parts().sessions.expiryOf(null), 60_000);
   await broker.logs.waitFor(/these keys need a restart/);
   assert.deepEqual(await alice.subscribe(['news/#', 0]), [128]);
   await alice.publish('iotlab/alice/x', 'still here', { qos: 1 });
@@ -80,6 +81,27 @@ test('what one user holds in memory is limited anew', async (t) => {
   for (let i = 0; i < 40; i += 1) clients.push(await RawClient.attempt(broker));
   t.after(() => Promise.all(clients.map(({ client: it }) => it[Symbol.asyncDispose]())));
   assert.ok(clients.some(({ code }) => code === 3));
+});
+
+test('as many come in as a reload says: more, and fewer', async (t) => {
+  const broker = await brokerWith(t, { limits: { connections: 2 } });
+  const comeIn = async () => {
+    const one = await RawClient.open(broker).catch(() => null);
+    if (one !== null) t.after(() => one[Symbol.asyncDispose]());
+    return one !== null;
+  };
+  assert.deepEqual([await comeIn(), await comeIn(), await comeIn()], [true, true, false]);
+  await broker.reload({ limits: { connections: 3 } });
+  assert.deepEqual([await comeIn(), await comeIn()], [true, false]);
+  await broker.reload({ limits: { connections: 2 } });
+  assert.equal(await comeIn(), false);
+});
+
+test('of two reloads at once the second begins when the first is done', async (t) => {
+  const broker = await brokerWith(t);
+  const next = { acl: [own, news], limits: { queuedMessages: 7 } };
+  const [first, second] = await Promise.all([broker.reload(next), broker.reload(next)]);
+  assert.deepEqual([first.applied, second.applied], [['acl', 'limits.queuedMessages'], []]);
 });
 
 test('a dry run says what would be, and changes nothing', async (t) => {

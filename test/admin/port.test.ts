@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { UsageError } from '../../src/errors.js';
 import { askAdmin, codeOf } from '../support/admin.js';
 import { adminScene, fine, openAdminScene, refusesAll } from '../support/admin-port.js';
+import { eventually } from '../support/deadline.js';
 
 test('GET /health: 200 while the broker does its work, 503 when it does not', async (t) => {
   const { health, url, state } = await openAdminScene(t);
@@ -47,6 +48,9 @@ test('whatever names users or changes something needs the token, and a name of t
   }
   const change = { method: 'POST', body: { a: 1 } };
   assert.deepEqual(await ask('/v1/change', {}, change), [401, 'no-token']);
+  // Its body is not read, and so nothing behind it.
+  const staying = await askAdmin(port, '/v1/change', { ...change, headers: { connection: 'keep-alive' } });
+  assert.equal(staying.headers.connection, 'close');
   assert.deepEqual(await ask('/v1/change', bearer, change), [200, undefined]);
   assert.deepEqual(await ask('/v1/change', bearer), [405, 'wrong-method']);
   assert.deepEqual(await ask('/v1/change', { ...bearer, origin: 'http://localhost' }, change), [403, 'foreign-origin']);
@@ -98,19 +102,22 @@ test('streams keep their place, and there are not more than may be', async (t) =
   t.after(() => {
     for (const socket of sockets) socket.destroy();
   });
-  const answers: string[] = [];
-  for (let i = 0; i < 33; i++) {
+  const stream = async () => {
     const socket = connect({ port, host: '127.0.0.1' });
     sockets.push(socket);
     socket.write(`GET /v1/stream HTTP/1.1\r\nhost: localhost\r\nauthorization: ${bearer.authorization}\r\n\r\n`);
     const [bytes] = await once(socket, 'data');
-    answers.push(String(bytes).slice(0, 12));
-  }
+    return String(bytes).slice(0, 12);
+  };
+  const answers: string[] = [];
+  for (let i = 0; i < 33; i++) answers.push(await stream());
   assert.deepEqual(new Set(answers.slice(0, 32)), new Set(['HTTP/1.1 200']));
   assert.equal(answers[32], 'HTTP/1.1 503');
   const idle = await slowConnections(port, 100, '127.0.0.1');
   t.after(() => idle.close());
   assert.ok(sockets.slice(0, 32).every(({ destroyed, readyState }) => !destroyed && readyState === 'open'));
+  sockets[0]!.destroy();
+  await eventually(5_000, 'the place of one that is gone is free', async () => (await stream()) === 'HTTP/1.1 200');
 });
 
 test('everything else is refused', async (t) => {
@@ -139,12 +146,13 @@ async function slowConnections(port: number, count: number, from: string) {
   const sockets: Socket[] = [];
   for (let i = 0; i < count; i += 1) {
     const socket = connect({ port, host: '127.0.0.1', localAddress: from });
-    socket.on('error', () => {});
+    socket.on('error', () => {}).resume();
     await once(socket, 'connect');
     sockets.push(socket);
   }
   let at = 0;
   return {
+    open: () => sockets.filter(({ readyState }) => readyState === 'open').length,
     drip: () => {
       for (const socket of sockets) if (socket.writable) socket.write('GET /health HTTP/1.1\r\nhost: slow'[at]!);
       at += 1;
@@ -168,6 +176,7 @@ test('slow connections do not keep anybody from an answer', { timeout: 60_000 },
       assert.equal((await fetch(`${url}/health`, { headers: { connection: 'close' } })).status, 200);
       assert.equal(await statusOf(`${url}/health`, agent), 200);
     }
+    await eventually(5_000, 'those that are too many are closed', () => slow.open() <= 64);
     // As many from the very address that asks: the newest is let in all the same.
     const near = await slowConnections(health.port!, count, '127.0.0.1');
     t.after(() => near.close());

@@ -1,5 +1,6 @@
 /** Changes to what operators have the broker do. */
 const forget = ['test/admin/forget.test.ts'];
+const port = ['test/admin/port.test.ts'];
 
 export const mutants = [
   {
@@ -50,5 +51,27 @@ export const mutants = [
     find: 'keptOut !== null',
     replace: "keptOut === 'banned'",
     tests: forget,
+  },
+  {
+    name: 'connections to the port have no limit',
+    file: 'src/admin/room.ts',
+    find: 'if (this.#open.size > this.#most) this.#makeRoom();',
+    replace: '',
+    tests: port,
+  },
+  {
+    name: 'a stream that is gone keeps its place',
+    file: 'src/admin/room.ts',
+    find: `this.#open.delete(socket);
+      this.#streams.delete(socket);`,
+    replace: 'this.#open.delete(socket);',
+    tests: port,
+  },
+  {
+    name: 'what follows a refused request is read',
+    file: 'src/admin/door.ts',
+    find: "response.setHeader('connection', 'close');",
+    replace: '',
+    tests: port,
   },
 ];

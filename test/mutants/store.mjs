@@ -149,4 +149,11 @@ export const mutants = [
     replace: '',
     tests: ['test/store/reading-copy.test.ts'],
   },
+  {
+    name: 'numbers of five digits sort as text in keys',
+    file: 'src/store/keys.ts',
+    find: 'return LENGTHS[digits.length - 1] + digits;',
+    replace: "return LENGTHS[3] + digits.padStart(4, '0');",
+    tests: ['test/store/keys.test.ts'],
+  },
 ];

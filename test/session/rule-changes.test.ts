@@ -86,6 +86,28 @@ test('other rules end what they deny, with a line, and nobody else notices', asy
   assert.equal((await carol.receive()).payload, 'again');
 });
 
+test('nothing is delivered by what was known of the former rules, also before it is the turn of their user', async (t) => {
+  const broker = await brokerWith(t, course, { config: { groups: teachers } });
+  const carol = await client(t, broker, 'carol');
+  const alice = await client(t, broker, 'alice');
+  await carol.subscribe(['iotlab/+/#', 1]);
+  await alice.publish('iotlab/alice/a', 'before', { qos: 1 });
+  assert.equal((await carol.receive()).payload, 'before');
+
+  const { accounts, ruleChanges, scheduler } = broker.parts();
+  const route = () => accounts.known('alice')!.topics.get('iotlab/alice/a')!.route!;
+  assert.deepEqual([route().targets, route().current], [1, true]);
+  // Something else of carol's is to be done first.
+  scheduler.add(accounts.known('carol')!, { work: () => false });
+  const teacherless = compileAcl(
+    course.filter(({ topic }) => topic !== 'iotlab/+/#'),
+    teachers,
+  );
+  const done = ruleChanges.use(teacherless);
+  assert.equal(route().current, false);
+  assert.deepEqual(await done, { users: 1, subscriptions: 1, messages: 0 });
+});
+
 test('what waits for an absent client is not given to it under other rules, also after a restart', async (t) => {
   const broker = await brokerWith(t, course, { store: 'folder', config: { groups: teachers } });
   const carol = await client(t, broker, 'carol', 'desk');
@@ -106,6 +128,26 @@ test('what waits for an absent client is not given to it under other rules, also
   await back.expectNothing();
   await (await client(t, broker, 'alice')).publish('iotlab/alice/a', 'not subscribed any more', { qos: 1 });
   await back.expectNothing();
+});
+
+test('of what waits in memory for a client that is behind, only what other rules deny leaves', async (t) => {
+  const broker = await brokerWith(t, course, { config: { groups: teachers, limits: { inflightMessages: 2 } } });
+  const carol = await client(t, broker, 'carol');
+  await carol.subscribe(['iotlab/+/#', 1], ['iotlab/carol/#', 1]);
+  const [self, alice] = [await client(t, broker, 'carol'), await client(t, broker, 'alice')];
+  for (const payload of ['sent', 'sent too', 'waits']) await self.publish('iotlab/carol/a', payload, { qos: 1 });
+  await alice.publish('iotlab/alice/a', 'for the teacher', { qos: 1 });
+  await self.publish('iotlab/carol/a', 'waits at QoS 0', { qos: 0 });
+  await self.publish('iotlab/carol/a', 'last', { qos: 1 });
+  const { ruleChanges } = broker.parts();
+  const change = { users: 2, subscriptions: 1, messages: 1 };
+  assert.deepEqual(await ruleChanges.preview(compileAcl([own])), change);
+  assert.deepEqual(await ruleChanges.use(compileAcl([own])), change);
+  // Now it acknowledges what it was sent.
+  for (const payload of ['sent', 'sent too', 'waits', 'waits at QoS 0', 'last']) {
+    assert.equal((await carol.receive()).payload, payload);
+  }
+  await carol.expectNothing();
 });
 
 test('under load, other rules for one user lose no message of anybody else', async (t) => {
