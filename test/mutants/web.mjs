@@ -4,6 +4,7 @@ const logIn = ['test/web/log-in.test.ts'];
 const tickets = ['test/web/tickets.test.ts'];
 const hosts = ['test/web/hosts.test.ts'];
 const me = ['test/web/me.test.ts'];
+const stream = ['test/web/websocket-stream.test.ts'];
 
 export const mutants = [
   {
@@ -167,5 +168,19 @@ export const mutants = [
     find: 'if (count < MOST && following.account.hasRoom(BYTES_PER_ITEM)) {',
     replace: 'if (following.account.hasRoom(BYTES_PER_ITEM)) {',
     tests: me,
+  },
+  {
+    name: 'a WebSocket that nobody reads loses what comes',
+    file: 'src/web/websocket-stream.ts',
+    find: 'if (data.length > 0 && !this.push(data)) this.#socket.pause();',
+    replace: 'if (data.length > 0 && this.readableLength < highWaterMark) this.push(data);',
+    tests: stream,
+  },
+  {
+    name: 'a WebSocket that nobody reads is read on and on',
+    file: 'src/web/websocket-stream.ts',
+    find: 'if (data.length > 0 && !this.push(data)) this.#socket.pause();',
+    replace: 'if (data.length > 0) this.push(data);',
+    tests: stream,
   },
 ];
