@@ -313,4 +313,18 @@ export const mutants = [
     replace: '',
     tests: delivered,
   },
+  {
+    name: 'a QoS 2 message of a persistent session leaves before its packet id is on disk',
+    file: 'src/session/outgoing-queue.ts',
+    find: 'const safeFirst = publication.safeFirst || (qos === 2 && this.#writer !== null);',
+    replace: 'const safeFirst = qos === 2 && this.#writer !== null;',
+    tests: ['test/session/durable-answers.test.ts'],
+  },
+  {
+    name: 'PUBCOMP leaves before its packet id is free on disk',
+    file: 'src/connection/answer-queue.ts',
+    find: 'session.writer !== null && type !== PUBACK',
+    replace: 'session.writer !== null && type === PUBREC',
+    tests: ['test/session/durable-answers.test.ts'],
+  },
 ];

@@ -89,6 +89,28 @@ test('[MQTT-4.6.0-2] PUBREC of a denied publish does not overtake one that waits
   }
 });
 
+test('[MQTT-4.3.3-2] of a persistent session a QoS 2 message and PUBREC leave when its packet id is on disk, PUBCOMP when that is free there', async () => {
+  await using broker = await startDiskBroker();
+  await using subscriber = await RawClient.connect(broker, patient);
+  await subscriber.subscribe(['iotlab/alice/x', 0]);
+  await using publisher = await RawClient.connect(broker, persistent);
+  const first = broker.holdWrites();
+  publisher.send(mqtt.publish('iotlab/alice/x', 'once', { qos: 2, id: 7 }));
+  await publisher.expectNothing('no PUBREC before the disk has the id');
+  await subscriber.expectNothing('a crash now would let it come twice');
+  first.release();
+  const received = await publisher.next();
+  assert.deepEqual([received.type, ...received.body], [mqtt.PUBREC, 0, 7]);
+  assert.equal((await subscriber.receive()).payload, 'once');
+
+  const second = broker.holdWrites();
+  publisher.send(mqtt.pubrel(7));
+  await publisher.expectNothing('a crash now would take the next message with this id for this one');
+  second.release();
+  const completed = await publisher.next();
+  assert.deepEqual([completed.type, ...completed.body], [mqtt.PUBCOMP, 0, 7]);
+});
+
 test('a QoS 2 message that was held back when the disk failed is delivered when it can be written again', async () => {
   await using broker = await startDiskBroker();
   await using subscriber = await RawClient.connect(broker, persistent);
