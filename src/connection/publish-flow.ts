@@ -220,17 +220,12 @@ export class PublishFlow {
   }
 
   #answer({ qos, ticket, messageBytes, deliveries }: Publication, packetId: number): void {
-    const { distribution, store } = this.#context;
-    if (ticket !== null) {
-      const { storing } = this.#session.account;
-      const bytes = storing.add(messageBytes, ticket.pending);
-      store.whenStored(() => storing.done(bytes));
-    }
+    if (ticket !== null) this.#session.account.storing.charge(messageBytes, ticket);
     if (qos > 0) {
       const code = deliveries === 0 ? Reason.NO_MATCHING_SUBSCRIBERS : Reason.SUCCESS;
       this.#answers.whenSafe(ticket, qos === 1 ? PUBACK : PUBREC, packetId, code);
     }
-    if (ticket !== null) distribution.commit(ticket);
+    if (ticket !== null) this.#context.distribution.commit(ticket);
   }
 
   /** Whoever waits for answers to leave goes on when half of them have. */

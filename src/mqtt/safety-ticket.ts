@@ -8,6 +8,9 @@ export class SafetyTicket {
   /** Parts that are neither on disk nor acknowledged by their receiver yet. */
   #pending = 0;
   #onSafe: ((failed: boolean) => void) | null = null;
+  /** What its user is charged with for as long as it is on the disk's way. */
+  #charge: { done(bytes: number): void } | null = null;
+  #chargedBytes = 0;
   #queues: { pump(): void }[] | null = null;
 
   /** How many parts are neither on disk nor acknowledged. */
@@ -30,6 +33,8 @@ export class SafetyTicket {
   committed(): void {
     this.safe = true;
     this.#pending = 0;
+    this.#charge?.done(this.#chargedBytes);
+    this.#charge = null;
     this.#answer(false);
     const queues = this.#queues;
     this.#queues = null;
@@ -39,6 +44,12 @@ export class SafetyTicket {
   /** The store could not keep the message: the publisher must not be told that it is safe. */
   failed(): void {
     this.#answer(true);
+  }
+
+  /** `charge` gets these bytes back when it is committed. */
+  charged(charge: { done(bytes: number): void }, bytes: number): void {
+    this.#charge = charge;
+    this.#chargedBytes = bytes;
   }
 
   /** `queue` has the message at hand and pumps again once it is safe. */

@@ -144,8 +144,7 @@ export class Distribution {
       return;
     }
     ticket.whenSafe((failed) => done(!failed));
-    const bytes = storing.add(publication.messageBytes, ticket.pending);
-    this.#options.store.whenStored(() => storing.done(bytes));
+    storing.charge(publication.messageBytes, ticket);
     this.commit(ticket);
   }
 

@@ -101,17 +101,41 @@ export function releasedEntry({ seq, packetId }: { readonly seq: number; readonl
 }
 
 /** The entry as the store keeps it. */
-export function recordOf(entry: Entry): OutgoingRecord {
-  return {
-    seq: entry.seq,
-    packetId: entry.packetId,
-    qos: entry.qos as 1 | 2,
-    retain: entry.retain,
-    released: entry.released,
-    identifiers: entry.identifiers,
-    topic: entry.message?.topic ?? '',
-    payload: entry.released || entry.message === null ? EMPTY : entry.message.payload,
-    properties: entry.message?.properties ?? null,
-    expiresAt: entry.message?.expiresAt ?? null,
-  };
+export const recordOf = (entry: Entry): OutgoingRecord => new EntryRecord(entry);
+
+/** Of an entry as it is now. What it says is taken out of the message when somebody asks: most are never written. */
+class EntryRecord implements OutgoingRecord {
+  readonly seq: number;
+  readonly packetId: number;
+  readonly qos: 1 | 2;
+  readonly retain: boolean;
+  readonly released: boolean;
+  readonly identifiers: readonly number[] | null;
+  readonly #message: Message | null;
+
+  constructor({ seq, packetId, qos, retain, released, identifiers, message }: Entry) {
+    this.seq = seq;
+    this.packetId = packetId;
+    this.qos = qos as 1 | 2;
+    this.retain = retain;
+    this.released = released;
+    this.identifiers = identifiers;
+    this.#message = message;
+  }
+
+  get topic(): string {
+    return this.#message?.topic ?? '';
+  }
+
+  get payload(): Buffer {
+    return this.released || this.#message === null ? EMPTY : this.#message.payload;
+  }
+
+  get properties(): Buffer | null {
+    return this.#message?.properties ?? null;
+  }
+
+  get expiresAt(): number | null {
+    return this.#message?.expiresAt ?? null;
+  }
 }

@@ -1,4 +1,5 @@
 import type { Balance } from '../fairness/account.js';
+import type { SafetyTicket } from '../mqtt/safety-ticket.js';
 import { Valve } from '../valve.js';
 
 /** What a user may have handed to the store that is not on disk yet: all users wait for the same groups. */
@@ -17,6 +18,11 @@ export class Storing {
 
   constructor(balance: Balance) {
     this.#balance = balance;
+  }
+
+  /** All parts of a message were handed over: its ticket gives back what is charged now. */
+  charge(messageBytes: number, ticket: SafetyTicket): void {
+    ticket.charged(this, this.add(messageBytes, ticket.pending));
   }
 
   /** A message was handed over, in so many rows. Returns what to give back when it is on disk. */

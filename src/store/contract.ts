@@ -93,6 +93,8 @@ export interface ContentPlace {
   contentId: number;
   /** The row, when it was prepared and no queue has it yet. */
   row?: Buffer | null;
+  /** Of topic, payload and properties, where somebody knows it already. */
+  readonly bytes?: number;
 }
 
 /** One message of a session's queue. `seq` orders the queue and is never used twice in the life of a session. */

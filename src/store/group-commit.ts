@@ -2,10 +2,10 @@ import type { Clock } from '../clock.js';
 import { Fault } from '../errors.js';
 import type { Log } from '../observe/log.js';
 import type { Database, OpenDatabase } from './database.js';
-import { type Committed, Group } from './group.js';
+import { type Committed, Group, type RowValue, tellAll } from './group.js';
 import type { KeyRange } from './keys.js';
 import { Patience } from './patience.js';
-import { mergePending, rowByRow } from './pending-rows.js';
+import { firstRows, mergePending, rowByRow } from './pending-rows.js';
 
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 10_000;
@@ -16,18 +16,29 @@ const MEMORY_GATHER_MS = 20;
 const CHUNK_ROWS = 1_000;
 const CHUNK_BYTES = 64 * 1024;
 
+export interface GroupCommitOptions {
+  readonly db: Database;
+  readonly open: OpenDatabase;
+  readonly durable: boolean;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Groups ripen whoever holds the clock, and a process lives until they are written: by a timer of the machine. */
+  readonly ripen?: (callback: () => void, delayMs: number) => void;
+}
+
 /**
  * Everything that is to be stored in one turn of the event loop becomes one synced batch. One batch is on its way at a
- * time; what comes meanwhile is the next group, so that the slower the disk, the larger the groups. Where each operation
- * costs a database much, a group waits for a moment first while most of what is put is acknowledged, and so taken away,
- * that soon. Reads see what is pending. After a fault nothing is forgotten: the operations of the failed batch wait, first in line, until the
- * database, opened anew, takes them.
+ * time; what comes meanwhile is the next group, so that the slower the disk, the larger the groups. A group waits for a
+ * moment first while most of what is put is acknowledged, and so taken away, that soon. Reads see what is pending. After
+ * a fault nothing is forgotten: the operations of the failed batch wait, first in line, until the database, opened anew,
+ * takes them.
  */
 export class GroupCommit {
   readonly #open: OpenDatabase;
   readonly #durable: boolean;
   readonly #log: Log;
   readonly #clock: Clock;
+  readonly #ripen: (callback: () => void, delayMs: number) => void;
   readonly #onFault: ((fault: Fault) => void)[] = [];
   readonly #onRecovered: (() => void)[] = [];
   /** Of `whenStored`, put off by a fault. */
@@ -47,12 +58,13 @@ export class GroupCommit {
   #closed = false;
   #settled: (() => void) | null = null;
 
-  constructor(options: { db: Database; open: OpenDatabase; durable: boolean; log: Log; clock: Clock }) {
+  constructor(options: GroupCommitOptions) {
     this.#db = options.db;
     this.#open = options.open;
     this.#durable = options.durable;
     this.#log = options.log;
     this.#clock = options.clock;
+    this.#ripen = options.ripen ?? setTimeout;
   }
 
   get fault(): Fault | null {
@@ -76,7 +88,7 @@ export class GroupCommit {
   }
 
   /** `fresh`: the caller knows that the key is neither stored nor pending. */
-  put(key: string, value: Buffer, fresh = false): void {
+  put(key: string, value: RowValue, fresh = false): void {
     if (fresh) this.#patience.put();
     this.#gathering.put(key, value, fresh);
     if (!this.#scheduled) this.#schedule();
@@ -113,9 +125,10 @@ export class GroupCommit {
   }
 
   async get(key: string): Promise<Buffer | undefined> {
-    const [gathering, ripening] = [this.#gathering.operations, this.#ripening?.operations];
-    const pending = gathering.get(key) ?? ripening?.get(key) ?? this.#inFlight?.operations.get(key);
-    if (pending !== undefined) return pending.value ?? undefined;
+    for (const group of [this.#gathering, this.#ripening, this.#inFlight]) {
+      const value = group?.valueOf(key);
+      if (value !== undefined) return value ?? undefined;
+    }
     return await this.#db.get(key);
   }
 
@@ -128,11 +141,7 @@ export class GroupCommit {
    * so many bytes.
    */
   async read(range: KeyRange, count: number, bytes: number): Promise<[string, Buffer][]> {
-    if (!this.#durable) {
-      const found: [string, Buffer][] = [];
-      for await (const row of rowByRow(this.chunks(range, count))) if (found.push(row) === count) break;
-      return found;
-    }
+    if (!this.#durable) return await firstRows(this.chunks(range, count), count);
     await new Promise<void>((resolve) => this.whenStored(resolve));
     const iterator = this.#db.iterator({ ...range, limit: count, highWaterMarkBytes: bytes });
     try {
@@ -164,7 +173,7 @@ export class GroupCommit {
     if (this.#fault !== null || this.#inFlight !== null) return;
     const waitMs = this.#ripening === null ? 0 : this.#ripeAtMs - this.#clock.monotonicMs();
     if (!this.#durable) this.#clock.after(MEMORY_GATHER_MS, () => this.#start());
-    else if (waitMs > 0) this.#clock.after(waitMs, () => this.#start());
+    else if (waitMs > 0) this.#ripen(() => this.#start(), waitMs);
     else setImmediate(() => this.#start());
   }
 
@@ -209,7 +218,7 @@ export class GroupCommit {
     this.#fault = null;
     this.#retryMs = FIRST_RETRY_MS;
     // Still in flight while they run: a callback that asks again stays behind those that asked before it.
-    this.#call(group.callbacks, null);
+    tellAll(group.callbacks, null, this.#log);
     this.#inFlight = null;
     if (recovered) {
       this.#log.info('the store can be written again');
@@ -241,7 +250,7 @@ export class GroupCommit {
     } else {
       this.#log.debug({ err: error, retryMs: this.#retryMs }, 'the store still cannot be written');
     }
-    this.#call(waiting, this.#fault);
+    tellAll(waiting, this.#fault, this.#log);
     this.#cancelRetry = this.#clock.after(this.#retryMs, () => void this.#retry());
     this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
     this.#settled?.();
@@ -284,17 +293,6 @@ export class GroupCommit {
     if (fault !== null) {
       this.#log.error({ operations: lost }, 'the store was closed with operations that could not be written');
       throw fault;
-    }
-  }
-
-  #call(callbacks: Committed[], fault: Fault | null): void {
-    // By index: callbacks may add to the list while it is worked through.
-    for (let index = 0; index < callbacks.length; index++) {
-      try {
-        callbacks[index]?.(fault);
-      } catch (error) {
-        this.#log.error({ err: error }, 'a callback of the store failed');
-      }
     }
   }
 }

@@ -1,12 +1,16 @@
 import type { Fault } from '../errors.js';
+import type { Log } from '../observe/log.js';
 import type { Database } from './database.js';
 import type { KeyRange } from './keys.js';
 
 export type Committed = (fault: Fault | null) => void;
 
+/** A function makes it when it is written, or read before: most messages are acknowledged earlier, and need none. */
+export type RowValue = Buffer | (() => Buffer);
+
 interface Operation {
   /** Null deletes. */
-  value: Buffer | null;
+  value: RowValue | null;
   /** The key is nowhere on disk nor in an earlier group, so that deleting it means never writing it. */
   fresh: boolean;
 }
@@ -20,7 +24,7 @@ export class Group {
     return this.operations.size === 0 && this.callbacks.length === 0;
   }
 
-  put(key: string, value: Buffer, fresh: boolean): void {
+  put(key: string, value: RowValue, fresh: boolean): void {
     const operation = this.operations.get(key);
     if (operation === undefined) this.operations.set(key, { value, fresh });
     else operation.value = value;
@@ -63,17 +67,40 @@ export class Group {
     for (const callback of later.callbacks) this.callbacks.push(callback);
   }
 
+  /** What is pending for the key: null deletes; undefined: nothing. */
+  valueOf(key: string): Buffer | null | undefined {
+    const operation = this.operations.get(key);
+    return operation === undefined ? undefined : made(operation);
+  }
+
   /** Adds what it changes within the range. */
   collect({ gte, lt }: KeyRange, changes: Map<string, Buffer | null>): void {
-    for (const [key, { value }] of this.operations) if (key >= gte && key < lt) changes.set(key, value);
+    for (const [key, operation] of this.operations) if (key >= gte && key < lt) changes.set(key, made(operation));
   }
 
   async write(db: Database, sync: boolean): Promise<void> {
     const batch = db.batch();
-    for (const [key, { value }] of this.operations) {
+    for (const [key, operation] of this.operations) {
+      const value = made(operation);
       if (value === null) batch.del(key);
       else batch.put(key, value);
     }
     await batch.write({ sync });
+  }
+}
+
+function made(operation: Operation): Buffer | null {
+  if (typeof operation.value === 'function') operation.value = operation.value();
+  return operation.value;
+}
+
+/** Tells all that wait, whatever one of them does. By index: callbacks may add to the list while it is worked through. */
+export function tellAll(callbacks: readonly Committed[], fault: Fault | null, log: Log): void {
+  for (let index = 0; index < callbacks.length; index++) {
+    try {
+      callbacks[index]?.(fault);
+    } catch (error) {
+      log.error({ err: error }, 'a callback of the store failed');
+    }
   }
 }

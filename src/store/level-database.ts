@@ -6,6 +6,12 @@ import { storeFault } from './store-fault.js';
 
 const encodings = { keyEncoding: 'utf8', valueEncoding: 'buffer' } as const;
 
+/**
+ * What is acknowledged within that time is never written: of messages for who is there and keeps up, most (bench row
+ * "QoS 1, 10 users, 1 → 1, persistent, window 20": 0.7 of what writing them at once took).
+ */
+const RIPEN_MS = 2;
+
 /** At run time Level is ClassicLevel on Node.js; its declarations leave out what browsers do not have. */
 interface Classic {
   compactRange(start: string, end: string): Promise<void>;
@@ -49,6 +55,7 @@ export async function repairLevel(path: string): Promise<void> {
 }
 
 class LevelDatabase implements Database {
+  readonly ripenMs = RIPEN_MS;
   readonly #path: string;
   readonly #level: Level<string, Buffer>;
   readonly #fail = (error: unknown): never => {

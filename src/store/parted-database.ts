@@ -48,6 +48,7 @@ const referenceIn = (value: Buffer | undefined): number =>
 
 class PartedDatabase implements Database {
   readonly longBytes = PART_BYTES;
+  readonly ripenMs?: number;
   readonly #db: Database;
   /** The number of its parts, by the key of each value that has parts. */
   readonly #parts: Map<string, number>;
@@ -59,6 +60,7 @@ class PartedDatabase implements Database {
 
   constructor(db: Database, parts: Map<string, number>, last: number) {
     this.#db = db;
+    this.ripenMs = db.ripenMs ?? 0;
     this.#parts = parts;
     this.#last = last;
   }

@@ -45,6 +45,13 @@ export async function* rowByRow(chunks: AsyncIterable<Row[]>): AsyncGenerator<Ro
   for await (const chunk of chunks) yield* chunk;
 }
 
+/** The first `count` of them; fewer, if there are no more. */
+export async function firstRows(chunks: AsyncIterable<Row[]>, count: number): Promise<Row[]> {
+  const found: Row[] = [];
+  for await (const row of rowByRow(chunks)) if (found.push(row) === count) break;
+  return found;
+}
+
 function append(rows: Row[], [key, value]: readonly [string, Buffer | null]): void {
   if (value !== null) rows.push([key, value]);
 }

@@ -73,11 +73,11 @@ export class StoredSessionWriter implements SessionWriter {
   putOutgoing(record: OutgoingRecord, place?: ContentPlace): void {
     const { group, contents } = this.#parts;
     const rows = this.#rows();
-    const contentId = contents.keep(record, contentBytes(record), place, rows.number);
+    const contentId = contents.keep(record, place?.bytes ?? contentBytes(record), place, rows.number);
     // Numbers grow, but for those that retained messages were given before they were sent.
     const fresh = record.seq > rows.lastSeq;
     if (fresh) rows.lastSeq = record.seq;
-    group.put(rows.message(record.seq), encodeOutgoing(record, contentId), fresh);
+    group.put(rows.message(record.seq), () => encodeOutgoing(record, contentId), fresh);
   }
 
   releaseOutgoing({ seq, packetId }: OutgoingRecord, contentId = 0): void {

@@ -21,6 +21,28 @@ export const mutants = [
     tests: parts,
   },
   {
+    name: 'a row is made for what is never written',
+    file: 'src/store/group.ts',
+    find: 'if (operation === undefined) this.operations.set(key, { value, fresh });',
+    replace:
+      "if (operation === undefined) this.operations.set(key, { value: typeof value === 'function' ? value() : value, fresh });",
+    tests: groups,
+  },
+  {
+    name: 'a test that holds the clock keeps groups from being written',
+    file: 'src/store/group-commit.ts',
+    find: 'this.#ripen = options.ripen ?? setTimeout;',
+    replace: 'this.#ripen = options.ripen ?? ((callback, delayMs) => void options.clock.after(delayMs, callback));',
+    tests: groups,
+  },
+  {
+    name: 'LevelDB writes what is acknowledged at once',
+    file: 'src/store/level-database.ts',
+    find: 'readonly ripenMs = RIPEN_MS;',
+    replace: 'readonly ripenMs = 0 * RIPEN_MS;',
+    tests: ['test/store/level-database.test.ts'],
+  },
+  {
     name: 'a batch that failed is forgotten',
     file: 'src/store/group-commit.ts',
     find: `this.#gathering = group;
@@ -39,8 +61,8 @@ export const mutants = [
   {
     name: 'whoever waits for a batch that failed is told that it was written',
     file: 'src/store/group-commit.ts',
-    find: 'this.#call(waiting, this.#fault);',
-    replace: 'this.#call(waiting, null);',
+    find: 'tellAll(waiting, this.#fault, this.#log);',
+    replace: 'tellAll(waiting, null, this.#log);',
     tests: groups,
   },
   {

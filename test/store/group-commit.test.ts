@@ -4,18 +4,28 @@ import type { Fault } from '../../src/errors.js';
 import { GroupCommit } from '../../src/store/group-commit.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { captureLog } from '../support/captured-log.js';
+import { within } from '../support/deadline.js';
 import { FlawedDisk } from '../support/flawed-database.js';
 import { collect, silent } from '../support/open-store.js';
 
 const bytes = (text: string) => Buffer.from(text);
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-async function newGroup(options: { disk?: FlawedDisk; durable?: boolean; log?: typeof silent } = {}) {
+interface GroupOptions {
+  disk?: FlawedDisk;
+  durable?: boolean;
+  log?: typeof silent;
+  /** Groups ripen in the time of the machine, and not in that of the test. */
+  realDisk?: boolean;
+}
+
+async function newGroup(options: GroupOptions = {}) {
   const disk = options.disk ?? new FlawedDisk();
   const clock = new ManualClock();
+  const ripen = (callback: () => void, delayMs: number) => void clock.after(delayMs, callback);
   const db = await disk.open('create');
-  const { durable = true, log = silent } = options;
-  const group = new GroupCommit({ db, open: disk.open, durable, log, clock });
+  const { durable = true, log = silent, realDisk = false } = options;
+  const group = new GroupCommit({ db, open: disk.open, durable, log, clock, ...(!realDisk && { ripen }) });
   const committed = () =>
     new Promise<Fault | null>((resolve) => {
       group.committed(resolve);
@@ -294,10 +304,10 @@ describe('a group that ripens', () => {
     writes.map((write) => write.changes.map(([key, value]) => `${key} ${value}`));
 
   /** In which most of what is put is taken back. */
-  async function patientGroup() {
+  async function patientGroup(realDisk = false) {
     const disk = new FlawedDisk();
     disk.ripenMs = 2;
-    const parts = await newGroup({ disk });
+    const parts = await newGroup({ disk, realDisk });
     for (let n = 0; n < 3; n++) {
       parts.group.put(`${n}`, bytes('x'), true);
       parts.group.delete(`${n}`);
@@ -328,6 +338,34 @@ describe('a group that ripens', () => {
     assert.deepEqual(changes(disk), [['b 1']]);
     await group.close();
     assert.deepEqual(changes(disk), [['b 1'], ['c 1']]);
+  });
+
+  test('makes no row that is acknowledged before it is written, and each other one once', async () => {
+    const { disk, clock, group } = await patientGroup();
+    const made: string[] = [];
+    const row = (key: string) => () => {
+      made.push(key);
+      return bytes(key);
+    };
+    group.put('gone', row('gone'), true);
+    group.put('read', row('read'), true);
+    group.put('written', row('written'), true);
+    group.delete('gone', true);
+    await turn();
+    assert.deepEqual(await group.get('read'), bytes('read'));
+    assert.deepEqual(await group.get('read'), bytes('read'));
+    clock.advance(2);
+    await group.settled();
+    assert.deepEqual(made, ['read', 'written']);
+    assert.deepEqual(changes(disk), [['read read', 'written written']]);
+    await group.close();
+  });
+
+  test('does so also while a test holds the clock', async () => {
+    const { group, committed } = await patientGroup(true);
+    group.put('a', bytes('1'), true);
+    assert.equal(await within(5_000, 'the group to be written', committed()), null);
+    await group.close();
   });
 
   test('has what something else of the same turn depends on', async () => {
