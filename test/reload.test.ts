@@ -217,6 +217,15 @@ test('revalidation goes by the new period, and who is not in the new file goes a
 
 reloadsLoseNothing(500);
 
+test('a reload sets the level of the log', async (t) => {
+  const broker = await brokerWith(t);
+  const told = () => broker.logs.lines().filter(({ msg }) => msg === 'configuration read again').length;
+  await broker.reload({ log: { level: 'warn' } });
+  assert.equal(told(), 0);
+  await broker.reload({ log: { level: 'info' } });
+  assert.equal(told(), 1);
+});
+
 test('the level of the log, and of the logs of its parts', () => {
   const lines: string[] = [];
   const log = createLog({ level: 'info', format: 'json' }, { write: (line) => void lines.push(line) });

@@ -18,6 +18,21 @@ export const mutants = [
     tests: reload,
   },
   {
+    name: 'the level of the log stays',
+    file: 'src/broker-reload.ts',
+    find: 'apply: () => setLogLevel(this.#options.log, level)',
+    replace: 'apply: () => setLogLevel(this.#options.log, this.#options.config.log.level ?? level)',
+    tests: reload,
+  },
+  {
+    name: 'pages of other origins are let in as at the start',
+    file: 'src/web/web.ts',
+    find: `config = next;
+      hosts.configure(next);`,
+    replace: 'hosts.configure(next);',
+    tests: ['test/web/websocket.test.ts'],
+  },
+  {
     name: 'two reloads go on side by side',
     file: 'src/broker-reload.ts',
     find: 'this.#running.then(() => this.#reload(dryRun))',

@@ -73,6 +73,10 @@ test('pages of this port and of web.origins may connect, others may not', async 
   for (const origin of ['https://evil.example.org', 'http://board.example.org', 'null']) {
     assert.equal(await refusal(['mqtt'], { origin }), 403, origin);
   }
+  await broker.reload({ web: { origins: ['https://other.example.org'] } });
+  (await open(['mqtt'], { origin: 'https://other.example.org' })).terminate();
+  assert.equal(await refusal(['mqtt'], { origin: 'https://board.example.org' }), 403);
+  await broker.reload();
 });
 
 test('[MQTT-6.0.0-1] a text frame closes the connection, and the history says why', async () => {
