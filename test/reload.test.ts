@@ -39,6 +39,7 @@ test('rules, limits and expiry are in force at once, and nobody is disconnected'
   const alice = await client(t, broker);
   const bob = await client(t, broker, { as: 'bob' });
   await alice.subscribe(['news/#', 0], ['iotlab/alice/#', 0]);
+  const beganAt = Date.now();
   const outcome = await broker.reload({
     acl: [own],
     limits: { packetBytes: 2_048, sessionsPerUser: 1 },
@@ -53,6 +54,7 @@ test('rules, limits and expiry are in force at once, and nobody is disconnected'
     messagesDropped: 0,
   });
   assert.equal(broker.parts().sessions.expiryOf(null), 60_000);
+  assert.ok(broker.parts().counters.configLoadedAt >= beganAt);
   await broker.logs.waitFor(/these keys need a restart/);
   assert.deepEqual(await alice.subscribe(['news/#', 0]), [128]);
   await alice.publish('iotlab/alice/x', 'still here', { qos: 1 });
