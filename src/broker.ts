@@ -157,7 +157,7 @@ class ComposedBroker implements Broker {
     const admin = await openAdminOf(doors, { guard, certificates, stopping: () => this.#stopping, controls: this });
     this.#admin = admin;
     this.#closers.push(() => admin.close());
-    const mqttPort = () => config.web.mqttPort || this.port || config.listener.port;
+    const mqttPort = () => this.port || config.listener.port;
     const isCertified = (name: string) => this.#listener?.isCertified(name) === true;
     this.#web = await openWebOf(doors, { admin, guard, certificates, mqttPort, isCertified });
     this.#closers.push(() => this.#web?.close());

@@ -22,15 +22,21 @@ test('changes are told by key, those that need a restart apart', () => {
     limits: { queuedMessages: 7 },
     listener: { port: 1 },
     storage: { path: 'memory', sessionExpiryMs: 5_000 },
+    cluster: { machines: [{ host: 'a.example' }] },
     log: { level: 'debug', format: 'json' },
   });
   assert.deepEqual(changesOf(before, after), {
     live: ['acl', 'storage.sessionExpiryMs', 'log.level', 'limits.queuedMessages'],
-    atStart: ['listener.port', 'storage.path', 'log.format'],
+    atStart: ['listener.port', 'storage.path', 'cluster.machines', 'log.format'],
   });
   const mixed = inForce(before, after);
   assert.deepEqual([mixed.listener.port, mixed.log.format, mixed.log.level], [8883, 'auto', 'debug']);
-  assert.deepEqual(changesOf(mixed, after).atStart, ['listener.port', 'storage.path', 'log.format']);
+  assert.deepEqual(changesOf(mixed, after).atStart, [
+    'listener.port',
+    'storage.path',
+    'cluster.machines',
+    'log.format',
+  ]);
   assert.deepEqual(changesOf(mixed, after).live, []);
 });
 

@@ -17,7 +17,7 @@ export function changesOf(before: Config, after: Config): Changes {
   const atStart: string[] = [];
   for (const { key, node, old, young } of pairs(configSchema, '', before, after)) {
     if (isDeepStrictEqual(old, young)) continue;
-    (node.kind === 'leaf' && node.atStart ? atStart : live).push(key);
+    (node.kind !== 'section' && node.atStart ? atStart : live).push(key);
   }
   return { live, atStart };
 }
@@ -45,7 +45,7 @@ function* pairs(node: Node, key: string, old: unknown, young: unknown): Generato
 }
 
 function mixed(node: Node, old: unknown, young: unknown): unknown {
-  if (node.kind !== 'section') return node.kind === 'leaf' && node.atStart ? old : young;
+  if (node.kind !== 'section') return node.atStart ? old : young;
   return Object.fromEntries(
     Object.entries(node.keys).map(([name, child]) => [name, mixed(child, part(old, name), part(young, name))]),
   );

@@ -44,6 +44,8 @@ export interface Rows {
   readonly doc: string;
   readonly row: Section;
   readonly default: readonly unknown[];
+  /** As of a leaf. */
+  readonly atStart: boolean;
 }
 
 /** The type of the value that a node describes. */
@@ -84,12 +86,11 @@ export function optional<T>(key: Leaf<T>): OptionalLeaf<T> {
   return { ...key, optional: true };
 }
 
-/** Another value of this key, or of any key of this section, needs a restart. */
+/** Another value of this key, or of any key or list of this section, needs a restart. */
 export function atStart<S extends Section>(node: S): S;
 export function atStart<T>(node: Leaf<T>): Leaf<T>;
 export function atStart(node: Node): Node {
-  if (node.kind === 'leaf') return { ...node, atStart: true };
-  if (node.kind === 'rows') return node;
+  if (node.kind !== 'section') return { ...node, atStart: true };
   const keys = Object.entries(node.keys).map(([name, key]) => [name, (atStart as (key: Node) => Node)(key)]);
   return { ...node, keys: Object.fromEntries(keys) };
 }
@@ -220,5 +221,5 @@ export function section<const K extends Readonly<Record<string, Node>>>(doc: str
 }
 
 export function rows<const R extends Section>(doc: string, row: R, value: readonly Infer<R>[]) {
-  return { kind: 'rows', doc, row, default: value } as const;
+  return { kind: 'rows', doc, row, default: value, atStart: false } as const;
 }

@@ -23,7 +23,7 @@ export function configReference(): string {
 /** `said`: whatever needs a restart, the section around has said so. */
 function entry(name: string, node: Node, indent: string, said = false): string[] {
   if (node.kind === 'section') return sectionEntry(name, node, indent, said);
-  if (node.kind === 'rows') return rowsEntry(name, node, indent);
+  if (node.kind === 'rows') return rowsEntry(name, node, indent, said);
   return [
     ...comment(described(node, said), indent),
     `${indent}${isDefaultPath(node) ? '# ' : ''}${name}: ${written(node)}`,
@@ -46,15 +46,15 @@ function sectionEntry(name: string, node: Section, indent: string, said: boolean
 
 function allAtStart(node: Node): boolean {
   if (node.kind === 'section') return Object.values(node.keys).every(allAtStart);
-  return node.kind === 'leaf' && node.atStart;
+  return node.atStart;
 }
 
-function rowsEntry(name: string, node: Rows, indent: string): string[] {
+function rowsEntry(name: string, node: Rows, indent: string, said: boolean): string[] {
   const none = node.default.length === 0;
   const about = Object.entries(node.row.keys)
     .filter((pair): pair is [string, Leaf<unknown>] => pair[1].kind === 'leaf')
     .flatMap(([key, child]) => comment(`${key}: ${described(child)}`, none ? indent : `${indent}  `));
-  const head = comment(node.doc, indent);
+  const head = comment(node.atStart && !said ? `${node.doc} Changes need a restart.` : node.doc, indent);
   if (none) return [...head, ...about, `${indent}${name}: []`];
   return [...head, `${indent}${name}:`, ...about, ...node.default.map((row) => `${indent}  - ${flow(row)}`)];
 }

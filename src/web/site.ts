@@ -40,7 +40,7 @@ export interface SiteOptions extends LogInContext {
   readonly certificates: () => readonly { readonly role: string; readonly expiresAt: number }[];
   /** What clients are to trust (PEM); empty: nothing is known. */
   readonly ca: () => Promise<string>;
-  /** Where MQTT is, by TLS. */
+  /** Where MQTT is, by TLS, unless the configuration has it elsewhere. */
   readonly mqttPort: () => number;
 }
 
@@ -165,7 +165,7 @@ export class Site {
     const { logins, mqttPort } = this.#options;
     switch (what) {
       case 'GET /v1/session':
-        return { login: login.login, operator, mqttPort: mqttPort() };
+        return { login: login.login, operator, mqttPort: this.#config.mqttPort || mqttPort() };
       case 'POST /v1/me/ticket':
         return { ticket: logins.issueTicket(login) };
       case 'POST /v1/log-out':

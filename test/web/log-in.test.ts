@@ -140,8 +140,9 @@ test('only operators are answered what operators ask, and who asks is in the aud
   const last = body.entries.at(-1);
   assert.deepEqual([last.door, last.login, last.what], ['web', 'bob', 'DELETE /v1/users/alice/connections']);
   assert.ok(body.entries.some((entry: { result: string }) => entry.result === 'no-operator'));
-  await broker.reload({ web: { operators: [] } });
+  await broker.reload({ web: { operators: [], mqttPort: 8_884 } });
   assert.equal((await bob.ask('/v1/users')).status, 403);
+  assert.equal((await bob.ask('/v1/session')).body.mqttPort, 8_884);
 });
 
 test('the status is for everybody, and about nobody', async () => {
