@@ -3,7 +3,6 @@ import { createBroker } from '../broker.js';
 import { systemClock } from '../clock.js';
 import { shardConfig } from '../cluster/shard-config.js';
 import { answerSupervisor, type Channel } from '../cluster/shard-link.js';
-import { Supervisor } from '../cluster/supervisor.js';
 import type { Config } from '../config/config.js';
 import { configFile, loadConfig } from '../config/load.js';
 import { createLog, type Log } from '../observe/log.js';
@@ -55,7 +54,9 @@ async function serve({ shards, shard }: Wanted, file: string | undefined, io: Co
       terminal !== null,
     );
     const { login, password } = first;
-    const service = several ? supervise(config, used, log, io) : await oneBroker(config, own, log, io, readConfig);
+    const service = several
+      ? await supervise(config, used, log, io)
+      : await oneBroker(config, own, log, io, readConfig);
     const start = async () => {
       await service.start();
       const { host, ca: caFile } = config.listener;
@@ -120,7 +121,8 @@ async function oneBroker(
   };
 }
 
-function supervise(config: Config, file: string | null, log: Log, io: CommandIo): Service {
+async function supervise(config: Config, file: string | null, log: Log, io: CommandIo): Promise<Service> {
+  const { Supervisor } = await import('../cluster/supervisor.js');
   const { shards } = config.cluster;
   const main = fileURLToPath(new URL('../main.js', import.meta.url));
   const args = [...process.execArgv, main, 'serve', ...(file === null ? [] : ['--config', file])];

@@ -9,7 +9,7 @@ import { jsonText } from '../observe/json-text.js';
 import { askPassword, readPassword } from './ask-password.js';
 import { action, type CommandIo, type Options } from './command.js';
 import { defineCommand } from './define-command.js';
-import { forgetData } from './user-data.js';
+import type { ForgetOrder } from './user-data.js';
 import { assertGroupNames, userGroups } from './user-groups.js';
 import { importUsers } from './user-import.js';
 import { addUsers, several, severalOf } from './user-many.js';
@@ -90,6 +90,11 @@ async function setPassword(
   return 0;
 }
 
+/** Its module has the store, which those that only write a line in the users file need not load. */
+async function forget(order: ForgetOrder, io: CommandIo): Promise<string> {
+  return (await import('./user-data.js')).forgetData(order, io);
+}
+
 /** `data`: what is kept of the login goes first, and if that cannot be, nothing does. */
 async function remove(
   { path, from, inUse }: Target,
@@ -104,7 +109,7 @@ async function remove(
   let forgotten = '';
   await editUsersFile(path, async (file) => {
     if (!file.mentions(login)) throw notThere(login, path);
-    if (data && inUse) forgotten = await forgetData({ login, holdSeconds: REMOVAL_HOLD_SECONDS, configPath }, io);
+    if (data && inUse) forgotten = await forget({ login, holdSeconds: REMOVAL_HOLD_SECONDS, configPath }, io);
     return file.without(login);
   });
   io.stdout.write(`${login} removed from ${path}${from}\n`);
@@ -243,7 +248,7 @@ broker keeps of a user is forgotten by way of the running broker, or out of the 
       summary: 'the same without the users file: for users of a directory',
       arguments: ['LOGIN'],
       run: async ({ args: [login], config }, io) => {
-        io.stdout.write(`${await forgetData({ login, holdSeconds: 0, configPath: config }, io)}\n`);
+        io.stdout.write(`${await forget({ login, holdSeconds: 0, configPath: config }, io)}\n`);
         return 0;
       },
     }),
