@@ -43,6 +43,9 @@ export function contextFor(ca: string): tls.SecureContext {
   return context;
 }
 
+/** By port: the session of the first connection, which the next ones go on with. A third of what is left. */
+const sessions = new Map<number, Buffer>();
+
 /**
  * A client that sends bytes as given and hands out packets as they come. Every wait has a deadline. `next` is strict
  * about order; `take` picks the first packet of a kind and leaves the others for later.
@@ -82,18 +85,21 @@ export class RawClient implements AsyncDisposable {
     socket.on('close', () => this.#end(new Error('closed by the broker')));
   }
 
-  /** Opens the TLS connection and says nothing yet. */
+  /** Opens the TLS connection and says nothing yet. With options of its own it goes on with no earlier session. */
   static open(target: Target, options: tls.ConnectionOptions = {}, clientId = freshId()): Promise<RawClient> {
     if (target.proxySocket !== undefined) return RawClient.#relayed(target.proxySocket, clientId);
     return new Promise((resolve, reject) => {
       const port = overWebSocket ? target.webPort! : target.port;
       const tcp = net.connect({ host: target.host, port, noDelay: true });
       tcp.once('error', reject);
-      const secureContext = Object.keys(options).length === 0 ? contextFor(target.ca) : undefined;
-      const socket = tls.connect({ socket: tcp, servername: 'localhost', ca: target.ca, secureContext, ...options });
+      const usual = Object.keys(options).length === 0;
+      const known = usual ? { secureContext: contextFor(target.ca), session: sessions.get(port) } : {};
+      const socket = tls.connect({ socket: tcp, servername: 'localhost', ca: target.ca, ...known, ...options });
       socket.once('error', reject);
       socket.once('secureConnect', () => {
         socket.off('error', reject);
+        // A broker that was started anew knows none of the former one.
+        if (usual && !socket.isSessionReused()) socket.once('session', (session) => sessions.set(port, session));
         if (!overWebSocket) resolve(new RawClient(socket, socket, tcp, clientId));
         else openWebSocket(socket).then((stream) => resolve(new RawClient(socket, stream, tcp, clientId)), reject);
       });
