@@ -135,6 +135,34 @@ test('an alias goes with all that a message has: properties, RETAIN, QoS 2, a la
   await client.publish(topic, '', { retain: true });
 });
 
+test('[MQTT-3.3.2-17] [MQTT-3.3.2-18] what is taken out from between the properties leaves the others as they were, and no payload stays none', async () => {
+  await using client = await Client5.connect(broker);
+  const topic = freshTopic();
+  await client.subscribe([topic, 0]);
+  const [first, second, third] = [p.contentType('t'), p.userProperty('a', 'b'), p.correlationData('c')];
+  for (const name of [topic, '']) {
+    const properties = [first, p.topicAlias(1), second, p.messageExpiry(60), third];
+    client.send(mqtt5.publish(name, '', { properties }));
+    const came = await client.message();
+    assert.deepEqual([came.topic, came.payload], [topic, '']);
+    const { messageExpiry, ...others } = came.properties;
+    assert.ok(messageExpiry !== undefined);
+    assert.deepEqual(others, mqtt5.readProperties(mqtt5.properties([first, second, third]), 0).properties);
+  }
+});
+
+test('packet ids of any size go with an alias that the broker sets', async () => {
+  await using client = await Client5.connect(broker, { properties: [p.topicAliasMaximum(1)] });
+  await using publisher = await Client5.connect(broker);
+  const topic = freshTopic();
+  await client.subscribe([topic, 2]);
+  // One that is acknowledged with another id keeps its place in the window.
+  for (let i = 0; i < 300; i++) {
+    await publisher.publish(topic, `${i}`, { qos: 1 + (i % 2) });
+    assert.equal((await client.receive()).payload, `${i}`);
+  }
+});
+
 test('the same message sent again with DUP and an alias is not delivered twice', async () => {
   const topic = freshTopic();
   await using client = await Client5.connect(broker);
@@ -187,6 +215,25 @@ test('[MQTT-3.1.2-26] [MQTT-3.3.2-11] the broker sets at most as many aliases as
     }
   }
   assert.equal(seen.size, 2);
+});
+
+test('[MQTT-3.3.2-4] [MQTT-3.3.2-17] properties of any length go with an alias that the broker sets', async () => {
+  await using client = await Client5.connect(broker, { properties: [p.topicAliasMaximum(1)] });
+  await using publisher = await Client5.connect(broker);
+  const topic = freshTopic();
+  await client.subscribe([topic, 2]);
+  // As many bytes as their length takes one, two and three bytes for; the alias adds three.
+  for (const bytes of [1, 110, 118, 119, 121, 122, 300, 16_374, 16_375, 16_378, 16_379, 20_000]) {
+    const properties = [p.userProperty('n', 'v'.repeat(bytes)), p.contentType('t')];
+    for (const qos of [0, 1, 2]) {
+      await publisher.publish(topic, 'x', { qos, properties });
+      const came = await client.receive();
+      const { topicAlias, ...read } = came.properties;
+      assert.equal(topicAlias, 1);
+      assert.deepEqual([came.topic, came.payload], [topic, 'x']);
+      assert.deepEqual(read, mqtt5.readProperties(mqtt5.properties(properties), 0).properties, `${bytes} bytes`);
+    }
+  }
 });
 
 test('[MQTT-3.3.2-7] the broker sets its aliases anew on each connection', async () => {
