@@ -169,9 +169,11 @@ export class GroupCommit {
   }
 
   #schedule(): void {
+    const now = this.#clock.monotonicMs();
+    if (!this.#scheduled) this.#gathering.sinceMs = now;
     this.#scheduled = true;
     if (this.#fault !== null || this.#inFlight !== null) return;
-    const waitMs = this.#ripening === null ? 0 : this.#ripeAtMs - this.#clock.monotonicMs();
+    const waitMs = this.#ripening === null ? 0 : this.#ripeAtMs - now;
     if (!this.#durable) this.#clock.after(MEMORY_GATHER_MS, () => this.#start());
     else if (waitMs > 0) this.#ripen(() => this.#start(), waitMs);
     else setImmediate(() => this.#start());
@@ -196,12 +198,12 @@ export class GroupCommit {
   }
 
   /** What is to be written now; null: it has to wait. */
-  #ripe(): Group | null {
+  #ripe(now = this.#clock.monotonicMs()): Group | null {
     const [ripening, gathering] = [this.#ripening, this.#gathering];
-    const waitMs = this.#closing === null ? this.#patience.waitMs(this.#db.ripenMs ?? 0) : 0;
+    const waitMs = this.#closing === null ? this.#patience.waitMs(this.#db.ripenMs ?? 0, now - gathering.sinceMs) : 0;
     this.#gathering = new Group();
     this.#ripening = waitMs > 0 && !gathering.empty ? gathering : null;
-    this.#ripeAtMs = this.#clock.monotonicMs() + waitMs;
+    this.#ripeAtMs = now + waitMs;
     if (waitMs > 0 || ripening === null) return waitMs > 0 ? ripening : gathering;
     ripening.absorb(gathering);
     return ripening;

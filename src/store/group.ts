@@ -19,6 +19,8 @@ interface Operation {
 export class Group {
   readonly operations = new Map<string, Operation>();
   readonly callbacks: Committed[] = [];
+  /** None of its operations is older. */
+  sinceMs = 0;
 
   get empty(): boolean {
     return this.operations.size === 0 && this.callbacks.length === 0;

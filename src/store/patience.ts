@@ -11,9 +11,9 @@ export class Patience {
   #spared = 0;
   #writtenInMs = 0;
 
-  /** 0: what is there is to be written at once. */
-  waitMs(leastMs: number): number {
-    if (leastMs === 0 || this.#spared * 2 <= this.#put) return 0;
+  /** 0: what is there is to be written at once, as is what gathered behind a slow write: it has waited. */
+  waitMs(leastMs: number, gatheredMs: number): number {
+    if (leastMs === 0 || gatheredMs > MOST_MS || this.#spared * 2 <= this.#put) return 0;
     return Math.max(leastMs, Math.min(this.#writtenInMs, MOST_MS));
   }
 

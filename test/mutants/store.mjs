@@ -36,6 +36,20 @@ export const mutants = [
     tests: groups,
   },
   {
+    name: 'what has waited behind a slow write waits for one more',
+    file: 'src/store/patience.ts',
+    find: 'gatheredMs > MOST_MS || ',
+    replace: '',
+    tests: groups,
+  },
+  {
+    name: 'what is put after a quiet time counts as having waited',
+    file: 'src/store/group-commit.ts',
+    find: 'if (!this.#scheduled) this.#gathering.sinceMs = now;',
+    replace: '',
+    tests: groups,
+  },
+  {
     name: 'LevelDB writes what is acknowledged at once',
     file: 'src/store/level-database.ts',
     find: 'readonly ripenMs = RIPEN_MS;',

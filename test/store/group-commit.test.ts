@@ -308,7 +308,7 @@ describe('a group that ripens', () => {
     const disk = new FlawedDisk();
     disk.ripenMs = 2;
     const parts = await newGroup({ disk, realDisk });
-    for (let n = 0; n < 3; n++) {
+    for (let n = 0; n < 10; n++) {
       parts.group.put(`${n}`, bytes('x'), true);
       parts.group.delete(`${n}`);
     }
@@ -359,6 +359,44 @@ describe('a group that ripens', () => {
     assert.deepEqual(made, ['read', 'written']);
     assert.deepEqual(changes(disk), [['read read', 'written written']]);
     await group.close();
+  });
+
+  for (const [writtenInMs, waits] of [
+    [10, true],
+    [11, false],
+  ] as const) {
+    const what = waits ? 'waits' : 'has waited, and does not wait again,';
+    test(`${what} behind one that took ${writtenInMs} ms to be written`, async () => {
+      const { disk, clock, group } = await patientGroup();
+      let release = () => {};
+      disk.pause = () => new Promise((resolve) => (release = resolve));
+      group.put('a', bytes('1'), true);
+      await turn();
+      group.put('b', bytes('1'), true);
+      clock.advance(2);
+      assert.deepEqual(changes(disk), [['a 1']]);
+      group.put('c', bytes('1'), true);
+      clock.advance(writtenInMs);
+      release();
+      await turn();
+      await turn();
+      assert.deepEqual(changes(disk), [['a 1'], waits ? ['b 1'] : ['b 1', 'c 1']]);
+      disk.pause = async () => {};
+      release();
+      await group.close();
+      assert.equal((await disk.rows()).size, 3);
+    });
+  }
+
+  test('ripens after a long time without any, too', async () => {
+    const { disk, clock, group } = await patientGroup();
+    clock.advance(1_000);
+    group.put('a', bytes('1'), true);
+    await turn();
+    group.delete('a', true);
+    clock.advance(2);
+    await group.close();
+    assert.deepEqual(changes(disk), []);
   });
 
   test('does so also while a test holds the clock', async () => {
