@@ -11,6 +11,9 @@ const RELEASED = 1 << 3;
 /** What the message says is in a row of its own. */
 const APART = 1 << 7;
 
+/** In the place of the number of identifiers: a longer one follows. None without any says that it has some. */
+const MANY = 0;
+
 const EMPTY = Buffer.alloc(0);
 
 /** What is known of a row without the message. */
@@ -30,8 +33,8 @@ export interface OutgoingHead {
 }
 
 /**
- * [version, flags, packet id (2)] then, unless released: [expires (8)], [how many identifiers (1), each (4)], and
- * [topic length (2), topic], [properties length (4), properties], payload; or [content (6), its bytes (4)].
+ * [version, flags, packet id (2)] then, unless released: [expires (8)], [how many identifiers (1; 0 and 4 beyond 255),
+ * each (4)], and [topic length (2), topic], [properties length (4), properties], payload; or [content (6), its bytes (4)].
  */
 export function encodeOutgoing(record: OutgoingRecord, contentId: number): Buffer {
   const { topic, payload, properties, expiresAt, identifiers } = record;
@@ -42,14 +45,17 @@ export function encodeOutgoing(record: OutgoingRecord, contentId: number): Buffe
   if (identifiers !== null) flags |= IDENTIFIERS;
   if (contentId !== 0) flags |= APART;
   else if (properties !== null) flags |= PROPERTIES;
-  const headBytes = 4 + (expiresAt === null ? 0 : 8) + (identifiers === null ? 0 : 1 + 4 * identifiers.length);
+  const many = identifiers !== null && identifiers.length > 255;
+  const identifierBytes = identifiers === null ? 0 : (many ? 5 : 1) + 4 * identifiers.length;
+  const headBytes = 4 + (expiresAt === null ? 0 : 8) + identifierBytes;
   const bytes = contentId === 0 ? messageBytes(topicBytes, payload, properties) : 10;
   const value = Buffer.allocUnsafe(headBytes + bytes);
   writeHead(value, flags, record.packetId);
   let offset = 4;
   if (expiresAt !== null) offset = value.writeDoubleBE(expiresAt, offset);
   if (identifiers !== null) {
-    offset = value.writeUInt8(identifiers.length, offset);
+    offset = value.writeUInt8(many ? MANY : identifiers.length, offset);
+    if (many) offset = value.writeUInt32BE(identifiers.length, offset);
     for (const identifier of identifiers) offset = value.writeUInt32BE(identifier, offset);
   }
   if (contentId === 0) {
@@ -103,9 +109,12 @@ export function decodeHead(value: Buffer): OutgoingHead {
   let identifiers: number[] | null = null;
   if ((flags & IDENTIFIERS) !== 0) {
     identifiers = [];
-    for (let left = value.readUInt8(offset++); left > 0; left--, offset += 4) {
-      identifiers.push(value.readUInt32BE(offset));
+    let left = value.readUInt8(offset++);
+    if (left === MANY) {
+      left = value.readUInt32BE(offset);
+      offset += 4;
     }
+    for (; left > 0; left--, offset += 4) identifiers.push(value.readUInt32BE(offset));
   }
   const apart = (flags & APART) !== 0;
   const contentId = apart ? value.readUIntBE(offset, 6) : 0;

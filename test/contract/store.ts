@@ -164,6 +164,8 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
         outgoingRecord(11, { properties, expiresAt: 1_800_000_000_001, identifiers: [1, 268_435_455] }),
         outgoingRecord(12, { identifiers: [7] }),
         outgoingRecord(13, { expiresAt: 1_800_000_000_002 }),
+        outgoingRecord(14, { identifiers: Array.from({ length: 255 }, (_, index) => index + 1) }),
+        outgoingRecord(15, { identifiers: Array.from({ length: 256 }, (_, index) => index + 1), properties }),
         outgoingRecord(100, { topic: 'é/😀', payload: Buffer.alloc(100_000, 7) }),
         outgoingRecord(Number.MAX_SAFE_INTEGER, { packetId: 1 }),
       ];

@@ -50,6 +50,13 @@ export const mutants = [
     tests: groups,
   },
   {
+    name: 'a message that matches more filters with identifiers than a byte counts stops the store for everybody',
+    file: 'src/store/outgoing-rows.ts',
+    find: 'identifiers.length > 255;',
+    replace: 'identifiers.length > 256;',
+    tests: ['test/store/store.test.ts'],
+  },
+  {
     name: 'LevelDB writes what is acknowledged at once',
     file: 'src/store/level-database.ts',
     find: 'readonly ripenMs = RIPEN_MS;',

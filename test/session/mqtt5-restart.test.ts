@@ -120,6 +120,31 @@ for (const [way, end] of everyWay) {
     await again.expectNothing();
   });
 
+  test(`${way}: a message has as many identifiers as filters match, and nobody else waits for that`, async () => {
+    await using broker = await startDiskBroker();
+    const reader = await Client5.connect(broker, kept(600));
+    const levels = 'iotlab/alice/a/b/c/d/e/f/g/h/i'.split('/');
+    const identifiers = Array.from({ length: 300 }, (_, index) => index + 1);
+    for (const identifier of identifiers) {
+      const filter = levels.map((level, at) => (at > 1 && (identifier >> (at - 2)) & 1 ? '+' : level)).join('/');
+      await reader.subscribeWith([[filter, 1]], [p.subscriptionIdentifier(identifier)]);
+    }
+    const writer = await Client5.connect(broker, { keepaliveSeconds: 0 });
+    for (const stays of [true, false]) {
+      if (!stays) await reader.disconnect();
+      assert.equal(await writer.publish(levels.join('/'), `${stays}`, { qos: 1 }), 0);
+      assert.equal(broker.parts().store.fault, null);
+    }
+    await end(broker);
+    await using again = await Client5.connect(broker, kept(600));
+    const { properties, payload } = await again.receive();
+    assert.ok(payload !== '');
+    assert.deepEqual(
+      properties.subscriptionIdentifiers?.sort((a, b) => a - b),
+      identifiers,
+    );
+  });
+
   test(`${way}: queued and retained messages keep all their properties, and what is left of their time`, async () => {
     await using broker = await startDiskBroker();
     const reader = await Client5.connect(broker, kept(600));
