@@ -83,6 +83,16 @@ abstract class ExactClient {
     if (this.#socket?.writable) this.#socket.write(mqtt.generate(packet));
   }
 
+  /** Unless the connection has ended by then. */
+  protected sendIn(delayMs: number, packet: Packet): void {
+    const socket = this.#socket;
+    if (delayMs === 0) this.send(packet);
+    else
+      setTimeout(() => {
+        if (socket === this.#socket) this.send(packet);
+      }, delayMs);
+  }
+
   protected abstract resume(): void;
   protected abstract handle(packet: Packet): void;
 }
@@ -186,6 +196,8 @@ export class ExactSubscriber extends ExactClient {
   readonly last = new Map<string, number>();
   deliveries = 0;
   duplicates = 0;
+  /** For how long it keeps a message before it acknowledges it, in milliseconds. */
+  keepsMs: () => number = () => 0;
   #subscribed: () => void = () => {};
 
   constructor(identity: Identity, violations: string[], filters: readonly string[], qos: 1 | 2) {
@@ -202,6 +214,12 @@ export class ExactSubscriber extends ExactClient {
     });
   }
 
+  /** Filters of these tests have `#` only behind everything else. */
+  hears(topic: string): boolean {
+    const patterns = this.#filters.map((filter) => filter.replace('+', '[^/]+').replace('#', '.*'));
+    return patterns.some((pattern) => new RegExp(`^${pattern}$`).test(topic));
+  }
+
   protected override resume(): void {}
 
   protected override handle(packet: Packet): void {
@@ -211,7 +229,7 @@ export class ExactSubscriber extends ExactClient {
       this.send({ cmd: 'pubcomp', messageId: packet.messageId! });
     } else if (packet.cmd === 'publish' && packet.qos === 1) {
       this.#take(packet.topic, Number(packet.payload), true);
-      this.send({ cmd: 'puback', messageId: packet.messageId! });
+      this.sendIn(this.keepsMs(), { cmd: 'puback', messageId: packet.messageId! });
     } else if (packet.cmd === 'publish' && packet.qos === 2) {
       const id = packet.messageId!;
       const what = `${packet.topic} ${packet.payload}`;
