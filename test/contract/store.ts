@@ -154,6 +154,17 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
       assert.deepEqual(session?.subscriptions, [kept]);
     });
 
+    withStore('a message that is put again, and taken away before that is written, is gone', async (store, reopen) => {
+      const writer = store.session('alice/a');
+      writer.save(sessionRecord('alice/a'));
+      writer.putOutgoing(outgoingRecord(5));
+      await new Promise((resolve) => store.committed(resolve));
+      writer.putOutgoing(outgoingRecord(5));
+      writer.deleteOutgoing(5, 0, true);
+      const [session] = await sessions(await reopen());
+      assert.deepEqual(session?.outgoing, []);
+    });
+
     withStore('keeps a queue in the order of its numbers, with everything a message has', async (store, reopen) => {
       const writer = store.session('alice/a');
       writer.save(sessionRecord('alice/a'));

@@ -57,6 +57,20 @@ export const mutants = [
     tests: ['test/store/store.test.ts'],
   },
   {
+    name: 'what is on disk is not deleted when its row ripens once more',
+    file: 'src/store/group.ts',
+    find: 'return this.hasFresh(key) && this.operations.delete(key);',
+    replace: 'return this.operations.delete(key);',
+    tests: groups,
+  },
+  {
+    name: 'a row that was put again behind one that ripens outlives its deletion',
+    file: 'src/store/group-commit.ts',
+    find: 'alone && !this.#gathering.operations.has(key) && ',
+    replace: 'alone && ',
+    tests: groups,
+  },
+  {
     name: 'LevelDB writes what is acknowledged at once',
     file: 'src/store/level-database.ts',
     find: 'readonly ripenMs = RIPEN_MS;',

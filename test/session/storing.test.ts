@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { SafetyTicket } from '../../src/mqtt/safety-ticket.js';
 import { userAccount } from '../support/accounts.js';
 import { publishAll } from '../support/flows.js';
 import { freshId, RawClient } from '../support/raw-client.js';
@@ -52,4 +53,19 @@ test('messages that wait for the disk stay in order, and none is lost', async ()
   const received: string[] = [];
   while (received.length < payloads.length) received.push((await awake.receive()).payload);
   assert.deepEqual(received, payloads);
+});
+
+test('a ticket gives back once what its message and its rows were charged with', () => {
+  const { storing, balances } = userAccount();
+  const other = storing.add(20, 1);
+  const ticket = new SafetyTicket().add().add();
+  storing.charge(20, ticket);
+  assert.equal(balances.storing.bytes, other + storing.add(20, 2));
+  ticket.receiverDone();
+  ticket.receiverDone();
+  ticket.failed();
+  const before = balances.storing.bytes;
+  ticket.committed();
+  ticket.committed();
+  assert.equal(before - balances.storing.bytes, 20 + 2 * (other - 20));
 });

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Fault } from '../../src/errors.js';
 import { GroupCommit } from '../../src/store/group-commit.js';
+import { inParts } from '../../src/store/parted-database.js';
+import { Patience } from '../../src/store/patience.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { captureLog } from '../support/captured-log.js';
 import { within } from '../support/deadline.js';
@@ -399,6 +401,48 @@ describe('a group that ripens', () => {
     assert.deepEqual(changes(disk), []);
   });
 
+  test('is read behind what came later for the same key, also after a fault', async () => {
+    const { disk, clock, group, committed } = await patientGroup();
+    group.put('a', bytes('first'), true);
+    await turn();
+    group.put('a', bytes('second'));
+    assert.deepEqual(await group.get('a'), bytes('second'));
+    assert.deepEqual(await collect(group.entries({ gte: '', lt: '~' })), [['a', bytes('second')]]);
+    disk.writeError = new Error('no space');
+    clock.advance(2);
+    group.put('b', bytes('first'), true);
+    await committed();
+    group.put('b', bytes('second'));
+    disk.writeError = null;
+    clock.advance(1_000);
+    await group.settled();
+    await group.close();
+    assert.deepEqual(await disk.rows(), new Map([...'ab'].map((key) => [key, bytes('second')])));
+  });
+
+  test('writes the deletion of what is on disk, and of what was put again behind it', async () => {
+    const { disk, clock, group, committed } = await patientGroup();
+    group.put('stored', bytes('1'));
+    await turn();
+    clock.advance(2);
+    await committed();
+    group.put('stored', bytes('2'));
+    group.put('again', bytes('1'), true);
+    await turn();
+    group.put('again', bytes('2'));
+    group.delete('stored', true);
+    group.delete('again', true);
+    clock.advance(2);
+    await group.close();
+    assert.deepEqual([...(await disk.rows()).keys()], []);
+  });
+
+  test('has the time that its database says, also with values in parts', async () => {
+    const disk = new FlawedDisk();
+    disk.ripenMs = 2;
+    assert.equal((await inParts(await disk.open('create'))).ripenMs, 2);
+  });
+
   test('does so also while a test holds the clock', async () => {
     const { group, committed } = await patientGroup(true);
     group.put('a', bytes('1'), true);
@@ -434,4 +478,21 @@ describe('a group that ripens', () => {
     await group.close();
     assert.deepEqual([...(await disk.rows()).keys()], ['a', 'b']);
   });
+});
+
+test('patience is as long as the last write, from 2 to 10 ms, while most was taken back of late', () => {
+  const patience = new Patience();
+  for (let n = 0; n < 1_000; n++) patience.put();
+  assert.equal(patience.waitMs(2, 0), 0);
+  for (let n = 0; n < 100; n++) {
+    patience.fade();
+    patience.put();
+    patience.spared();
+  }
+  const waits = [1, 5, 50].map((inMs) => {
+    patience.written(inMs);
+    return patience.waitMs(2, 0);
+  });
+  assert.deepEqual(waits, [2, 5, 10]);
+  assert.deepEqual([patience.waitMs(0, 0), patience.waitMs(2, 11)], [0, 0]);
 });
