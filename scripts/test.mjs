@@ -67,7 +67,8 @@ ensureDebianPackages({
   '/usr/bin/python3 paho.mqtt.client': 'python3-paho-mqtt',
 });
 rmSync('build', { recursive: true, force: true });
-const compiled = await Promise.all(['tsconfig.test.json', 'tsconfig.json'].map(compile));
+// The tests' has all of src/: what users get need not be checked a second time.
+const compiled = await Promise.all([compile('tsconfig.test.json'), compile('tsconfig.json', '--noCheck')]);
 if (compiled.includes(false)) process.exit(1);
 
 const all = testFiles('test');
@@ -126,8 +127,8 @@ function messageOf(error) {
 }
 
 /** Whether it compiles. */
-async function compile(project) {
-  const args = ['node_modules/typescript/bin/tsc', '-p', project];
+async function compile(project, ...options) {
+  const args = ['node_modules/typescript/bin/tsc', '-p', project, ...options];
   const [status] = await once(spawn(process.execPath, args, { stdio: 'inherit' }), 'exit');
   return status === 0;
 }
