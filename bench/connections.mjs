@@ -1,5 +1,5 @@
-// What connections cost: opens `count` of them after `warmup` that do not count, `lanes` at a time or `perSecond`; each
-// authenticates and subscribes to one filter. Then they stay, idle, to be weighed.
+// What connections cost: opens `count` of them, after `passing` that have gone again and `warmup` that do not count, `lanes`
+// at a time or `perSecond`; each authenticates and subscribes to one filter. Then they stay, idle, to be weighed.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuMicroseconds, residentKilobytes } from './process.mjs';
 import { Peer } from './wire.mjs';
@@ -18,7 +18,23 @@ async function settle({ pid, collects }) {
   }
 }
 
-export async function connections(target, { users, count, warmup = 0, lanes = 20, perSecond = 0 }) {
+/** So many come, subscribe and go. */
+async function passBy(target, { users, count, lanes }) {
+  let next = 0;
+  const lane = async () => {
+    while (next < count) {
+      const number = next++;
+      const user = users[number % users.length];
+      const peer = await Peer.connect(target, `p${process.pid}-${number}`, user);
+      await peer.subscribe([`iotlab/${user.login}/n/${number}`], 0);
+      peer.socket.destroy();
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+}
+
+export async function connections(target, { users, count, passing = 0, warmup = 0, lanes = 20, perSecond = 0 }) {
+  await passBy(target, { users, count: passing, lanes });
   const peers = [];
   let next = 0;
   const beside = target.beside ?? [];

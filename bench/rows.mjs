@@ -57,7 +57,7 @@ export const rows = [
     name: 'connect + authenticate + subscribe, after 4 500 others',
     unit: 'µs of CPU per connection',
     fresh: true,
-    run: ({ measure }) => measure('connections', { warmup: 4_500, count: 900 }),
+    run: ({ measure }) => measure('connections', { passing: 4_500, count: 900 }),
   },
   {
     name: '2 000 devices connect at once',
