@@ -27,7 +27,7 @@ async function passBy(target, { users, count, lanes }) {
       const user = users[number % users.length];
       const peer = await Peer.connect(target, `p${process.pid}-${number}`, user);
       await peer.subscribe([`iotlab/${user.login}/n/${number}`], 0);
-      peer.socket.destroy();
+      peer.close();
     }
   };
   await Promise.all(Array.from({ length: lanes }, lane));
