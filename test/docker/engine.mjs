@@ -32,6 +32,26 @@ export function ensureEngine(root) {
   };
 }
 
+/**
+ * Removes what runs that were killed have left: of projects called `prefix`, the id of a process that there is no more,
+ * and anything. The network of a cluster has always the same addresses, and would keep them from the next one.
+ */
+export function removeAbandoned(prefix) {
+  const named = (...args) => {
+    const { stdout } = spawnSync('docker', [...args, '--filter', `name=${prefix}`], { encoding: 'utf8' });
+    return stdout.split('\n').filter((name) => abandonedBy(name, prefix));
+  };
+  const remove = (names, ...args) => names.length > 0 && spawnSync('docker', [...args, ...names], { stdio: 'ignore' });
+  remove(named('ps', '-a', '--format', '{{.Names}}'), 'rm', '-f', '-v');
+  remove(named('network', 'ls', '--format', '{{.Name}}'), 'network', 'rm');
+  remove(named('volume', 'ls', '--format', '{{.Name}}'), 'volume', 'rm');
+}
+
+function abandonedBy(name, prefix) {
+  const pid = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : 0;
+  return pid > 0 && !existsSync(`/proc/${pid}`);
+}
+
 /** `docker compose`, or the older `docker-compose` where that is what there is. */
 export function composeCommand() {
   if (works('docker', ['compose', 'version'])) return 'docker compose';

@@ -6,16 +6,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { composeCommand, ensureEngine, freePort } from './engine.mjs';
+import { composeCommand, ensureEngine, freePort, removeAbandoned } from './engine.mjs';
 import { openPage } from './page.mjs';
 import { shell } from './shell.mjs';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 const stopEngine = ensureEngine(root);
+const projects = 'iotlab-test-';
+removeAbandoned(projects);
 
 export const compose = composeCommand();
 export const image = 'iotlab-broker:test';
-export const project = `iotlab-test-${process.pid}`;
+export const project = `${projects}${process.pid}`;
 /** The container and the volume of the broker that runs without the others. */
 export const alone = `${project}-alone`;
 export const folder = mkdtempSync(join(tmpdir(), 'iotlab-docker-'));

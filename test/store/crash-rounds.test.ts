@@ -1,4 +1,6 @@
 // Long: what is rare takes many rounds. CRASH_KILLS says how many.
 import { killedUnderLoad } from '../support/killed-under-load.js';
 
-killedUnderLoad(Number(process.env.CRASH_KILLS ?? 20));
+const kills = Number(process.env.CRASH_KILLS ?? 20);
+killedUnderLoad(kills);
+killedUnderLoad(Math.ceil(kills / 2), true);

@@ -1,4 +1,4 @@
 import { killedUnderLoad } from '../support/killed-under-load.js';
 
-killedUnderLoad(3);
-killedUnderLoad(3, true);
+killedUnderLoad(2);
+killedUnderLoad(2, true);
