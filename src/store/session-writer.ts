@@ -77,7 +77,11 @@ export class StoredSessionWriter implements SessionWriter {
     // Numbers grow, but for those that retained messages were given before they were sent.
     const fresh = record.seq > rows.lastSeq;
     if (fresh) rows.lastSeq = record.seq;
-    group.put(rows.message(record.seq), () => encodeOutgoing(record, contentId), fresh);
+    const row = (): Buffer => encodeOutgoing(record, contentId);
+    // Most are never written, so plain ones are made when they are. What could fail fails here, where it concerns this
+    // message alone: in the group it would keep everybody's from being written.
+    const plain = record.identifiers === null && record.properties === null;
+    group.put(rows.message(record.seq), plain ? row : row(), fresh);
   }
 
   releaseOutgoing({ seq, packetId }: OutgoingRecord, contentId = 0): void {

@@ -242,6 +242,21 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
       assert.equal(waiting?.released, false);
     });
 
+    withStore('refuses a message that no row can be made of, and keeps the others', async (store, reopen) => {
+      store.session('alice/a').save(sessionRecord('alice/a'));
+      const writer = store.session('alice/a');
+      writer.putOutgoing(outgoingRecord(1));
+      // No client can bring that, nor anything else that a row has no room for.
+      assert.throws(() => writer.putOutgoing(outgoingRecord(2, { identifiers: [2 ** 32] })), RangeError);
+      writer.putOutgoing(outgoingRecord(3));
+      await committed(store);
+      const [session] = await sessions(await reopen());
+      assert.deepEqual(
+        session!.outgoing.map(({ seq }) => seq),
+        [1, 3],
+      );
+    });
+
     withStore('deletes from the queue what was written and what was not', async (store, reopen) => {
       const writer = store.session('alice/a');
       writer.save(sessionRecord('alice/a'));

@@ -21,6 +21,13 @@ export const mutants = [
     tests: parts,
   },
   {
+    name: 'what no row can be made of fails when it is written, with all that is beside it',
+    file: 'src/store/session-writer.ts',
+    find: 'plain ? row : row()',
+    replace: 'plain || !plain ? row : row()',
+    tests: ['test/store/store.test.ts'],
+  },
+  {
     name: 'a row is made for what is never written',
     file: 'src/store/group.ts',
     find: 'if (operation === undefined) this.operations.set(key, { value, fresh });',
