@@ -18,32 +18,26 @@ async function settle({ pid, collects }) {
   }
 }
 
-/** So many come, subscribe and go. */
-async function passBy(target, { users, count, lanes }) {
-  let next = 0;
+/** Calls `step` with each number from `from` to `end`, `lanes` at a time. */
+async function inLanes(lanes, from, end, step) {
+  let next = from;
   const lane = async () => {
-    while (next < count) {
-      const number = next++;
-      const user = users[number % users.length];
-      const peer = await Peer.connect(target, `p${process.pid}-${number}`, user);
-      await peer.subscribe([`iotlab/${user.login}/n/${number}`], 0);
-      peer.close();
-    }
+    while (next < end) await step(next++);
   };
   await Promise.all(Array.from({ length: lanes }, lane));
 }
 
 export async function connections(target, { users, count, passing = 0, warmup = 0, lanes = 20, perSecond = 0 }) {
-  await passBy(target, { users, count: passing, lanes });
   const peers = [];
   let next = 0;
   const beside = target.beside ?? [];
-  const open = async (number) => {
+  const comeIn = async (clientId, number) => {
     const user = users[number % users.length];
-    const peer = await Peer.connect(target, `c${process.pid}-${number}`, user);
+    const peer = await Peer.connect(target, clientId, user);
     await peer.subscribe([`iotlab/${user.login}/n/${number}`], 0);
-    peers.push(peer);
+    return peer;
   };
+  const open = async (number) => peers.push(await comeIn(`c${process.pid}-${number}`, number));
   const atPace = async (end) => {
     const [first, startedMs] = [next, performance.now()];
     const opening = [];
@@ -61,11 +55,10 @@ export async function connections(target, { users, count, passing = 0, warmup = 
   };
   const upTo = async (end) => {
     if (perSecond > 0) return atPace(end);
-    const lane = async () => {
-      while (next < end) await open(next++);
-    };
-    await Promise.all(Array.from({ length: lanes }, lane));
+    await inLanes(lanes, next, end, open);
+    next = end;
   };
+  await inLanes(lanes, 0, passing, async (number) => (await comeIn(`p${process.pid}-${number}`, number)).close());
   await upTo(warmup);
   await settle(target);
   const used = (pids) => ({ cpu: cpuMicroseconds(pids), kilobytes: residentKilobytes(pids) });

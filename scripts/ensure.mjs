@@ -19,15 +19,16 @@ export function ensureNodeModules(root) {
 }
 
 /** Compiles a project of the tree; what the compiler says goes to standard error. */
-export function build(root, project) {
+export function build(root, project, ...options) {
   const compiler = join('node_modules', 'typescript', 'bin', 'tsc');
-  const { status } = spawnSync(process.execPath, [compiler, '-p', project], { cwd: root, stdio: ['ignore', 2, 2] });
+  const args = [compiler, '-p', project, ...options];
+  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ['ignore', 2, 2] });
   if (status !== 0) process.exit(1);
   if (project === 'tsconfig.json') markExecutable(root);
 }
 
 /** npx does so when it sees the command first, and never again: one that was built anew would be refused. */
-export function markExecutable(root) {
+function markExecutable(root) {
   chmodSync(join(root, 'dist', 'main.js'), 0o755);
 }
 

@@ -33,7 +33,7 @@ export interface DistributionOptions {
   readonly router: Router;
   readonly store: Pick<
     Store,
-    'retained' | 'committed' | 'whenStored' | 'onRecovered' | 'longBytes' | 'prepareContent' | 'discardContent'
+    'retained' | 'committed' | 'onRecovered' | 'longBytes' | 'prepareContent' | 'discardContent'
   >;
   readonly quota: RetainedQuota;
   readonly clock: Clock;

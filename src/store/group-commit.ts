@@ -182,7 +182,7 @@ export class GroupCommit {
   #start(): void {
     this.#scheduled = false;
     if (this.#inFlight !== null || this.#fault !== null || this.#closed) return;
-    const group = this.#ripe();
+    const group = this.#ripe(this.#clock.monotonicMs());
     this.#patience.fade();
     if (group === null) {
       if (this.#waiting) this.#schedule();
@@ -198,7 +198,7 @@ export class GroupCommit {
   }
 
   /** What is to be written now; null: it has to wait. */
-  #ripe(now = this.#clock.monotonicMs()): Group | null {
+  #ripe(now: number): Group | null {
     const [ripening, gathering] = [this.#ripening, this.#gathering];
     const waitMs = this.#closing === null ? this.#patience.waitMs(this.#db.ripenMs ?? 0, now - gathering.sinceMs) : 0;
     this.#gathering = new Group();

@@ -48,7 +48,7 @@ const referenceIn = (value: Buffer | undefined): number =>
 
 class PartedDatabase implements Database {
   readonly longBytes = PART_BYTES;
-  readonly ripenMs?: number;
+  readonly ripenMs: number;
   readonly #db: Database;
   /** The number of its parts, by the key of each value that has parts. */
   readonly #parts: Map<string, number>;

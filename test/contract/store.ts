@@ -158,7 +158,7 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
       const writer = store.session('alice/a');
       writer.save(sessionRecord('alice/a'));
       writer.putOutgoing(outgoingRecord(5));
-      await new Promise((resolve) => store.committed(resolve));
+      await committed(store);
       writer.putOutgoing(outgoingRecord(5));
       writer.deleteOutgoing(5, 0, true);
       const [session] = await sessions(await reopen());

@@ -3,7 +3,7 @@ import { after, test } from 'node:test';
 import { type Outgoing, publishAll } from '../support/flows.js';
 import * as mqtt from '../support/packets.js';
 import { connectPacket, freshId, RawClient, type RawConnectOptions } from '../support/raw-client.js';
-import { useTestBroker } from '../support/test-broker.js';
+import { doorFor, useTestBroker } from '../support/test-broker.js';
 import { type Attack, attacks, markOf, neighbours, type Reach, reachOf } from './attacks.js';
 
 // The promise of the product: nobody reads and nobody writes another user's tree, by whatever way. Every attack of the
@@ -29,9 +29,7 @@ const someWays: Ways = {
 /** Tests. `waysOfControls`: by which attacks are made on bob that lead alice to what is her own. */
 export function everyAttack(waysOfControls: Ways): void {
   const broker = useTestBroker({ users: ['alice', 'al', 'alicea', 'bob', 'bo', 'bobb'], relay: true });
-  /** MQTT 3.1 comes over TLS. The thousands of others come as a proxy relays them: who they are is told in CONNECT. */
-  const doorFor = ({ level }: RawConnectOptions) => (level === 3 ? broker : broker.relayed);
-  const connect = (options: RawConnectOptions) => RawClient.connect(doorFor(options), options);
+  const connect = (options: RawConnectOptions) => RawClient.connect(doorFor(broker, options.level), options);
 
   /** One connection of each user that only publishes: so many tests need one, and only for a moment. */
   const publishers = new Map<string, RawClient>();
@@ -48,7 +46,7 @@ export function everyAttack(waysOfControls: Ways): void {
   /** Connects with a Will and is cut. When the next connection of the same client id is in, the Will is out. */
   async function die(options: RawConnectOptions): Promise<void> {
     const clientId = freshId('dying');
-    const dying = await RawClient.open(doorFor(options));
+    const dying = await RawClient.open(doorFor(broker, options.level));
     dying.send(connectPacket({ ...options, clientId }));
     await dying.next().catch(() => undefined);
     dying.cut();

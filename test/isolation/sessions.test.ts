@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as mqtt from '../support/packets.js';
 import { freshId, RawClient } from '../support/raw-client.js';
-import { startTestBroker, useTestBroker } from '../support/test-broker.js';
+import { doorFor, startTestBroker, useTestBroker } from '../support/test-broker.js';
 
 // The ways to another user's messages that lead through sessions: client ids, groups, and rules that have changed.
 const broker = useTestBroker({ users: ['alice', 'al', 'bob'], relay: true });
@@ -23,8 +23,7 @@ for (const [name, disguise] of disguises) {
     for (const clean of [true, false]) {
       test(`bob's session is his, to whom takes ${name}, level ${level}, clean ${clean}`, async () => {
         const id = freshId('s');
-        // MQTT 3.1 comes over TLS, the others as a proxy relays them: who they are is told in CONNECT.
-        const door = level === 3 ? broker : broker.relayed;
+        const door = doorFor(broker, level);
         const bob = await RawClient.connect(door, { as: 'bob', clientId: id, clean: false });
         await bob.subscribe(['iotlab/bob/#', 2]);
         const attack = async () => {

@@ -5,8 +5,6 @@ import { openStore } from '../../src/store/store.js';
 import { outgoingRecord } from '../contract/store.js';
 import { silent, temporaryFolder } from '../support/open-store.js';
 
-const turn = () => new Promise((resolve) => setImmediate(resolve));
-
 test('messages that are acknowledged within a moment are hardly ever written', async () => {
   const folder = await temporaryFolder();
   let operations = 0;
@@ -20,7 +18,7 @@ test('messages that are acknowledged within a moment are hardly ever written', a
     for (let seq = 1; seq <= 4_000; seq++) {
       queue.putOutgoing(outgoingRecord(seq));
       // As long as a receiver on the same machine takes.
-      if (seq % 20 === 0) await turn();
+      if (seq % 20 === 0) await new Promise(setImmediate);
       if (seq > 20) queue.deleteOutgoing(seq - 20, 0, true);
     }
     // Some 40 are; written at once, as while one group is on its way the next gathers, 1 200.

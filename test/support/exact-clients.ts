@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import tls from 'node:tls';
 import mqtt, { type Packet } from 'mqtt-packet';
+import { topicMatchesFilter } from '../../src/mqtt/topics.js';
 import { contextFor } from './raw-client.js';
 
 export interface Address {
@@ -214,10 +215,8 @@ export class ExactSubscriber extends ExactClient {
     });
   }
 
-  /** Filters of these tests have `#` only behind everything else. */
   hears(topic: string): boolean {
-    const patterns = this.#filters.map((filter) => filter.replace('+', '[^/]+').replace('#', '.*'));
-    return patterns.some((pattern) => new RegExp(`^${pattern}$`).test(topic));
+    return this.#filters.some((filter) => topicMatchesFilter(topic, filter));
   }
 
   protected override resume(): void {}
